@@ -1,0 +1,395 @@
+//! The pipeline file as it is written. These structs are its schema: editors, the validator and the docs use one source.
+
+use crate::contract::input::Personal;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An ordersight pipeline: where the data is, how it maps to the input tables, what to compute and where results go.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawPipeline {
+    /// Name of the pipeline, shown in summaries and stored with every output file.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    pub name: String,
+    /// Zone and clock of the run.
+    #[serde(default)]
+    pub time: Time,
+    /// Base currency.
+    #[serde(default)]
+    pub money: Money,
+    /// Files to read, by a name of your choice that SQL and column maps use.
+    pub sources: BTreeMap<String, Source>,
+    /// Input tables of the contract, each from one source or from SQL over the sources.
+    pub tables: BTreeMap<String, TableMap>,
+    /// KPIs, their segments and targets.
+    #[serde(default)]
+    pub kpi: Kpi,
+    /// Risk targets to score.
+    #[serde(default)]
+    pub risk: Risk,
+    /// Rules, costs and review capacity.
+    #[serde(default)]
+    pub decision: Decision,
+    /// How much bad input a run may hold.
+    #[serde(default)]
+    pub quarantine: Quarantine,
+    /// Which personal columns may be shown.
+    #[serde(default)]
+    pub privacy: Privacy,
+    /// Where results go.
+    #[serde(default)]
+    pub output: Output,
+}
+
+/// Zone and clock of the run.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Time {
+    /// IANA zone of source times that carry no offset, and of day boundaries in KPIs.
+    pub zone: String,
+    /// The run's clock, as an RFC 3339 instant. Left out, it is the start of the run.
+    pub as_of: Option<String>,
+}
+
+impl Default for Time {
+    fn default() -> Self {
+        Self { zone: "UTC".to_owned(), as_of: None }
+    }
+}
+
+/// Base currency.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Money {
+    /// ISO 4217 code that every amount is converted to.
+    #[schemars(regex(pattern = r"^[A-Z]{3}$"))]
+    pub base: String,
+}
+
+impl Default for Money {
+    fn default() -> Self {
+        Self { base: "EUR".to_owned() }
+    }
+}
+
+/// File formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Format {
+    /// Delimited text with a header row.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// A file, a glob or a folder of files of one shape.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// File, glob or folder, relative to the pipeline file. `.gz` and `.zst` are unpacked while reading.
+    pub path: String,
+    /// Format; left out, it follows the file name.
+    #[serde(default)]
+    pub format: Option<Format>,
+    /// Field separator of delimited text: one character, `tab` for a tab. Default `,`.
+    #[serde(default)]
+    pub delimiter: Option<String>,
+    /// Text encoding: `utf-8` (default), `latin1`, or any label of the WHATWG encoding standard.
+    #[serde(default)]
+    pub encoding: Option<String>,
+    /// Decimal mark of numbers and money: `.` (default) or `,`.
+    #[serde(default)]
+    pub decimal: Option<String>,
+    /// Texts that mean "no value" in every column. Default: the empty text only.
+    #[serde(default)]
+    pub null: Option<Vec<String>>,
+    /// Types of columns. A column that is not named here is text, or takes the type of the contract column mapped to it.
+    #[serde(default)]
+    pub columns: BTreeMap<String, SourceColumn>,
+}
+
+/// Types of source columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ColumnType {
+    /// Any text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A number, as a 64-bit float.
+    Number,
+    /// An amount, as an integer of minor units of its currency.
+    Money,
+    /// An exchange rate, as an exact decimal.
+    Rate,
+    /// A date and time.
+    Datetime,
+    /// Yes or no.
+    Flag,
+    /// Personal: an e-mail address.
+    Email,
+    /// Personal: a phone number.
+    Phone,
+    /// Personal: an IP address.
+    Ip,
+    /// Personal: a street address.
+    Address,
+    /// Personal: a card or account reference.
+    Payment,
+}
+
+impl ColumnType {
+    /// The kind of personal data, if it is one.
+    pub fn personal(self) -> Option<Personal> {
+        match self {
+            Self::Email => Some(Personal::Email),
+            Self::Phone => Some(Personal::Phone),
+            Self::Ip => Some(Personal::Ip),
+            Self::Address => Some(Personal::Address),
+            Self::Payment => Some(Personal::Payment),
+            _ => None,
+        }
+    }
+}
+
+/// How the values of one source column are read.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceColumn {
+    /// The type that every value must have; a row with a value that has not is quarantined.
+    #[serde(rename = "type")]
+    pub column_type: ColumnType,
+    /// Date formats tried in order (`%Y-%m-%d %H:%M:%S`, …; also `unix`, `unix_ms`, `unix_us`). Default: RFC 3339 and ISO 8601 forms.
+    #[serde(default)]
+    pub formats: Vec<String>,
+    /// Zone of times without an offset in this column; default `time.zone`.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// The one currency of a money column.
+    #[serde(default)]
+    pub currency: Option<String>,
+    /// The column that holds the currency of each row of a money column.
+    #[serde(default)]
+    pub currency_column: Option<String>,
+    /// Round digits beyond the currency's minor unit (half to even, counted) instead of refusing the row.
+    #[serde(default)]
+    pub round: bool,
+    /// Further texts that mean "no value" in this column.
+    #[serde(default)]
+    pub null: Vec<String>,
+}
+
+/// How one input table is made: a column map over one source, or SQL over the sources.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TableMap {
+    /// The source whose columns are mapped.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Contract column = source column.
+    #[serde(default)]
+    pub columns: BTreeMap<String, String>,
+    /// A polars SQL query over the sources by their names; its result columns carry the contract's names.
+    #[serde(default)]
+    pub sql: Option<String>,
+}
+
+/// KPIs, their segments and targets.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kpi {
+    /// Columns of `orders` to split KPIs by; `a+b` for a pair.
+    pub segments: Vec<String>,
+    /// A target pack: a name under `targets/` beside the pipeline file, or a path to one.
+    pub targets: Option<String>,
+    /// Time after delivery within which a return counts: `30d`.
+    #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
+    pub return_window: String,
+    /// End a run with exit code 1 when one of these happens.
+    pub fail_on: Vec<FailOn>,
+}
+
+impl Default for Kpi {
+    fn default() -> Self {
+        Self { segments: Vec::new(), targets: None, return_window: "30d".to_owned(), fail_on: Vec::new() }
+    }
+}
+
+/// What ends a finished run with exit code 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum FailOn {
+    /// Any row was quarantined.
+    Quarantine,
+    /// The latest mature period of a KPI missed its target.
+    Target,
+}
+
+/// Risk targets to score; one that is left out is not scored.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Risk {
+    /// Fraud.
+    #[schemars(with = "FraudRisk")]
+    pub fraud: Option<FraudRisk>,
+    /// Returns.
+    #[serde(rename = "return")]
+    #[schemars(with = "ReturnRisk")]
+    pub returns: Option<ReturnRisk>,
+}
+
+/// Model families.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Family {
+    /// Logistic regression of linfa on standardised features.
+    #[default]
+    Logistic,
+}
+
+/// Fraud model settings.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FraudRisk {
+    /// Model family.
+    pub family: Family,
+    /// Where the label comes from and when it can be trusted.
+    pub label: FraudLabel,
+}
+
+/// The fraud label.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FraudLabel {
+    /// The yes-or-no column of `orders` that holds it.
+    pub column: String,
+    /// Time after which an order with no fraud known counts as legitimate: `90d`, `36h`.
+    #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
+    pub matures_after: String,
+}
+
+impl Default for FraudLabel {
+    fn default() -> Self {
+        Self { column: "fraud".to_owned(), matures_after: "90d".to_owned() }
+    }
+}
+
+/// Return model settings.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReturnRisk {
+    /// Model family.
+    pub family: Family,
+    /// Time after delivery within which a return request makes the label: `30d`.
+    #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
+    pub window: String,
+    /// Predicted probability from which an order is flagged as a likely return.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub flag_at: f64,
+}
+
+impl Default for ReturnRisk {
+    fn default() -> Self {
+        Self { family: Family::default(), window: "30d".to_owned(), flag_at: 0.5 }
+    }
+}
+
+/// Rules, costs and review capacity. Amounts are in units of the base currency.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Decision {
+    /// What it costs to have a person look at one order.
+    #[schemars(range(min = 0.0))]
+    pub review_cost: f64,
+    /// How many orders the desk can look at in a day; none by default means all.
+    pub review_capacity_per_day: Option<u32>,
+    /// Share of the amount that is margin, lost when a good order is refused.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub margin_share: f64,
+    /// Fee of a chargeback, lost beside the amount.
+    #[schemars(range(min = 0.0))]
+    pub chargeback_fee: f64,
+    /// What a return costs (freight, handling, markdown).
+    #[schemars(range(min = 0.0))]
+    pub return_cost: f64,
+    /// Rules, tried in order of their effect: approve, hold, review.
+    pub rules: Vec<Rule>,
+}
+
+impl Default for Decision {
+    fn default() -> Self {
+        Self {
+            review_cost: 4.0,
+            review_capacity_per_day: None,
+            margin_share: 0.2,
+            chargeback_fee: 20.0,
+            return_cost: 12.0,
+            rules: Vec::new(),
+        }
+    }
+}
+
+/// What a rule does with an order it matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Effect {
+    /// Let it pass whatever the scores say.
+    Approve,
+    /// Have a person look.
+    Review,
+    /// Stop it until a person has decided.
+    Hold,
+}
+
+/// A rule of the merchant.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Its name, as it stands in `rule_hits`.
+    pub name: String,
+    /// A SQL condition over the columns of `orders` and the features; null does not match.
+    pub when: String,
+    /// What it does.
+    pub effect: Effect,
+    /// Why, in words for the reviewer.
+    pub reason: String,
+}
+
+/// How much bad input a run may hold.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quarantine {
+    /// Largest share of a source's rows that may be quarantined before nothing is published.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub max_share: f64,
+}
+
+impl Default for Quarantine {
+    fn default() -> Self {
+        Self { max_share: 0.05 }
+    }
+}
+
+/// Which personal columns may be shown in quarantined raw records.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Privacy {
+    /// Source columns to show in clear.
+    pub show: Vec<String>,
+}
+
+/// Where results go.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Output {
+    /// Output folder, relative to the pipeline file; `--out` overrides it. Default: `out/NAME` in the working folder.
+    pub dir: Option<String>,
+}

@@ -1,0 +1,7 @@
+//! The words outsiders hold on to: input tables, output tables, the output's reserved folders.
+
+pub mod input;
+pub mod output;
+
+/// Version of the layout and columns of the output tables, written into every file's metadata.
+pub const SCHEMA_VERSION: &str = "1";
