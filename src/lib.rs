@@ -32,5 +32,6 @@
 pub mod config;
 pub mod contract;
 pub mod error;
+pub mod ingest;
 pub mod quarantine;
 pub mod types;

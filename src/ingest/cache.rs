@@ -1,0 +1,174 @@
+//! Typed copies of source files: a file that has not changed is never parsed twice.
+
+use super::discover::SourceFile;
+use super::personal::PersonalKey;
+use super::plan::SourcePlan;
+use super::read;
+use super::typed::{Typer, ValueCounts};
+use crate::error::{Error, Result};
+use crate::quarantine::Rejected;
+use arrow::array::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// A source file in typed form.
+#[derive(Debug, Clone)]
+pub struct TypedFile {
+    /// Its name in quarantine and inputs.
+    pub name: String,
+    /// Where it is and how it is read.
+    pub(super) source: SourceFile,
+    /// Hash of its bytes.
+    pub content_hash: String,
+    /// The typed Parquet copy; holds the record number as `_row`.
+    pub parquet: PathBuf,
+    /// What the reading found.
+    pub findings: Findings,
+    /// Whether an earlier run had read it already.
+    pub cached: bool,
+}
+
+/// What reading a file found, kept beside its typed copy.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Findings {
+    /// Records in the file.
+    pub read: u64,
+    /// Records whose values all had their types.
+    pub typed: u64,
+    /// The others.
+    pub rejected: Vec<Rejected>,
+    /// Times and amounts that a stated rule had to decide.
+    pub counts: ValueCounts,
+}
+
+/// Rejected rows of one file held at most: a file with more is not worth going through to the end.
+const MAX_REJECTED: usize = 100_000;
+
+/// Gives the typed form of a file, from the cache if its bytes and its plan have not changed.
+///
+/// # Errors
+/// See [`read::read`]; [`Error::Environment`] if the cache cannot be written.
+pub(super) fn typed(
+    file: &SourceFile,
+    plan: &SourcePlan,
+    zone: &str,
+    key: &PersonalKey,
+    cache: &Path,
+) -> Result<TypedFile> {
+    let content_hash = content_hash(&file.path)?;
+    let folder = cache.join(&plan.name);
+    create_private(&folder)?;
+    let fingerprint = blake3::hash(plan.fingerprint(zone, &key.fingerprint()).as_bytes()).to_hex();
+    let stem = format!("{}-{}", &content_hash[..32], &fingerprint[..16]);
+    let (parquet, findings_path) = (folder.join(format!("{stem}.parquet")), folder.join(format!("{stem}.json")));
+    let found = |findings, cached| TypedFile {
+        name: file.name.clone(),
+        source: file.clone(),
+        content_hash: content_hash.clone(),
+        parquet: parquet.clone(),
+        findings,
+        cached,
+    };
+    // The findings are written last and by rename, so that if they are there the Parquet file is whole.
+    if let Ok(text) = std::fs::read(&findings_path)
+        && parquet.is_file()
+        && let Ok(mut findings) = serde_json::from_slice::<Findings>(&text)
+    {
+        // One content may stand under several names; the cached findings carry the first.
+        findings.rejected.iter_mut().for_each(|r| r.file.clone_from(&file.name));
+        return Ok(found(findings, true));
+    }
+    let temporary = folder.join(format!("{stem}.{}.tmp", std::process::id()));
+    let findings = parse(file, plan, key, &temporary)?;
+    std::fs::rename(&temporary, &parquet).map_err(Error::io("write", &parquet))?;
+    let text = serde_json::to_vec(&findings).map_err(|e| Error::Invariant(format!("findings: {e}")))?;
+    std::fs::write(&temporary, text).map_err(Error::io("write", &temporary))?;
+    std::fs::rename(&temporary, &findings_path).map_err(Error::io("write", &findings_path))?;
+    Ok(found(findings, false))
+}
+
+fn parse(file: &SourceFile, plan: &SourcePlan, key: &PersonalKey, to: &Path) -> Result<Findings> {
+    let mut typer = Typer { plan, key, file: &file.name, counts: ValueCounts::default() };
+    let mut findings = Findings::default();
+    let mut writer: Option<ArrowWriter<File>> = None;
+    read::read(file, plan, &mut |chunk| {
+        findings.read += (chunk.rows.len() + chunk.broken.len()) as u64;
+        let (batch, rejected) = typer.batch(chunk)?;
+        findings.typed += batch.num_rows() as u64;
+        findings.rejected.extend(rejected);
+        if findings.rejected.len() > MAX_REJECTED && findings.rejected.len() as u64 > findings.typed {
+            return Err(Error::InputRefused {
+                message: format!(
+                    "source `{}`: {} of the first {} rows of {} cannot be read, the last because of `{}`",
+                    plan.name,
+                    findings.rejected.len(),
+                    findings.read,
+                    file.name,
+                    findings.rejected.last().map_or("", |r| r.reason.code())
+                ),
+                hint: Some("check `format`, `delimiter` and the declared types of the source".to_owned()),
+            });
+        }
+        write(&mut writer, &batch, to)
+    })?;
+    findings.counts = typer.counts;
+    match writer {
+        Some(writer) => writer.close().map(|_| ()).map_err(|e| disk(e, to))?,
+        None => return Err(Error::Invariant(format!("no chunk came out of {}", file.name))),
+    }
+    Ok(findings)
+}
+
+fn write(writer: &mut Option<ArrowWriter<File>>, batch: &RecordBatch, to: &Path) -> Result<()> {
+    if writer.is_none() {
+        let file = File::create(to).map_err(Error::io("write", to))?;
+        // Quick to write and read: this copy is never published.
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(262_144))
+            .build();
+        *writer = Some(ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(|e| disk(e, to))?);
+    }
+    match writer {
+        Some(writer) => writer.write(batch).map_err(|e| disk(e, to)),
+        None => Ok(()),
+    }
+}
+
+/// A Parquet error while writing: a full disk comes out as such.
+fn disk(error: parquet::errors::ParquetError, path: &Path) -> Error {
+    match error {
+        parquet::errors::ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+            Ok(io) => Error::io("write", path)(*io),
+            Err(other) => Error::io("write", path)(std::io::Error::other(other.to_string())),
+        },
+        other => Error::io("write", path)(std::io::Error::other(other.to_string())),
+    }
+}
+
+fn content_hash(path: &Path) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    hasher.update_reader(file).map_err(Error::io("read", path))?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Makes a folder that only its owner can read.
+///
+/// # Errors
+/// [`Error::Environment`].
+pub fn create_private(folder: &Path) -> Result<()> {
+    // What stands above it is as open as the user's other folders: published tables are for others to read.
+    if let Some(above) = folder.parent() {
+        std::fs::create_dir_all(above).map_err(Error::io("make", above))?;
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(Error::io("make", folder))
+}

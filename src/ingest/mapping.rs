@@ -1,0 +1,225 @@
+//! Typed files become the contract's tables, by column map or by SQL.
+
+use super::cache::TypedFile;
+use super::personal;
+use super::typed::ROW;
+use crate::config::{ORIGIN, Pipeline, TableMap, origin_source, with_origin};
+use crate::contract::input::{Kind, Personal, Table};
+use crate::error::{Error, Problem, Result};
+use polars::prelude::*;
+use polars::sql::SQLContext;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A row's origin is one integer, so that SQL can carry it: file number and record number.
+const ROW_BITS: u32 = 40;
+
+/// File number (in the order of names) and record number of an origin.
+pub(super) fn split_origin(origin: i64) -> (usize, u64) {
+    ((origin >> ROW_BITS) as usize, (origin & ((1 << ROW_BITS) - 1)) as u64)
+}
+
+/// A table as a mapping made it, not yet checked.
+pub(super) struct Mapped {
+    /// Contract columns with the contract's types, and `_origin` (null where a row has no single origin).
+    pub(super) frame: DataFrame,
+    /// The source whose rows the origins name.
+    pub(super) source: Option<String>,
+}
+
+/// A frame over all files of a source, each row with its origin.
+pub(super) fn scan(files: &[TypedFile]) -> Result<LazyFrame> {
+    let frames = |e| Error::frames("reading typed files")(e);
+    let mut parts = Vec::with_capacity(files.len());
+    for (number, file) in files.iter().enumerate() {
+        let path = PlRefPath::try_from_path(&file.parquet).map_err(frames)?;
+        let offset = (number as i64) << ROW_BITS;
+        let part = LazyFrame::scan_parquet(path, ScanArgsParquet::default()).map_err(frames)?;
+        parts.push(part.with_column((col(ROW) + lit(offset)).alias(ORIGIN)).drop(cols([ROW])));
+    }
+    match parts.len() {
+        1 => Ok(parts.remove(0)),
+        // Files of one source may have gained a column over the years; where it is needed ingest has already refused.
+        _ => concat_lf_diagonal(parts, UnionArgs { rechunk: false, ..Default::default() }).map_err(frames),
+    }
+}
+
+/// Runs a table's mapping.
+///
+/// # Errors
+/// [`Error::Config`] when SQL fails or gives columns the contract does not know or cannot use.
+pub(super) fn map(
+    pipeline: &Pipeline,
+    table: &Table,
+    mapping: &TableMap,
+    sources: &BTreeMap<String, Vec<TypedFile>>,
+) -> Result<Mapped> {
+    let stage = format!("mapping `{}`", table.name);
+    let (lazy, source) = match (&mapping.source, &mapping.sql) {
+        (Some(source), _) => (mapped_columns(table, mapping, scan(files_of(sources, source)?)?)?, Some(source.clone())),
+        (None, Some(sql)) => {
+            let names: BTreeSet<&str> = sources.keys().map(String::as_str).collect();
+            let mut context = SQLContext::new();
+            for name in crate::config::tables_of(sql) {
+                context.register(&name, scan(files_of(sources, &name)?)?);
+            }
+            let lazy = context.execute(&with_origin(sql, &names)).map_err(|e| sql_problem(pipeline, table, &e))?;
+            (lazy, origin_source(sql, &names))
+        }
+        (None, None) => return Err(Error::Invariant(format!("table `{}` has no mapping", table.name))),
+    };
+    let frame = match lazy.collect_with_engine(Engine::Streaming).map(|r| r.unwrap_single()) {
+        Ok(frame) => frame,
+        Err(e) if mapping.sql.is_some() && !matches!(e, PolarsError::IO { .. }) => {
+            return Err(sql_problem(pipeline, table, &e));
+        }
+        Err(e) => return Err(Error::frames(stage)(e)),
+    };
+    Ok(Mapped { frame: typed_columns(pipeline, table, frame, mapping.sql.is_some())?, source })
+}
+
+fn files_of<'a>(sources: &'a BTreeMap<String, Vec<TypedFile>>, name: &str) -> Result<&'a [TypedFile]> {
+    sources.get(name).map(Vec::as_slice).ok_or_else(|| Error::Invariant(format!("source `{name}` was not read")))
+}
+
+fn sql_problem(pipeline: &Pipeline, table: &Table, error: &PolarsError) -> Error {
+    Error::Config {
+        file: pipeline.file.clone(),
+        problems: vec![sql_advice(Problem::new(
+            format!("tables.{}.sql", table.name),
+            without_values(&error.to_string()),
+        ))],
+    }
+}
+
+/// The first line of what polars said, which is what is wrong, without the values it quotes: they may be personal.
+fn without_values(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    line.split_once(" values: [").map_or_else(|| line.to_owned(), |(said, _)| format!("{said} values"))
+}
+
+fn sql_advice(problem: Problem) -> Problem {
+    if problem.message.starts_with("conversion from") {
+        return problem.hint(
+            "declare the column's type under [sources.NAME.columns] instead of a cast; bad rows are then quarantined",
+        );
+    }
+    problem
+}
+
+fn mapped_columns(table: &Table, mapping: &TableMap, source: LazyFrame) -> Result<LazyFrame> {
+    let mut columns: Vec<Expr> =
+        mapping.columns.iter().map(|(contract, from)| col(from.as_str()).alias(contract.as_str())).collect();
+    for (contract, from) in &mapping.columns {
+        if let Some((part, suffix)) = part_of(table, contract) {
+            columns.push(col(format!("{from}__{suffix}")).alias(part));
+        }
+    }
+    columns.push(col(ORIGIN));
+    Ok(source.select(columns))
+}
+
+/// The derived column that holds the part of a personal column that features may use, and its suffix in typed files.
+fn part_of(table: &Table, contract: &str) -> Option<(&'static str, &'static str)> {
+    let Some(Kind::Personal(kind)) = table.kind_of(contract) else { return None };
+    let suffix = personal::part_suffix(kind)?;
+    match kind {
+        Personal::Email => Some(("email_domain", suffix)),
+        Personal::Ip => Some(("ip_network", suffix)),
+        Personal::Phone | Personal::Address | Personal::Payment => None,
+    }
+}
+
+/// The polars type of a kind of column.
+pub(super) fn dtype(kind: Kind) -> DataType {
+    match kind {
+        Kind::Id | Kind::Text | Kind::Word(_) | Kind::Country | Kind::Currency | Kind::Personal(_) => DataType::String,
+        Kind::Money | Kind::Count | Kind::Rate => DataType::Int64,
+        Kind::Number => DataType::Float64,
+        Kind::Flag => DataType::Boolean,
+        Kind::Instant => instant(),
+    }
+}
+
+/// UTC microseconds.
+pub(super) fn instant() -> DataType {
+    DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))
+}
+
+/// Brings every column to the contract's type without changing a value, or says why that cannot be.
+fn typed_columns(pipeline: &Pipeline, table: &Table, frame: DataFrame, from_sql: bool) -> Result<DataFrame> {
+    let mut problems = Vec::new();
+    let key = format!("tables.{}.sql", table.name);
+    let mut columns = Vec::new();
+    for column in frame.columns() {
+        let name = column.name().as_str();
+        let derived = ["email_domain", "ip_network"].contains(&name) && table.name == "orders";
+        let (Some(kind), false) = (table.kind_of(name), name == ORIGIN) else {
+            if name == ORIGIN {
+                columns.push(column.cast(&DataType::Int64).map_err(Error::frames("origin"))?);
+            } else if derived {
+                columns.push(column.clone());
+            } else if from_sql {
+                let names = table.columns.iter().map(|c| c.name);
+                let mut problem =
+                    Problem::new(&key, format!("the result column `{name}` is not a column of `{}`", table.name));
+                problem.hint = crate::config::did_you_mean(name, names);
+                problems.push(problem);
+            }
+            continue;
+        };
+        match conform(column, kind) {
+            Some(conformed) => columns.push(conformed),
+            None => problems.push(
+                Problem::new(
+                    &key,
+                    format!("the result column `{name}` is {}, where {} is needed", column.dtype(), dtype(kind)),
+                )
+                .hint("declare the type of its source column under [sources.NAME.columns]"),
+            ),
+        }
+        if let (Kind::Personal(_), true, Ok(text)) = (kind, from_sql, column.str())
+            && text.iter().flatten().any(|t| !personal::is_hash(t))
+        {
+            problems.push(Problem::new(&key, format!("`{name}` is personal and comes out of SQL in clear")).hint(
+                "declare its source column as email, phone, ip, address or payment, so that it is hashed at the door",
+            ));
+        }
+    }
+    for required in table.columns.iter().filter(|c| c.required) {
+        if !columns.iter().any(|c| c.name() == required.name)
+            && !problems.iter().any(|p| p.message.contains(required.name))
+        {
+            problems.push(Problem::new(
+                &key,
+                format!("the required column `{}` is missing from the result", required.name),
+            ));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Error::Config { file: pipeline.file.clone(), problems });
+    }
+    if !columns.iter().any(|c| c.name() == ORIGIN) {
+        columns.push(Column::full_null(ORIGIN.into(), frame.height(), &DataType::Int64));
+    }
+    DataFrame::new(frame.height(), columns).map_err(Error::frames("mapping"))
+}
+
+/// A column in the contract's type if that loses nothing.
+fn conform(column: &Column, kind: Kind) -> Option<Column> {
+    let (from, to) = (column.dtype(), dtype(kind));
+    if *from == to {
+        return Some(column.clone());
+    }
+    let fits = match kind {
+        // A whole number is a fine identifier; a float is not, it would print as `17850.0`.
+        Kind::Id | Kind::Text | Kind::Word(_) | Kind::Country | Kind::Currency => {
+            from.is_integer() || matches!(from, DataType::Boolean)
+        }
+        Kind::Money | Kind::Count | Kind::Rate => from.is_integer(),
+        Kind::Number => from.is_numeric() || matches!(from, DataType::Boolean),
+        Kind::Instant => matches!(from, DataType::Datetime(_, Some(_))),
+        Kind::Flag => false,
+        Kind::Personal(_) => false,
+    } || matches!(from, DataType::Null);
+    if fits { column.strict_cast(&to).ok() } else { None }
+}

@@ -1,0 +1,202 @@
+//! From files to accepted tables, in two steps.
+//!
+//! First every file becomes typed, row-numbered Parquet in the cache, read record by record so that what is wrong is seen.
+//! Then tables are made from typed files by column map or SQL, and checked: keys, references, order of time, money.
+//! Whatever is refused on the way is in [`Ingested::rejected`], and the counts must add up.
+
+mod accept;
+mod cache;
+mod discover;
+mod fx;
+mod mapping;
+mod personal;
+mod plan;
+mod profile;
+mod read;
+mod record;
+mod typed;
+mod value;
+
+pub use cache::{TypedFile, create_private};
+pub use personal::PersonalKey;
+pub use profile::{ColumnProfile, TableProfile, profile};
+pub use typed::ValueCounts;
+
+use crate::config::Pipeline;
+use crate::contract::input::TABLES;
+use crate::error::{Error, Result};
+use crate::quarantine::{Rejected, Tallies, Tally};
+use fx::Rates;
+use polars::prelude::DataFrame;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What came in.
+#[derive(Debug)]
+pub struct Ingested {
+    /// Accepted tables by their contract names; a table that is not mapped is absent.
+    pub tables: BTreeMap<&'static str, DataFrame>,
+    /// Every refused row, sorted.
+    pub rejected: Vec<Rejected>,
+    /// Every file that was read, by source.
+    pub files: BTreeMap<String, Vec<TypedFile>>,
+    /// Rows of each source: read, typed (as accepted), refused while typing.
+    pub sources: Tallies,
+    /// Rows of each table: mapped, accepted, refused by the contract, superseded.
+    pub table_rows: Tallies,
+    /// Values that a stated rule had to decide.
+    pub counts: ValueCounts,
+}
+
+/// Reads everything a pipeline names.
+///
+/// `cache` is the folder of typed copies. `tick` is called with the name of each file and table as it is done.
+///
+/// # Errors
+/// [`Error::Config`] when mappings do not fit the data, [`Error::InputRefused`] when a file or column is missing.
+/// Too many refused rows are not an error here: see [`Ingested::check_limit`].
+pub fn ingest(pipeline: &Pipeline, cache: &Path, key: &PersonalKey, tick: &(dyn Fn(&str) + Sync)) -> Result<Ingested> {
+    let plans = plan::plan(pipeline)?;
+    create_private(cache)?;
+    let mut files = BTreeMap::new();
+    for plan in &plans {
+        let found = discover::files(&plan.name, &plan.source, &pipeline.base_dir)?;
+        let typed: Vec<TypedFile> = found
+            .par_iter()
+            .map(|file| {
+                let typed = cache::typed(file, plan, pipeline.zone.name(), key, cache)?;
+                tick(&format!("{} {}", plan.name, file.name));
+                Ok(typed)
+            })
+            .collect::<Result<_>>()?;
+        files.insert(plan.name.clone(), typed);
+    }
+    let mut ingested = Ingested {
+        tables: BTreeMap::new(),
+        rejected: Vec::new(),
+        sources: BTreeMap::new(),
+        table_rows: BTreeMap::new(),
+        counts: ValueCounts::default(),
+        files,
+    };
+    for (name, typed) in &ingested.files {
+        let tally = ingested.sources.entry(name.clone()).or_default();
+        for file in typed {
+            tally.read += file.findings.read;
+            tally.accepted += file.findings.typed;
+            tally.quarantined += file.findings.rejected.len() as u64;
+            ingested.counts.add(file.findings.counts);
+            ingested.rejected.extend(file.findings.rejected.iter().cloned());
+        }
+    }
+    let mut rates = Rates::none(&pipeline.raw.money.base, pipeline.base_exponent);
+    let mut orders = None;
+    // Rates first, since all money needs them; then orders, which the others point to.
+    let rest = TABLES.iter().filter(|t| t.name != "fx_rates");
+    for table in TABLES.iter().filter(|t| t.name == "fx_rates").chain(rest) {
+        let Some(mapping) = pipeline.raw.tables.get(table.name) else { continue };
+        let mapped = mapping::map(pipeline, table, mapping, &ingested.files)?;
+        let checked = accept::check(table, &mapped, orders.as_ref(), &rates)?;
+        let records = record::rejected(table, &mapped, checked.faults, &ingested.files, &plans)?;
+        ingested.rejected.extend(records);
+        ingested.table_rows.insert(table.name.to_owned(), checked.tally);
+        if table.name == "fx_rates" {
+            rates = Rates::of(&pipeline.raw.money.base, pipeline.base_exponent, &checked.accepted)?;
+        } else if table.name == "orders" {
+            orders = Some(order_times(&checked.accepted)?);
+        }
+        ingested.tables.insert(table.name, checked.accepted);
+        tick(table.name);
+    }
+    ingested.rejected.sort();
+    ingested.check_balance()?;
+    Ok(ingested)
+}
+
+fn order_times(orders: &DataFrame) -> Result<accept::Orders> {
+    let stage = "indexing orders";
+    let ids = orders.column("order_id").and_then(|c| c.str().cloned()).map_err(Error::frames(stage))?;
+    let times = orders.column("placed_at").map(|c| c.to_physical_repr()).map_err(Error::frames(stage))?;
+    let times = times.i64().map_err(Error::frames(stage))?;
+    Ok(ids.iter().zip(times.iter()).filter_map(|(id, at)| Some((id?.to_owned(), at?))).collect())
+}
+
+impl Ingested {
+    /// The identity of ingest: nothing is lost.
+    fn check_balance(&self) -> Result<()> {
+        for (name, tally) in self.sources.iter().chain(&self.table_rows) {
+            if !tally.balances() {
+                return Err(Error::Invariant(format!(
+                    "`{name}`: {} rows read, but {} accepted + {} quarantined + {} superseded",
+                    tally.read, tally.accepted, tally.quarantined, tally.superseded
+                )));
+            }
+        }
+        let counted: u64 = self.sources.values().chain(self.table_rows.values()).map(|t| t.quarantined).sum();
+        if counted != self.rejected.len() as u64 {
+            return Err(Error::Invariant(format!(
+                "{counted} rows were refused and {} stand in quarantine",
+                self.rejected.len()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Rows refused of each source or table, over the rows it could have given.
+    fn refused_by(&self) -> BTreeMap<&str, Tally> {
+        let mut by: BTreeMap<&str, Tally> = BTreeMap::new();
+        for (name, tally) in &self.sources {
+            by.insert(name, Tally { read: tally.read, ..Tally::default() });
+        }
+        for row in &self.rejected {
+            let whole = self.table_rows.get(row.table.as_deref().unwrap_or_default()).map_or(0, |t| t.read);
+            by.entry(&row.source).or_insert(Tally { read: whole, ..Tally::default() }).quarantined += 1;
+        }
+        by
+    }
+
+    /// Refuses the whole input if a source or table lost more than `max_share` of its rows.
+    ///
+    /// # Errors
+    /// [`Error::InputRefused`] that names the worst source, its commonest reasons and an example of each.
+    pub fn check_limit(&self, max_share: f64) -> Result<()> {
+        let mut over: Vec<(&str, Tally)> =
+            self.refused_by().into_iter().filter(|(_, t)| t.quarantined_share() > max_share).collect();
+        over.sort_by(|a, b| b.1.quarantined_share().total_cmp(&a.1.quarantined_share()));
+        let Some((name, tally)) = over.first() else { return Ok(()) };
+        let mut reasons: BTreeMap<_, (u64, &Rejected)> = BTreeMap::new();
+        for row in self.rejected.iter().filter(|r| r.source == **name) {
+            reasons.entry(row.reason).or_insert((0, row)).0 += 1;
+        }
+        let mut reasons: Vec<_> = reasons.into_iter().collect();
+        reasons.sort_by_key(|(reason, (count, _))| (std::cmp::Reverse(*count), *reason));
+        let list: String = reasons
+            .iter()
+            .take(5)
+            .map(|(reason, (count, row))| {
+                let column = row.column.as_ref().map(|c| format!(", column `{c}`")).unwrap_or_default();
+                format!(
+                    "\n  {count} × {reason}, first in {} row {}{column}: {}; {}",
+                    row.file,
+                    row.row,
+                    row.detail,
+                    reason.hint()
+                )
+            })
+            .collect();
+        Err(Error::InputRefused {
+            message: format!(
+                "{} of {} rows of `{name}` were quarantined ({:.1} %), the limit is {:.1} %:{list}\nthis is over the limit",
+                tally.quarantined,
+                tally.read,
+                100.0 * tally.quarantined_share(),
+                100.0 * max_share
+            ),
+            hint: Some(
+                "`ordersight check` shows all of it; raise `quarantine.max_share` only if these rows are expected"
+                    .to_owned(),
+            ),
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! Delimited text.
+
+use super::{Broken, CHUNK_ROWS, Cells, Chunk, Sink, text};
+use crate::error::{Error, Result};
+use crate::ingest::discover::SourceFile;
+use crate::ingest::plan::SourcePlan;
+use crate::quarantine::Reason;
+use arrow::array::StringBuilder;
+use csv::{ByteRecord, ReaderBuilder};
+
+pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) -> Result<()> {
+    let encoding = text::encoding(plan.source.encoding.as_deref());
+    let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter(file, plan))
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text::open(&file.path)?);
+    let mut record = ByteRecord::new();
+    let io = |e: csv::Error| refused(file, &format!("cannot be read: {e}"));
+    if !reader.read_byte_record(&mut record).map_err(io)? {
+        return Err(refused(file, "is empty: not even a header row"));
+    }
+    let header: Vec<String> = record
+        .iter()
+        .map(|field| text::decode(field, encoding).map(|t| t.trim().to_owned()))
+        .collect::<Option<_>>()
+        .ok_or_else(|| refused(file, &format!("the header is not {} text", encoding.name())))?;
+    let twice =
+        header.iter().enumerate().find_map(|(i, name)| Some((header[..i].iter().position(|n| n == name)?, i, name)));
+    if let Some((first, second, name)) = twice {
+        // A file without a header has data here, and nobody's data belongs into a message.
+        let name = if plan.needed.contains(name) { format!(" `{name}`") } else { String::new() };
+        return Err(refused(
+            file,
+            &format!("columns {} and {} have the same name{name} in the first row", first + 1, second + 1),
+        ));
+    }
+    let mut columns: Vec<StringBuilder> = header.iter().map(|_| StringBuilder::new()).collect();
+    let (mut rows, mut broken) = (Vec::new(), Vec::new());
+    let mut row = 0_u64;
+    loop {
+        match reader.read_byte_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => break,
+            // A packed file cut short: what was read stands, the rest is one numbered entry in quarantine.
+            Err(e) => {
+                let detail = format!("the file ends in the middle: {e}; nothing after record {row} could be read");
+                broken.push(Broken { row: row + 1, reason: Reason::UnreadableFile, detail, raw: String::new() });
+                break;
+            }
+        }
+        row += 1;
+        if record.len() != header.len() {
+            let detail = format!("{} fields where the header has {}", record.len(), header.len());
+            broken.push(Broken { row, reason: Reason::RaggedRow, detail, raw: raw(&record) });
+        } else {
+            match record.iter().map(|f| text::decode(f, encoding)).collect::<Option<Vec<_>>>() {
+                Some(fields) => {
+                    for (column, field) in columns.iter_mut().zip(fields) {
+                        column.append_value(field);
+                    }
+                    rows.push(row);
+                }
+                None => {
+                    let detail = format!("bytes that are not {} text", encoding.name());
+                    broken.push(Broken { row, reason: Reason::BadEncoding, detail, raw: raw(&record) });
+                }
+            }
+        }
+        if rows.len() >= CHUNK_ROWS || broken.len() >= CHUNK_ROWS {
+            sink(chunk(&header, &mut columns, &mut rows, &mut broken))?;
+        }
+    }
+    // Also for a file without records, so that its columns are known.
+    sink(chunk(&header, &mut columns, &mut rows, &mut broken))
+}
+
+fn chunk(header: &[String], columns: &mut [StringBuilder], rows: &mut Vec<u64>, broken: &mut Vec<Broken>) -> Chunk {
+    let columns = header.iter().cloned().zip(columns.iter_mut().map(|c| Cells::Text(c.finish()))).collect();
+    Chunk { columns, rows: std::mem::take(rows), broken: std::mem::take(broken) }
+}
+
+fn delimiter(file: &SourceFile, plan: &SourcePlan) -> u8 {
+    match plan.source.delimiter.as_deref() {
+        Some("tab") => b'\t',
+        Some(text) => text.bytes().next().unwrap_or(b','),
+        None if file.name.contains(".tsv") => b'\t',
+        None => b',',
+    }
+}
+
+/// A record as a JSON list of its fields, whatever their number and bytes.
+fn raw(record: &ByteRecord) -> String {
+    let fields: Vec<_> = record.iter().map(|f| String::from_utf8_lossy(f).into_owned()).collect();
+    serde_json::to_string(&fields).unwrap_or_default()
+}
+
+fn refused(file: &SourceFile, what: &str) -> Error {
+    Error::InputRefused { message: format!("{}: {what}", file.path.display()), hint: None }
+}

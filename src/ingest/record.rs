@@ -1,0 +1,113 @@
+//! The record behind a row that the contract refused: read once more from its file, so that it is shown as it came.
+
+use super::accept::Fault;
+use super::cache::TypedFile;
+use super::mapping::{Mapped, split_origin};
+use super::personal::{MASK, mask_if_personal};
+use super::plan::SourcePlan;
+use super::read;
+use super::typed::raw_record;
+use crate::config::ORIGIN;
+use crate::contract::input::{Kind, Table};
+use crate::error::{Error, Result};
+use crate::quarantine::Rejected;
+use polars::prelude::*;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Quarantine entries for the faults of a table.
+pub(super) fn rejected(
+    table: &Table,
+    mapped: &Mapped,
+    faults: BTreeMap<usize, Fault>,
+    files: &BTreeMap<String, Vec<TypedFile>>,
+    plans: &[SourcePlan],
+) -> Result<Vec<Rejected>> {
+    if faults.is_empty() {
+        return Ok(Vec::new());
+    }
+    let stage = "collecting quarantined rows";
+    let origins = mapped.frame.column(ORIGIN).and_then(|c| c.i64().cloned()).map_err(Error::frames(stage))?;
+    let ids = mapped.frame.column("order_id").ok().and_then(|c| c.str().ok().cloned());
+    let source =
+        mapped.source.as_ref().and_then(|name| Some((name, files.get(name)?, plans.iter().find(|p| p.name == *name)?)));
+    let found = match source {
+        Some((_, files, plan)) => records(faults.keys().filter_map(|&at| origins.get(at)), files, plan)?,
+        None => BTreeMap::new(),
+    };
+    let mut rows = Vec::with_capacity(faults.len());
+    for (at, (column, reason, detail)) in faults {
+        let origin = source.zip(origins.get(at));
+        let (name, file, row, record) = match origin {
+            Some(((name, files, _), origin)) => {
+                let (file, row) = split_origin(origin);
+                let file = files.get(file).map(|f| f.name.clone()).unwrap_or_default();
+                (name.clone(), file, row, found.get(&origin).cloned().unwrap_or_default())
+            }
+            // A row that several rows made together has no record of its own: it is shown as the mapping made it.
+            None => (table.name.to_owned(), String::new(), 0, mapped_record(table, &mapped.frame, at)?),
+        };
+        rows.push(Rejected {
+            source: name,
+            file,
+            row,
+            table: Some(table.name.to_owned()),
+            column: Some(column.to_owned()),
+            reason,
+            detail,
+            order_id: ids.as_ref().and_then(|ids| ids.get(at)).map(|id| mask_if_personal(id).to_owned()),
+            raw_record: record,
+        });
+    }
+    Ok(rows)
+}
+
+/// Records by origin, as they came.
+fn records(
+    origins: impl Iterator<Item = i64>,
+    files: &[TypedFile],
+    plan: &SourcePlan,
+) -> Result<BTreeMap<i64, String>> {
+    let mut by_file: BTreeMap<usize, BTreeMap<u64, i64>> = BTreeMap::new();
+    for origin in origins {
+        let (file, row) = split_origin(origin);
+        by_file.entry(file).or_default().insert(row, origin);
+    }
+    let mut records = BTreeMap::new();
+    for (number, wanted) in by_file {
+        let Some(file) = files.get(number) else { continue };
+        read::read(&file.source, plan, &mut |chunk| {
+            for (at, row) in chunk.rows.iter().enumerate() {
+                if let Some(&origin) = wanted.get(row) {
+                    records.insert(origin, raw_record(plan, &chunk, at));
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(records)
+}
+
+fn mapped_record(table: &Table, frame: &DataFrame, at: usize) -> Result<String> {
+    let personal = |name: &str| matches!(table.kind_of(name), Some(Kind::Personal(_)));
+    json(frame.columns().iter().filter(|c| c.name() != ORIGIN), at, personal)
+}
+
+fn json<'a>(columns: impl Iterator<Item = &'a Column>, at: usize, personal: impl Fn(&str) -> bool) -> Result<String> {
+    let mut record = Map::new();
+    for column in columns {
+        let value = column.get(at).map_err(Error::frames("reading quarantined records"))?;
+        let shown = match value {
+            AnyValue::Null => Value::Null,
+            _ if personal(column.name()) => Value::from(MASK),
+            AnyValue::String(text) => Value::from(mask_if_personal(text)),
+            AnyValue::StringOwned(ref text) => Value::from(mask_if_personal(text.as_str())),
+            AnyValue::Int64(number) => Value::from(number),
+            AnyValue::Boolean(flag) => Value::from(flag),
+            AnyValue::Float64(number) => Value::from(number),
+            other => Value::from(other.to_string()),
+        };
+        record.insert(column.name().to_string(), shown);
+    }
+    Ok(Value::Object(record).to_string())
+}
