@@ -31,7 +31,12 @@
 
 pub mod config;
 pub mod contract;
+pub mod decision;
 pub mod error;
+pub mod features;
 pub mod ingest;
+pub mod kpi;
 pub mod quarantine;
+pub mod risk;
+pub mod satisfaction;
 pub mod types;

@@ -1,0 +1,107 @@
+//! Learning what goes wrong with orders: from a feature table and mature labels to a calibrated probability with
+//! reasons.
+//!
+//! ```text
+//! Matrix + labels ─ split ─┬─ train slice ─ prepare ─ sample ─ logistic ─┐
+//!                          ├─ calibrate slice ─ choice of penalty, Platt ┴─ Model ─ probabilities, reasons
+//!                          └─ test slice ─ metrics, bootstrap ─ Evaluation
+//! ```
+//!
+//! Everything here is pure: slices and numbers in, numbers out. Clocks and seeds come in as arguments, models are kept
+//! on disk by the registry. Time order always: nothing is learnt from an order that is placed after one it is
+//! tested on, nor (where the data reaches) from a label that was not yet known then.
+//!
+//! Families sit behind linfa's traits (`Fit` gives an object with `PredictInplace` of raw log-odds). There is one so
+//! far, [`logistic`]; another is a variant of [`model::Learner`] and an arm in [`train`].
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+pub mod bootstrap;
+pub mod calibrate;
+pub mod evaluate;
+pub mod logistic;
+pub mod metrics;
+pub mod model;
+pub mod prepare;
+pub mod reasons;
+pub mod sample;
+pub mod split;
+pub mod train;
+
+/// What is known of one row: `None` is "not mature yet", which is not "no" and is never learnt from or tested on.
+pub type Label = Option<bool>;
+
+/// What a model predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// The order is fraudulent.
+    Fraud,
+    /// The order (or line) is returned within its window.
+    Return,
+}
+
+impl Target {
+    /// All targets, in the order they are listed.
+    pub const ALL: [Self; 2] = [Self::Fraud, Self::Return];
+
+    /// The name used in commands, folders and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fraud => "fraud",
+            Self::Return => "return",
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Target {
+    type Err = Error;
+
+    /// Reads `fraud` or `return`; anything else is a usage error that names both.
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|target| target.name() == text).ok_or_else(|| Error::Usage {
+            message: format!("`{text}` is not a target"),
+            hint: Some("targets are `fraud` and `return`".to_owned()),
+        })
+    }
+}
+
+/// The logistic function `1 / (1 + e^-x)`, without overflow at either end.
+pub(crate) fn sigmoid(log_odds: f64) -> f64 {
+    if log_odds >= 0.0 {
+        1.0 / (1.0 + (-log_odds).exp())
+    } else {
+        let odds = log_odds.exp();
+        odds / (1.0 + odds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_reads_back_from_its_own_name_and_others_are_refused() {
+        for target in Target::ALL {
+            assert_eq!(target.to_string().parse::<Target>().unwrap(), target);
+            assert_eq!(serde_json::to_string(&target).unwrap(), format!("\"{target}\""));
+        }
+        assert_eq!("refund".parse::<Target>().unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn the_logistic_function_stays_in_bounds_at_the_extremes() {
+        assert_eq!((sigmoid(0.0), sigmoid(1e4), sigmoid(-1e4)), (0.5, 1.0, 0.0));
+    }
+}

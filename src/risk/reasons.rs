@@ -1,0 +1,231 @@
+//! Reasons in words: why a score is high, for people who decide on the order.
+
+use super::model::Contribution;
+
+/// Smallest contribution worth a reason: it raises the odds by a tenth when rounded to one decimal.
+const LEAST: f64 = 0.048_790_164_169_432;
+
+/// What a feature's number is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unit {
+    /// A count, told before the words: `7 orders from this device in 24 h`.
+    Count,
+    /// A yes or no (1 or 0): the words alone, or `not: …`.
+    Flag,
+    /// Money in minor units: `order amount 120.00 EUR`.
+    Money {
+        /// ISO 4217 code.
+        currency: String,
+        /// How many decimals the currency has.
+        decimals: u8,
+    },
+    /// A share from 0 to 1, told in percent.
+    Share,
+    /// A span of time in seconds, told in the unit that suits it.
+    Seconds,
+    /// A span of time in hours, told likewise.
+    Hours,
+    /// A span of time in days, told likewise.
+    Days,
+    /// Any other number.
+    Number,
+}
+
+/// How to talk of a feature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeatureText {
+    /// What its number is.
+    pub unit: Unit,
+    /// What it is called, such as `orders from this device in 24 h` or `order amount`.
+    pub label: String,
+}
+
+/// One reason of a score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reason {
+    /// The feature.
+    pub feature: String,
+    /// Its value; NaN when it was missing.
+    pub value: f64,
+    /// Calibrated log-odds it added.
+    pub contribution: f64,
+    /// The reason in words.
+    pub text: String,
+}
+
+/// The `k` strongest contributions that raise the score, in words, strongest first.
+///
+/// Equal ones keep the order of the features. What raises the odds by less than 5 % is no reason. `text` looks up the
+/// words of a feature; one it does not know is called by its name.
+pub fn reasons(contributions: &[Contribution], k: usize, text: &dyn Fn(&str) -> Option<FeatureText>) -> Vec<Reason> {
+    let mut raising: Vec<&Contribution> = contributions.iter().filter(|c| c.contribution >= LEAST).collect();
+    raising.sort_by(|a, b| b.contribution.total_cmp(&a.contribution));
+    let top = raising.into_iter().take(k);
+    top.map(|c| Reason {
+        feature: c.feature.clone(),
+        value: c.value,
+        contribution: c.contribution,
+        text: describe(c, text(&c.feature).as_ref()),
+    })
+    .collect()
+}
+
+/// One contribution in words: `7 orders from this device in 24 h (average 0.3), raises the odds 4.1 times`.
+pub fn describe(contribution: &Contribution, text: Option<&FeatureText>) -> String {
+    let fallback;
+    let text = match text {
+        Some(text) => text,
+        None => {
+            fallback = FeatureText { unit: Unit::Number, label: contribution.feature.replace('_', " ") };
+            &fallback
+        }
+    };
+    let (label, value) = (&text.label, contribution.value);
+    let fact = if value.is_nan() {
+        format!("{label} unknown")
+    } else {
+        match text.unit {
+            Unit::Flag if value != 0.0 => label.clone(),
+            Unit::Flag => format!("not: {label}"),
+            Unit::Count => format!("{} {label}", number(value)),
+            _ => format!("{label} {}", in_unit(value, &text.unit)),
+        }
+    };
+    let average = match text.unit {
+        Unit::Flag => share_of_orders(contribution.average),
+        _ => format!("average {}", in_unit(contribution.average, &text.unit)),
+    };
+    format!("{fact} ({average}), {}", effect(contribution.contribution))
+}
+
+fn share_of_orders(share: f64) -> String {
+    format!("{} of orders", in_unit(share, &Unit::Share))
+}
+
+fn effect(log_odds: f64) -> String {
+    let (verb, times) = if log_odds >= 0.0 { ("raises", log_odds.exp()) } else { ("lowers", (-log_odds).exp()) };
+    if times >= 1_000.0 {
+        format!("{verb} the odds over 1000 times")
+    } else {
+        format!("{verb} the odds {} times", number(times))
+    }
+}
+
+fn in_unit(value: f64, unit: &Unit) -> String {
+    match unit {
+        Unit::Count | Unit::Flag | Unit::Number => number(value),
+        Unit::Share if value != 0.0 && value.abs() < 0.001 => "under 0.1 %".to_owned(),
+        Unit::Share => format!("{} %", number(100.0 * value)),
+        Unit::Money { currency, decimals } => {
+            let decimals = usize::from(*decimals);
+            format!("{:.decimals$} {currency}", value / 10f64.powi(decimals as i32))
+        }
+        Unit::Seconds => span(value),
+        Unit::Hours => span(value * 3_600.0),
+        Unit::Days => span(value * 86_400.0),
+    }
+}
+
+fn span(seconds: f64) -> String {
+    let (by, unit) = match seconds.abs() {
+        s if s < 60.0 => (1.0, "s"),
+        s if s < 3_600.0 => (60.0, "min"),
+        s if s < 2.0 * 86_400.0 => (3_600.0, "h"),
+        _ => (86_400.0, "d"),
+    };
+    format!("{} {unit}", number(seconds / by))
+}
+
+/// A number for reading: whole ones and large ones without decimals, others with one, small ones with two digits.
+fn number(value: f64) -> String {
+    let size = value.abs();
+    if value.fract() == 0.0 || size >= 100.0 {
+        // Adding zero turns a negative zero into zero.
+        format!("{:.0}", value + 0.0)
+    } else if size >= 0.095 {
+        let text = format!("{value:.1}");
+        text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+    } else {
+        format!("{value:.1e}").parse::<f64>().map_or_else(|_| value.to_string(), |rounded| rounded.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contribution(feature: &str, value: f64, average: f64, contribution: f64) -> Contribution {
+        Contribution { feature: feature.to_owned(), value, average, contribution }
+    }
+
+    fn text(unit: Unit, label: &str) -> Option<FeatureText> {
+        Some(FeatureText { unit, label: label.to_owned() })
+    }
+
+    #[test]
+    fn a_reason_says_the_value_its_unit_the_average_and_the_effect() {
+        let euro = Unit::Money { currency: "EUR".to_owned(), decimals: 2 };
+        let cases = [
+            (
+                7.0,
+                0.31,
+                4.1_f64.ln(),
+                text(Unit::Count, "orders from this device in 24 h"),
+                "7 orders from this device in 24 h (average 0.3), raises the odds 4.1 times",
+            ),
+            (
+                12_000.0,
+                4_051.3,
+                2f64.ln(),
+                text(euro, "order amount"),
+                "order amount 120.00 EUR (average 40.51 EUR), raises the odds 2 times",
+            ),
+            (
+                1.0,
+                0.034,
+                25f64.ln(),
+                text(Unit::Flag, "ships to another country than the card's"),
+                "ships to another country than the card's (3.4 % of orders), raises the odds 25 times",
+            ),
+            (
+                0.0,
+                0.9,
+                0.2,
+                text(Unit::Flag, "account is older than a day"),
+                "not: account is older than a day (90 % of orders), raises the odds 1.2 times",
+            ),
+            (
+                1.5,
+                400.0,
+                8.0,
+                text(Unit::Hours, "account age"),
+                "account age 1.5 h (average 16.7 d), raises the odds over 1000 times",
+            ),
+            (
+                f64::NAN,
+                3.0,
+                0.5,
+                text(Unit::Days, "time since the last order"),
+                "time since the last order unknown (average 3 d), raises the odds 1.6 times",
+            ),
+            (0.0123, 0.5, -0.7, None, "some feature 0.012 (average 0.5), lowers the odds 2 times"),
+        ];
+        for (value, average, log_odds, text, expected) in cases {
+            assert_eq!(describe(&contribution("some_feature", value, average, log_odds), text.as_ref()), expected);
+        }
+    }
+
+    #[test]
+    fn only_what_raises_the_score_is_a_reason_and_equal_ones_keep_their_order() {
+        let all = [
+            contribution("down", 1.0, 0.0, -2.0),
+            contribution("b", 1.0, 0.0, 0.7),
+            contribution("a", 1.0, 0.0, 0.7),
+            contribution("top", 1.0, 0.0, 1.5),
+            contribution("slight", 1.0, 0.0, 0.01),
+        ];
+        let named: Vec<String> = reasons(&all, 3, &|_| None).into_iter().map(|reason| reason.feature).collect();
+        assert_eq!(named, ["top", "b", "a"]);
+        assert_eq!(reasons(&all, 10, &|_| None).len(), 3);
+    }
+}
