@@ -1,0 +1,259 @@
+//! A run that is being written: its files, before they count.
+
+use super::layout::{PartitionType, file_path, is_appended, staging_name};
+use super::parquet::{FileOptions, encode};
+use super::record::{FileEntry, PartitionColumn, Record};
+use super::{Inner, commit, disk, fault::Step, parallel};
+use crate::contract::output::{OutputTable, STAGING_DIR};
+use crate::error::{Error, Result};
+use crate::types::time::date_of;
+use polars::prelude::{DataFrame, DataType, IdxCa, IntoColumn, SortMultipleOptions, StringChunked};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Name of the helper column that carries row numbers through the sort; no output column is called so.
+const ROW: &str = "__row";
+
+/// The output of one run, written beside what is published. Dropped without [`commit`](Self::commit), it leaves no trace.
+#[derive(Debug)]
+pub struct Staging {
+    inner: Arc<Inner>,
+    previous: Option<Record>,
+    seq: u64,
+    run_id: String,
+    name: String,
+    folder: PathBuf,
+    metadata: BTreeMap<String, String>,
+    tables: BTreeSet<&'static str>,
+    partitions: BTreeMap<String, PartitionColumn>,
+    files: Vec<FileEntry>,
+    committed: bool,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Number of the commit, from 1.
+    pub seq: u64,
+    /// Rows by table.
+    pub rows: BTreeMap<String, u64>,
+    /// Files that are new or changed.
+    pub files_written: usize,
+    /// Files that were the same as before, byte for byte, and were left alone.
+    pub files_kept: usize,
+    /// Files that are no longer part of the output.
+    pub files_retired: usize,
+    /// Bytes of the files of this run, kept ones included.
+    pub size_in_bytes: u64,
+}
+
+impl Staging {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        previous: Option<Record>,
+        run_id: &str,
+        metadata: BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let seq = previous.as_ref().map_or(1, |r| r.seq + 1);
+        let name = staging_name(seq, run_id);
+        let folder = inner.out.join(STAGING_DIR).join(&name);
+        disk::create_folder(&folder)?;
+        Ok(Self {
+            inner,
+            previous,
+            seq,
+            run_id: run_id.to_owned(),
+            name,
+            folder,
+            metadata,
+            tables: BTreeSet::new(),
+            partitions: BTreeMap::new(),
+            files: Vec::new(),
+            committed: false,
+        })
+    }
+
+    /// Writes all rows of `table`: sorted, one file a partition, which is encoded in parallel.
+    ///
+    /// The partition column must be in the frame as a date or a text; it goes into folder names and not into the files. A
+    /// frame without rows still makes one file, so that readers find the table and its columns: see
+    /// [`PartitionType::of_nothing`] for where it stands. A file that equals the published one is not written again.
+    /// Each table is written at most once a run.
+    pub fn write(&mut self, table: &OutputTable, frame: &DataFrame) -> Result<()> {
+        let known = crate::contract::output::output(table.name)
+            .ok_or_else(|| Error::Invariant(format!("`{}` is not an output table", table.name)))?;
+        if !self.tables.insert(known.name) {
+            return Err(Error::Invariant(format!("table `{}` was written twice in one run", table.name)));
+        }
+        let parts = split(table, frame)?;
+        let rows = match table.partition {
+            Some(column) => frame.drop(column).map_err(Error::frames(format!("writing `{}`", table.name)))?,
+            None => frame.clone(),
+        };
+        let threads = rayon::current_num_threads();
+        let files = parallel::map(&parts.parts, threads, |part| self.write_part(table, &rows, part))?;
+        self.files.extend(files);
+        if let (Some(name), Some(kind)) = (table.partition, parts.kind) {
+            self.partitions.insert(table.name.to_owned(), PartitionColumn { name: name.to_owned(), kind });
+        }
+        Ok(())
+    }
+
+    fn write_part(&self, table: &OutputTable, frame: &DataFrame, part: &Part) -> Result<FileEntry> {
+        let rows = match &part.rows {
+            Some(rows) => frame.take(rows).map_err(Error::frames(format!("writing `{}`", table.name)))?,
+            None => frame.clone(),
+        };
+        let options = FileOptions { sorted_by: table.sort, bloom: table.bloom };
+        let bytes = encode(&rows, options, &self.metadata)?;
+        let path = file_path(table, part.value.as_deref(), self.seq);
+        self.inner.faults.check(Step::WriteFile)?;
+        let kept = disk::holds(&self.inner.out.join(&path), &bytes)?;
+        if !kept {
+            disk::write(&self.folder.join(&path), &bytes)?;
+        }
+        Ok(FileEntry {
+            table: table.name.to_owned(),
+            partition: part.value.clone(),
+            path,
+            size_in_bytes: bytes.len() as u64,
+            rows: rows.height() as u64,
+            blake3: blake3::hash(&bytes).to_hex().to_string(),
+            staged: !kept,
+        })
+    }
+
+    /// Rows written so far, by table.
+    pub fn rows(&self) -> BTreeMap<String, u64> {
+        let mut rows = BTreeMap::new();
+        for file in &self.files {
+            *rows.entry(file.table.clone()).or_insert(0) += file.rows;
+        }
+        rows
+    }
+
+    /// Publishes the run: it replaces all that was published before, except the tables that only grow (`runs`).
+    ///
+    /// On an error before the commit record has its name, what was published is untouched. On an error after it, the run
+    /// counts, readers through [`snapshot`](super::snapshot) see all of it, and the next start moves the rest into place.
+    pub fn commit(mut self) -> Result<Published> {
+        let rows = self.rows();
+        let size_in_bytes = self.files.iter().map(|f| f.size_in_bytes).sum();
+        let files_kept = self.files.iter().filter(|f| !f.staged).count();
+        let files_written = self.files.len() - files_kept;
+        let live: BTreeSet<String> = self.files.iter().map(|f| f.path.clone()).collect();
+        let mut files = std::mem::take(&mut self.files);
+        let mut retire = Vec::new();
+        for old in self.previous.iter().flat_map(|r| &r.files).filter(|old| !live.contains(&old.path)) {
+            if crate::contract::output::output(&old.table).is_some_and(is_appended) {
+                files.push(FileEntry { staged: false, ..old.clone() });
+            } else {
+                retire.push(old.path.clone());
+            }
+        }
+        let files_retired = retire.len();
+        let partitions = std::mem::take(&mut self.partitions);
+        let record = Record::new(self.seq, self.run_id.clone(), self.name.clone(), partitions, files, retire);
+        let done = commit::commit(&self.inner.out, &record, &self.inner.faults);
+        // The record on disk decides whether the run counts, not whether the rest of the work went well.
+        self.committed = commit::is_published(&self.inner.out, self.seq);
+        done?;
+        Ok(Published { seq: self.seq, rows, files_written, files_kept, files_retired, size_in_bytes })
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // Frees the space at once, which matters most when the disk is full. If it fails, the next start does it.
+        if !self.committed && !self.inner.faults.stopped() {
+            let _ = disk::remove_folder(&self.folder);
+        }
+    }
+}
+
+/// The rows of one file.
+struct Part {
+    /// Partition value; `None` for null, or without a partition column.
+    value: Option<String>,
+    /// Row numbers in the order of the file; `None` for the frame as it is.
+    rows: Option<IdxCa>,
+}
+
+struct Parts {
+    kind: Option<PartitionType>,
+    parts: Vec<Part>,
+}
+
+/// Sorts by partition and sort columns, and cuts where the partition changes.
+///
+/// Only the key columns are sorted, with a row number; each file then gathers its own rows, so that a wide frame is never
+/// held twice. Rows with equal keys keep their order.
+fn split(table: &OutputTable, frame: &DataFrame) -> Result<Parts> {
+    let stage = || format!("sorting `{}`", table.name);
+    let values = table.partition.map(|column| partition_values(table, frame, column)).transpose()?;
+    let kind = values.as_ref().map(|(kind, _)| *kind);
+    let values = values.map(|(_, values)| values);
+    if frame.height() == 0 {
+        let value = kind.map(|kind| kind.of_nothing().to_owned());
+        return Ok(Parts { kind, parts: vec![Part { value, rows: None }] });
+    }
+    let sort: Vec<&str> = table.sort.iter().copied().filter(|name| frame.get_column_index(name).is_some()).collect();
+    let mut keys = frame.select(sort.iter().copied()).map_err(Error::frames(stage()))?;
+    let mut by: Vec<&str> = sort;
+    if let (Some(column), Some(values)) = (table.partition, &values) {
+        keys.with_column(values.clone().with_name(column.into()).into_column()).map_err(Error::frames(stage()))?;
+        by.retain(|name| *name != column);
+        by.insert(0, column);
+    }
+    if by.is_empty() {
+        return Ok(Parts { kind, parts: vec![Part { value: None, rows: None }] });
+    }
+    let keys = keys.with_row_index(ROW.into(), None).map_err(Error::frames(stage()))?;
+    by.push(ROW);
+    let sorted = keys.sort(by, SortMultipleOptions::default()).map_err(Error::frames(stage()))?;
+    let rows = sorted.column(ROW).and_then(|c| c.idx().cloned()).map_err(Error::frames(stage()))?;
+    let Some(column) = table.partition else {
+        return Ok(Parts { kind, parts: vec![Part { value: None, rows: Some(rows) }] });
+    };
+    let sorted = sorted.column(column).and_then(|c| c.str().cloned()).map_err(Error::frames(stage()))?;
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut current: Option<Option<&str>> = None;
+    for (index, value) in sorted.iter().enumerate() {
+        if let Some(value) = current.filter(|c| *c != value).map(|_| value) {
+            parts.push((current.flatten(), start..index));
+            (start, current) = (index, Some(value));
+        }
+        current.get_or_insert(value);
+    }
+    parts.push((current.flatten(), start..sorted.len()));
+    let parts = parts
+        .into_iter()
+        .map(|(value, range)| Part {
+            value: value.map(str::to_owned),
+            rows: Some(rows.slice(range.start as i64, range.len())),
+        })
+        .collect();
+    Ok(Parts { kind, parts })
+}
+
+/// The partition column as text (an ISO date sorts as its day), and its type. Empty texts become null: see `layout`.
+fn partition_values(table: &OutputTable, frame: &DataFrame, column: &str) -> Result<(PartitionType, StringChunked)> {
+    let missing =
+        |what: String| Error::Invariant(format!("table `{}`: partition column `{column}` {what}", table.name));
+    let series = frame.column(column).map_err(|_| missing("is not in the frame".to_owned()))?;
+    let stage = || format!("partitioning `{}`", table.name);
+    match series.dtype() {
+        DataType::Date => {
+            let days = series.date().map_err(Error::frames(stage()))?;
+            let texts = days.physical().iter().map(|day| Some(date_of(day?)?.to_string())).collect();
+            Ok((PartitionType::Date, texts))
+        }
+        DataType::String => {
+            let texts = series.str().map_err(Error::frames(stage()))?;
+            Ok((PartitionType::Text, texts.iter().map(|text| text.filter(|t| !t.is_empty())).collect()))
+        }
+        other => Err(missing(format!("must be a date or a text, got {other}"))),
+    }
+}

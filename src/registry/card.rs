@@ -1,0 +1,135 @@
+//! The model card: what a version is for, how good it is and where it fails, for people who decide on its use.
+
+use super::manifest::Manifest;
+use crate::risk::Target;
+use crate::risk::bootstrap::Estimate;
+use crate::risk::evaluate::{Evaluation, Slice};
+use crate::types::time::{DAY, format_instant};
+
+/// The card in Markdown. It holds nothing that the manifest and the metrics do not.
+pub fn card(manifest: &Manifest, evaluation: &Evaluation) -> String {
+    let metrics = &evaluation.metrics;
+    let test = &evaluation.test;
+    let mut text = format!(
+        "# Model card: `{}`, {}\n\n## What it is for\n{}\n\n",
+        manifest.target,
+        manifest.family,
+        purpose(manifest.target)
+    );
+    text += &format!(
+        "## What it learnt from\nPipeline `{}`, as of {}. Label: {}.\n\n",
+        manifest.pipeline, manifest.created_as_of, manifest.label_rule
+    );
+    text += "| slice | placed from | to | orders | positive | rate |\n|---|---|---|---:|---:|---:|\n";
+    for (name, slice) in [("train", &evaluation.train), ("calibrate", &evaluation.calibrate), ("test", test)] {
+        text += &slice_row(name, slice);
+    }
+    let split = &evaluation.split;
+    text += &format!(
+        "\n{:.1} days before each cut and labels that came too late for their slice were left out ({} orders). The fit \
+         used {} rows and {} features; the penalty {} was chosen on the calibration slice, where the probabilities \
+         were calibrated too.\n\n",
+        split.gap_micros as f64 / DAY as f64,
+        split.set_aside,
+        evaluation.fitted_rows,
+        manifest.features.len(),
+        evaluation.penalty
+    );
+    text += "## How good it is\nOn the test slice, which is later than all it learnt from; intervals are 95 % \
+             (bootstrap over orders).\n\n";
+    text += "| measure | value | interval | without knowledge |\n|---|---:|---|---:|\n";
+    let base = format!("{:.4}", test.base_rate);
+    let rows = [
+        ("average precision".to_owned(), Some(metrics.average_precision), base.clone()),
+        ("ROC AUC".to_owned(), Some(metrics.roc_auc), "0.5".to_owned()),
+        ("recall at 1 % false positives".to_owned(), Some(metrics.recall_at_1pct_fpr), "0.01".to_owned()),
+        (format!("precision among the top {}", metrics.k), Some(metrics.precision_at_k), base),
+        (
+            format!("share of value found in the top {}", metrics.k),
+            metrics.value_recall_at_k,
+            share(metrics.k, test.rows),
+        ),
+        ("Brier score".to_owned(), Some(metrics.brier), format!("{:.4}", test.base_rate * (1.0 - test.base_rate))),
+        ("log loss".to_owned(), Some(metrics.log_loss), format!("{:.4}", metrics.log_loss_of_base_rate)),
+    ];
+    for (name, estimate, without) in rows {
+        if let Some(estimate) = estimate {
+            text += &format!("| {name} | {} | {} | {without} |\n", number(estimate.value), interval(estimate));
+        }
+    }
+    text += &format!(
+        "\nCalibration error {:.4} (10 bins of equal mass). Predicted against observed:\n\n\
+         | orders | predicted | observed |\n|---:|---:|---:|\n",
+        metrics.ece_mass_10
+    );
+    for bin in &metrics.reliability {
+        text += &format!("| {} | {:.4} | {:.4} |\n", bin.rows, bin.predicted, bin.observed);
+    }
+    text += "\n## Where it fails\n";
+    for warning in &evaluation.warnings {
+        text += &format!("- Of this training: {warning}.\n");
+    }
+    for limit in limits(manifest.target) {
+        text += &format!("- {limit}\n");
+    }
+    text += "\n## Features\n";
+    for feature in &manifest.features {
+        text += &format!("- `{feature}`\n");
+    }
+    text
+}
+
+fn purpose(target: Target) -> &'static str {
+    match target {
+        Target::Fraud => {
+            "The probability that an order turns out fraudulent, from what was known before it was placed. It ranks \
+             orders for review and feeds expected losses; it is not evidence against a customer and should not refuse \
+             an order alone."
+        }
+        Target::Return => {
+            "The probability that an order (or line) is returned within its window, from what was known before it was \
+             placed. It is meant for planning and for mending causes (size advice, packing), not for punishing."
+        }
+    }
+}
+
+fn limits(target: Target) -> &'static [&'static str] {
+    match target {
+        Target::Fraud => &[
+            "New patterns: it knows what was labelled up to its last training day, and rings change faster than \
+             chargebacks come in.",
+            "Orders that were blocked have no outcome: where rules block much, it sees little of what they block.",
+            "Fraud that nobody reports counts as good.",
+            "Customers, cards and devices without history get scores near the base rate unless the order is odd.",
+            "It is linear: facts that matter only together are found only where a feature joins them.",
+        ],
+        Target::Return => &[
+            "New articles and new customers get scores near the base rate.",
+            "A change of the return terms or of the sizes makes its probabilities wrong until it is trained again.",
+            "It is linear: facts that matter only together are found only where a feature joins them.",
+        ],
+    }
+}
+
+fn slice_row(name: &str, slice: &Slice) -> String {
+    format!(
+        "| {name} | {} | {} | {} | {} | {:.4} |\n",
+        format_instant(slice.from),
+        format_instant(slice.to),
+        slice.rows,
+        slice.positives,
+        slice.base_rate
+    )
+}
+
+fn share(part: usize, whole: usize) -> String {
+    if whole == 0 { "–".to_owned() } else { format!("{:.4}", part as f64 / whole as f64) }
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"))
+}
+
+fn interval(estimate: Estimate) -> String {
+    format!("{} – {}", number(estimate.lower), number(estimate.upper))
+}

@@ -1,0 +1,132 @@
+//! What a model version is and how it was made.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::risk::Target;
+use crate::risk::train::Trained;
+use crate::types::time::format_instant;
+
+/// Layout of a version's files. A higher one is refused: it may mean something else by the same names.
+pub const FORMAT: u32 = 1;
+
+/// linfa and its logistic regression, which are released together; a test holds it against the lock file.
+pub const LINFA_VERSION: &str = "0.8.1";
+
+/// What the caller knows about a training that the model does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// What a label is and when it counts, in one sentence.
+    pub label_rule: String,
+    /// Seed of the training.
+    pub seed: u64,
+    /// Clock of the training, as UTC microseconds.
+    pub as_of: i64,
+    /// Content hash of each input, by table or source name.
+    pub data_hashes: BTreeMap<String, String>,
+}
+
+/// The record of a version. Field order is file order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// See [`FORMAT`].
+    pub format: u32,
+    /// What it predicts.
+    pub target: Target,
+    /// The family of the learner.
+    pub family: String,
+    /// The pipeline it was trained with.
+    pub pipeline: String,
+    /// What a label is and when it counts.
+    pub label_rule: String,
+    /// The clock of the training; a version has no other date.
+    pub created_as_of: String,
+    /// `placed_at` of the first training row.
+    pub trained_from: String,
+    /// `placed_at` of the last training row.
+    pub trained_to: String,
+    /// Seed of the training.
+    pub seed: u64,
+    /// Versions of what took part.
+    pub libraries: BTreeMap<String, String>,
+    /// Content hash of each input.
+    pub data_hashes: BTreeMap<String, String>,
+    /// BLAKE3 of `model.json`.
+    pub model_blake3: String,
+    /// See [`features_hash`].
+    pub features_blake3: String,
+    /// Features in order.
+    pub features: Vec<String>,
+}
+
+impl Manifest {
+    /// The record of a training whose model is written as `model_json`.
+    pub fn new(trained: &Trained, provenance: &Provenance, model_json: &[u8]) -> Self {
+        let model = &trained.model;
+        let libraries =
+            [("ordersight", env!("CARGO_PKG_VERSION")), ("linfa", LINFA_VERSION), ("linfa-logistic", LINFA_VERSION)];
+        Self {
+            format: FORMAT,
+            target: model.target,
+            family: model.learner.family().to_owned(),
+            pipeline: provenance.pipeline.clone(),
+            label_rule: provenance.label_rule.clone(),
+            created_as_of: format_instant(provenance.as_of),
+            trained_from: format_instant(trained.evaluation.train.from),
+            trained_to: format_instant(trained.evaluation.train.to),
+            seed: provenance.seed,
+            libraries: libraries.map(|(name, version)| (name.to_owned(), version.to_owned())).into(),
+            data_hashes: provenance.data_hashes.clone(),
+            model_blake3: blake3::hash(model_json).to_hex().to_string(),
+            features_blake3: features_hash(&model.features),
+            features: model.features.clone(),
+        }
+    }
+
+    /// Reads a manifest, or says what is wrong with it. The format is looked at first: a newer file may have other
+    /// fields.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let unreadable = |error: serde_json::Error| format!("its `manifest.json` cannot be read ({error})");
+        let Format { format } = serde_json::from_slice(bytes).map_err(unreadable)?;
+        if format > FORMAT {
+            return Err(format!("it has format {format}, this program reads up to {FORMAT}; use a newer ordersight"));
+        }
+        serde_json::from_slice(bytes).map_err(unreadable)
+    }
+}
+
+/// BLAKE3 over feature names in order, each ended by a line feed.
+pub fn features_hash(features: &[String]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for feature in features {
+        hasher.update(feature.as_bytes()).update(b"\n");
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_linfa_version_is_the_one_in_the_lock_file() {
+        let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).unwrap();
+        for name in ["linfa", "linfa-logistic", "linfa-preprocessing"] {
+            assert!(lock.contains(&format!("name = \"{name}\"\nversion = \"{LINFA_VERSION}\"")), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_feature_hash_tells_order_and_boundaries_apart() {
+        let hash = |names: &[&str]| features_hash(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_ne!(hash(&["a", "b"]), hash(&["b", "a"]));
+        assert_ne!(hash(&["ab"]), hash(&["a", "b"]));
+    }
+}

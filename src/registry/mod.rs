@@ -1,0 +1,282 @@
+//! Models on disk: versions that never change, and a pointer to the one in service.
+//!
+//! ```text
+//! models/<target>/champion                   the version in service, one line, replaced by rename
+//! models/<target>/v0003-1f2e3d4c/model.json  the model, to the bit
+//!                               manifest.json what it is and how it was made; carries the hash of model.json
+//!                               metrics.json  how good it was
+//!                               card.md       the same for people
+//!                               retired       present once the version is out of service
+//! ```
+//!
+//! A version is written into a hidden folder, synced and renamed, so it is there whole or not at all. Its name holds a
+//! sequence number and the start of a hash over its content; registering the same content again gives the version that
+//! is there. No wall clock goes in: two trainings on the same data give the same bytes.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::risk::Target;
+use crate::risk::model::Model;
+use crate::risk::train::Trained;
+
+pub mod card;
+mod files;
+pub mod manifest;
+
+pub use manifest::{Manifest, Provenance};
+
+const CHAMPION: &str = "champion";
+const RETIRED: &str = "retired";
+const MODEL: &str = "model.json";
+const MANIFEST: &str = "manifest.json";
+const METRICS: &str = "metrics.json";
+const CARD: &str = "card.md";
+
+/// A folder of models. Opening it touches nothing; the folder comes into being with the first version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registry {
+    dir: PathBuf,
+}
+
+/// A model read back and found whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registered {
+    /// Its version, such as `v0003-1f2e3d4c`.
+    pub version: String,
+    /// Its record.
+    pub manifest: Manifest,
+    /// The model.
+    pub model: Model,
+}
+
+/// One line of a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// What it predicts.
+    pub target: Target,
+    /// Its version.
+    pub version: String,
+    /// Whether it is the one in service.
+    pub champion: bool,
+    /// Whether it was taken out of service.
+    pub retired: bool,
+    /// Its record; `None` when that cannot be read, which `load` explains.
+    pub manifest: Option<Manifest>,
+}
+
+impl Registry {
+    /// The registry in `dir`, which need not exist yet.
+    pub fn open(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Stores a trained model and gives its version; with `promote`, also puts it in service.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the folder cannot be written.
+    pub fn register(&self, trained: &Trained, provenance: &Provenance, promote: bool) -> Result<String> {
+        let model = json(&trained.model)?;
+        let manifest = Manifest::new(trained, provenance, &model);
+        let card = card::card(&manifest, &trained.evaluation);
+        let contents = [
+            (MODEL, model),
+            (MANIFEST, json(&manifest)?),
+            (METRICS, json(&trained.evaluation)?),
+            (CARD, card.into_bytes()),
+        ];
+        let target = trained.model.target;
+        let suffix = content_name(&contents);
+        let versions = self.versions(target)?;
+        let same = versions.iter().find(|version| version.ends_with(&suffix) && self.holds(target, version, &contents));
+        let version = match same {
+            Some(version) => version.clone(),
+            None => {
+                let last = versions.iter().filter_map(|version| sequence(version)).max().unwrap_or(0);
+                let version = format!("v{:04}-{suffix}", last + 1);
+                files::write_folder(&self.target_dir(target), &version, &contents)?;
+                version
+            }
+        };
+        if promote {
+            self.promote(target, &version)?;
+        }
+        Ok(version)
+    }
+
+    /// The model in service; `None` when none was ever put in service (or the last one was retired).
+    ///
+    /// # Errors
+    /// [`Error::Model`] when there is a pointer but no whole model behind it.
+    pub fn champion(&self, target: Target) -> Result<Option<Registered>> {
+        self.champion_version(target)?.map(|version| self.load(target, &version)).transpose()
+    }
+
+    /// The version in service, without reading the model.
+    pub fn champion_version(&self, target: Target) -> Result<Option<String>> {
+        let pointer = files::read(&self.target_dir(target).join(CHAMPION))?;
+        let Some(bytes) = pointer else { return Ok(None) };
+        let version = String::from_utf8_lossy(&bytes).trim().to_owned();
+        if sequence(&version).is_none() {
+            return Err(self.refusal(target, format!("the champion of `{target}` is not a version name: `{version}`")));
+        }
+        Ok(Some(version))
+    }
+
+    /// Reads one version and checks that it is whole.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when it is missing, does not match its hashes, or is of a newer format.
+    pub fn load(&self, target: Target, version: &str) -> Result<Registered> {
+        let (dir, manifest) = self.manifest(target, version)?;
+        let bytes = files::read(&dir.join(MODEL))?.unwrap_or_default();
+        let broken = |what: &str| self.refusal(target, format!("model `{target}` {version} is damaged: {what}"));
+        if blake3::hash(&bytes).to_hex().as_str() != manifest.model_blake3 {
+            return Err(broken("`model.json` is not the file that was registered"));
+        }
+        let model: Model = serde_json::from_slice(&bytes)
+            .map_err(|error| broken(&format!("`model.json` cannot be read ({error})")))?;
+        if manifest::features_hash(&model.features) != manifest.features_blake3 || model.features != manifest.features {
+            return Err(broken("its features are not those of `manifest.json`"));
+        }
+        if model.target != target || manifest.target != target {
+            return Err(broken(&format!("it predicts `{}`", model.target)));
+        }
+        model.require_features(&manifest.features)?;
+        Ok(Registered { version: version.to_owned(), manifest, model })
+    }
+
+    /// All versions of all targets, oldest first; damaged ones too.
+    pub fn list(&self) -> Result<Vec<Listed>> {
+        let mut all = Vec::new();
+        for target in Target::ALL {
+            // A broken pointer must not hide what there is: whoever mends it needs this list.
+            let champion = match self.champion_version(target) {
+                Err(Error::Model { .. }) => None,
+                found => found?,
+            };
+            for version in self.versions(target)? {
+                all.push(Listed {
+                    target,
+                    champion: champion.as_ref() == Some(&version),
+                    retired: self.target_dir(target).join(&version).join(RETIRED).exists(),
+                    manifest: self.manifest(target, &version).ok().map(|(_, manifest)| manifest),
+                    version,
+                });
+            }
+        }
+        Ok(all)
+    }
+
+    /// The card of a version, as it was written.
+    pub fn card(&self, target: Target, version: &str) -> Result<String> {
+        let (dir, _) = self.manifest(target, version)?;
+        let bytes = files::read(&dir.join(CARD))?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Puts a version in service; a retired one is taken back.
+    ///
+    /// # Errors
+    /// As [`Self::load`]: what cannot be read is not put in service.
+    pub fn promote(&self, target: Target, version: &str) -> Result<()> {
+        self.load(target, version)?;
+        let dir = self.target_dir(target);
+        files::remove(&dir.join(version).join(RETIRED))?;
+        files::replace(&dir, CHAMPION, format!("{version}\n").as_bytes())
+    }
+
+    /// Takes a version out of service for good; its files stay. Retiring the champion leaves its target without one.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when there is no such version.
+    pub fn retire(&self, target: Target, version: &str) -> Result<()> {
+        let dir = self.target_dir(target);
+        // A damaged version can be retired: only its folder has to be there.
+        if !self.versions(target)?.iter().any(|found| found == version) {
+            return Err(self.unknown(target, version));
+        }
+        // The pointer goes first: killed in between, the version is out of service and not yet marked.
+        if self.champion_version(target)?.as_deref() == Some(version) {
+            files::remove(&dir.join(CHAMPION))?;
+        }
+        files::replace(&dir.join(version), RETIRED, b"")
+    }
+
+    fn target_dir(&self, target: Target) -> PathBuf {
+        self.dir.join(target.name())
+    }
+
+    /// Version names of a target in the order they were registered.
+    fn versions(&self, target: Target) -> Result<Vec<String>> {
+        let mut names = files::folders(&self.target_dir(target))?;
+        names.retain(|name| sequence(name).is_some());
+        names.sort_by_key(|name| (sequence(name), name.clone()));
+        Ok(names)
+    }
+
+    fn holds(&self, target: Target, version: &str, contents: &[(&str, Vec<u8>)]) -> bool {
+        let dir = self.target_dir(target).join(version);
+        contents.iter().all(|(name, bytes)| matches!(files::read(&dir.join(name)), Ok(Some(found)) if found == *bytes))
+    }
+
+    fn manifest(&self, target: Target, version: &str) -> Result<(PathBuf, Manifest)> {
+        // The name is checked before it becomes a path.
+        let dir = self.target_dir(target).join(version);
+        if sequence(version).is_none() || !dir.is_dir() {
+            return Err(self.unknown(target, version));
+        }
+        let bytes = files::read(&dir.join(MANIFEST))?.unwrap_or_default();
+        match Manifest::read(&bytes) {
+            Ok(manifest) => Ok((dir, manifest)),
+            Err(what) => Err(self.refusal(target, format!("model `{target}` {version} cannot be used: {what}"))),
+        }
+    }
+
+    fn unknown(&self, target: Target, version: &str) -> Error {
+        self.refusal(target, format!("there is no model `{target}` {version} in `{}`", self.dir.display()))
+    }
+
+    fn refusal(&self, target: Target, message: String) -> Error {
+        Error::Model {
+            message,
+            hint: Some(format!(
+                "`ordersight models list` shows what there is; `ordersight train PIPELINE --target {target}` makes a \
+                 new one"
+            )),
+        }
+    }
+}
+
+/// The sequence number in a version name; `None` for what is not a version name.
+fn sequence(version: &str) -> Option<u32> {
+    let (number, hash) = version.strip_prefix('v')?.split_once('-')?;
+    let digits = number.len() >= 4 && number.bytes().all(|b| b.is_ascii_digit());
+    let hex = hash.len() == 8 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if digits && hex { number.parse().ok() } else { None }
+}
+
+/// The first 8 hex digits of a hash over all files with their names and lengths.
+fn content_name(contents: &[(&str, Vec<u8>)]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (name, bytes) in contents {
+        hasher.update(format!("{name}\n{}\n", bytes.len()).as_bytes());
+        hasher.update(bytes);
+    }
+    hasher.finalize().to_hex()[..8].to_owned()
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|error| Error::Invariant(format!("a model's record cannot be written as JSON: {error}")))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;
