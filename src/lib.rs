@@ -42,4 +42,5 @@ pub mod query;
 pub mod registry;
 pub mod risk;
 pub mod satisfaction;
+pub mod synthetic;
 pub mod types;
