@@ -29,6 +29,7 @@
 //! A database, a server, a scheduler: runs are started by whatever starts jobs, and Parquet is what they leave. No code
 //! reads a clock but the command line. No personal value passes ingest in clear.
 
+pub mod cli;
 pub mod config;
 pub mod contract;
 pub mod decision;
@@ -36,10 +37,12 @@ pub mod error;
 pub mod features;
 pub mod ingest;
 pub mod kpi;
+pub mod pipeline;
 pub mod publish;
 pub mod quarantine;
 pub mod query;
 pub mod registry;
+pub mod report;
 pub mod risk;
 pub mod satisfaction;
 pub mod synthetic;

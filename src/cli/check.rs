@@ -1,0 +1,121 @@
+//! `ordersight check`.
+
+use super::args::{CheckArgs, Cli};
+use super::progress::Progress;
+use super::summary::count;
+use super::{DONE, DONE_BUT, instant, now_micros, to_stdout};
+use crate::config::{Pipeline, json_schema};
+use crate::error::{Error, Result};
+use crate::ingest::{ColumnProfile, create_private};
+use crate::pipeline::{Checkup, Clock, checkup};
+use comfy_table::{ContentArrangement, Table, presets};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+pub(super) fn run(cli: &Cli, args: &CheckArgs) -> Result<u8> {
+    if args.schema {
+        to_stdout(&format!("{:#}\n", json_schema()))?;
+        return Ok(DONE);
+    }
+    let Some(path) = &args.pipeline else { return Err(Error::usage("name a pipeline file")) };
+    let pipeline = Pipeline::load(path, &args.sets)?;
+    let clock = Clock::new(&pipeline, instant(args.as_of.as_deref())?, now_micros());
+    // Typed copies go where the system keeps what nobody needs to keep, and are removed at the end.
+    let folder = std::env::temp_dir().join(format!("ordersight-check-{}", std::process::id()));
+    create_private(&folder)?;
+    let progress = Progress::new(cli);
+    let found = checkup(&pipeline, &folder, clock, &|message| progress.tick(message));
+    progress.done();
+    std::fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
+    let found = found?;
+    to_stdout(&words(&found, args.features))?;
+    Ok(if found.refusal.is_some() { DONE_BUT } else { DONE })
+}
+
+fn words(found: &Checkup, features: bool) -> String {
+    let mut text = String::new();
+    for (name, tally) in &found.sources {
+        let _ = writeln!(
+            text,
+            "source {name}: {} rows read, {} quarantined while typing",
+            count(tally.read),
+            count(tally.quarantined)
+        );
+    }
+    for (name, profile) in &found.tables {
+        let tally = found.table_rows.get(*name).copied().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "\ntable {name}: {} rows = {} accepted + {} quarantined + {} superseded",
+            count(tally.read),
+            count(tally.accepted),
+            count(tally.quarantined),
+            count(tally.superseded)
+        );
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(["column", "missing", "distinct", "range or common values"]);
+        for column in &profile.columns {
+            let missing = format!("{:.1} %", 100.0 * column.missing_share);
+            table.add_row([column.name.clone(), missing, count(column.distinct as u64), range(column)]);
+        }
+        let _ = writeln!(text, "{table}");
+    }
+    if !found.rejected.is_empty() {
+        let mut reasons: BTreeMap<_, (u64, &crate::quarantine::Rejected)> = BTreeMap::new();
+        for row in &found.rejected {
+            reasons.entry((&row.source, &row.column, row.reason)).or_insert((0, row)).0 += 1;
+        }
+        let _ = writeln!(text, "\nquarantine: {} rows", count(found.rejected.len() as u64));
+        for ((source, column, reason), (n, first)) in reasons {
+            let column = column.as_ref().map(|c| format!(" `{c}`")).unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "  {n} × {source}{column} {reason}: first {} row {}: {}; {}",
+                first.file,
+                first.row,
+                first.detail,
+                reason.hint()
+            );
+        }
+    }
+    let (can, cannot): (Vec<_>, Vec<_>) = found.measures.iter().partition(|(_, _, missing)| missing.is_empty());
+    let _ = writeln!(
+        text,
+        "\ncan be computed: {}",
+        can.iter().map(|(id, _, _)| id.as_str()).collect::<Vec<_>>().join(", ")
+    );
+    for (id, meaning, missing) in cannot {
+        let _ = writeln!(text, "  not {id} ({meaning}): missing {}", missing.join(", "));
+    }
+    for (target, why, mature, positive) in &found.targets {
+        match why {
+            Some(why) => {
+                let _ = writeln!(text, "{target}: {why}");
+            }
+            None => {
+                let _ =
+                    writeln!(text, "{target}: {} mature labels, {} of them positive", count(*mature), count(*positive));
+            }
+        }
+    }
+    if features {
+        let _ = writeln!(text, "\nfeatures (null where there is nothing to count):");
+        for (name, meaning) in &found.features {
+            let _ = writeln!(text, "  {name:<40} {meaning}");
+        }
+    } else {
+        let _ = writeln!(text, "{} features; --features lists them", found.features.len());
+    }
+    if let Some(refusal) = &found.refusal {
+        let _ = writeln!(text, "\na run would refuse this input: {refusal}");
+    }
+    text
+}
+
+fn range(column: &ColumnProfile) -> String {
+    match (&column.min, &column.max) {
+        (Some(min), Some(max)) => format!("{min} … {max}"),
+        _ => column.top.iter().map(|(value, n)| format!("{value} ({n})")).collect::<Vec<_>>().join(", "),
+    }
+}

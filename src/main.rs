@@ -1,0 +1,7 @@
+//! The `ordersight` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ordersight::cli::main()
+}

@@ -1,0 +1,65 @@
+//! Tables as they were known at the run's clock.
+
+use crate::contract::input::{Kind, Table, table};
+use crate::error::{Error, Result};
+use polars::prelude::*;
+use std::collections::BTreeMap;
+
+/// Times that lie in the future by their nature: a promise is known when it is made.
+const PROMISES: &[&str] = &["promised_ship_at", "promised_delivery_at"];
+
+/// Drops rows that had not happened (or were not known) at `as_of`, and blanks times that had not come.
+///
+/// Returns how many rows of each table were left out. A row counts from the later of its own clock and its `known_at`.
+///
+/// # Errors
+/// [`Error::Frames`] only for defects.
+pub(super) fn known_at(
+    tables: &mut BTreeMap<&'static str, DataFrame>,
+    as_of: i64,
+) -> Result<BTreeMap<&'static str, u64>> {
+    let mut later = BTreeMap::new();
+    for (name, frame) in tables.iter_mut() {
+        let Some(contract) = table(name) else { continue };
+        let before = frame.height();
+        *frame = known(contract, frame, as_of)?;
+        if before > frame.height() {
+            later.insert(*name, (before - frame.height()) as u64);
+        }
+    }
+    Ok(later)
+}
+
+fn known(contract: &Table, frame: &DataFrame, as_of: i64) -> Result<DataFrame> {
+    let has = |name: &str| frame.get_column_index(name).is_some();
+    let past = |name: &str| col(name).to_physical().lt_eq(lit(as_of));
+    let mut lazy = frame.clone().lazy();
+    for clock in [contract.clock, "known_at"] {
+        if !clock.is_empty() && has(clock) {
+            lazy = lazy.filter(past(clock).or(col(clock).is_null()));
+        }
+    }
+    // Who cancelled is known when it is known that someone did; likewise a fraud.
+    for (clock, facts) in [("cancelled_at", &["cancelled_by", "cancel_reason"][..]), ("fraud_known_at", &["fraud"][..])]
+    {
+        if contract.name == "orders" && has(clock) {
+            let blanked = facts
+                .iter()
+                .filter(|f| has(f))
+                .map(|f| when(past(clock).or(col(clock).is_null())).then(col(*f)).otherwise(lit(NULL)).alias(*f));
+            lazy = lazy.with_columns(blanked.collect::<Vec<_>>());
+        }
+    }
+    let times: Vec<_> = contract
+        .columns
+        .iter()
+        .filter(|c| c.kind == Kind::Instant && has(c.name) && !PROMISES.contains(&c.name))
+        .collect();
+    // A row that tells of a time after the clock was written after it, and so was its status.
+    if contract.name == "orders" && has("status") {
+        let written_later = times.iter().fold(lit(false), |any, c| any.or(past(c.name).not().fill_null(lit(false))));
+        lazy = lazy.with_column(when(written_later).then(lit(NULL)).otherwise(col("status")).alias("status"));
+    }
+    let blanked = times.iter().map(|c| when(past(c.name)).then(col(c.name)).otherwise(lit(NULL)).alias(c.name));
+    lazy.with_columns(blanked.collect::<Vec<_>>()).collect().map_err(Error::frames("looking back to the run's clock"))
+}

@@ -1,0 +1,251 @@
+//! One batch run: ingest, KPIs and satisfaction, features, scores, decisions, publish.
+
+use super::inputs::{Clock, Inputs, read};
+use super::scoring::{self, Scored};
+use super::summary::{Stage, Summary, TargetState, peak_memory_mib};
+use super::{satisfied, training};
+use crate::config::{FailOn, Pipeline};
+use crate::contract::SCHEMA_VERSION;
+use crate::contract::output::{OutputTable, output};
+use crate::error::{Error, Result};
+use crate::features::{self, Features};
+
+use crate::kpi::{self, Facts};
+use crate::publish::Publisher;
+use crate::quarantine::Rejected;
+use crate::registry::Registry;
+use crate::risk::Target;
+use crate::satisfaction;
+use polars::prelude::*;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What a run needs beside its pipeline.
+#[derive(Debug)]
+pub struct RunOptions {
+    /// The output folder.
+    pub out: PathBuf,
+    /// The model registry.
+    pub models: PathBuf,
+    /// The clock.
+    pub clock: Clock,
+    /// Secret for personal hashes; none: the key kept in the output folder.
+    pub secret: Option<String>,
+}
+
+/// Runs a pipeline once and publishes what it gives. `tick` is told what is being done.
+///
+/// # Errors
+/// Every kind of [`Error`]; whatever it is, the state published before stands untouched.
+pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Sync)) -> Result<Summary> {
+    let mut stages = Stopwatch::default();
+    // The lock first: a second writer is told at once, not after an hour of work.
+    let publisher = Publisher::open(&options.out)?;
+    let key = super::personal_key(&options.out, options.secret.as_deref())?;
+    let as_of = options.clock.as_of;
+    let inputs = stages.time("ingest", || read(pipeline, &options.out, &key, as_of, tick))?;
+    let tables = &inputs.ingested.tables;
+
+    tick("KPIs");
+    let (kpis, satisfactions) = stages.time("kpi", || measures(pipeline, &inputs, as_of))?;
+    tick("features");
+    let features = stages.time("features", || features::build(tables, &training::feature_terms(pipeline, as_of)))?;
+    tick("scores");
+    let registry = Registry::open(&options.models);
+    let (fraud, returned, scores) = stages.time("risk", || {
+        let fraud = scoring::score(pipeline, Target::Fraud, &features, &inputs.ingested, &registry)?;
+        let returned = scoring::score(pipeline, Target::Return, &features, &inputs.ingested, &registry)?;
+        let scores = scoring::decide_orders(pipeline, &inputs.ingested, &features, &fraud, &returned, as_of)?;
+        Ok((fraud, returned, scores))
+    })?;
+    let days = scoring::placed_days(pipeline, &features);
+    let order_satisfaction = satisfied::measured(tables, &days)?;
+    let run_id = run_id(pipeline, &inputs.hashes, &[&fraud, &returned], as_of);
+
+    tick("publishing");
+    let publishing = Instant::now();
+    let mut metadata = BTreeMap::from([
+        ("run_id".to_owned(), run_id.clone()),
+        ("pipeline".to_owned(), pipeline.raw.name.clone()),
+        ("schema_version".to_owned(), SCHEMA_VERSION.to_owned()),
+        ("as_of".to_owned(), crate::types::time::format_instant(as_of)),
+        ("currency".to_owned(), pipeline.raw.money.base.clone()),
+    ]);
+    metadata.extend(fraud.version().map(|v| ("fraud_model".to_owned(), v.to_owned())));
+    metadata.extend(returned.version().map(|v| ("return_model".to_owned(), v.to_owned())));
+    let mut staging = publisher.begin(&run_id, metadata)?;
+    staging.write(named("kpi")?, &kpis.frame)?;
+    staging.write(named("satisfaction")?, &satisfactions.frame)?;
+    staging.write(named("order_scores")?, &scores.order_scores)?;
+    staging.write(named("order_features")?, &scores.order_features)?;
+    staging.write(named("review_queue")?, &scores.review_queue)?;
+    staging.write(named("quarantine")?, &quarantine(&inputs.ingested.rejected, &run_id)?)?;
+    if let Some(frame) = &order_satisfaction {
+        staging.write(named("order_satisfaction")?, frame)?;
+    }
+    let mut summary = summarise(pipeline, options, &inputs, &features, [&fraud, &returned], &scores, run_id);
+    summary.computed = kpis.computed.iter().chain(&satisfactions.computed).cloned().collect();
+    summary.not_computable = kpis.not_computable.into_iter().chain(satisfactions.not_computable).collect();
+    summary.missed_targets = kpis.missed;
+    for condition in &pipeline.raw.kpi.fail_on {
+        match condition {
+            FailOn::Quarantine if summary.quarantined > 0 => {
+                summary.failed_on.push(format!("{} rows were quarantined", summary.quarantined));
+            }
+            FailOn::Target if !summary.missed_targets.is_empty() => {
+                summary.failed_on.push(format!("{} targets were missed", summary.missed_targets.len()));
+            }
+            FailOn::Quarantine | FailOn::Target => {}
+        }
+    }
+    // Writing is timed up to here: the row that tells of it is itself part of what is committed.
+    stages.stages.push(Stage { stage: "write", seconds: publishing.elapsed().as_secs_f64() });
+    summary.stages = std::mem::take(&mut stages.stages);
+    summary.peak_memory_mib = peak_memory_mib();
+    summary.finished_at = options.clock.started_at + stages.begun.elapsed().as_micros() as i64;
+    staging.write(named("runs")?, &summary.frame()?)?;
+    let published = staging.commit()?;
+    // What the terminal says counts the commit too.
+    summary.finished_at = options.clock.started_at + stages.begun.elapsed().as_micros() as i64;
+    summary.published = published.rows;
+    summary.published_files =
+        [published.files_written, published.files_kept, published.files_retired].map(|n| n as u64);
+    Ok(summary)
+}
+
+fn named(name: &str) -> Result<&'static OutputTable> {
+    output(name).ok_or_else(|| Error::Invariant(format!("`{name}` is not an output table")))
+}
+
+fn measures(pipeline: &Pipeline, inputs: &Inputs, as_of: i64) -> Result<(kpi::Counted, kpi::Counted)> {
+    let window = crate::types::time::parse_span(&pipeline.raw.kpi.return_window).unwrap_or_default();
+    let facts = Facts::new(&inputs.ingested.tables, window)?;
+    let clock = kpi::Clock { as_of, zone: pipeline.zone, base_exponent: pipeline.base_exponent };
+    let terms = kpi::catalogue::Terms { as_of, zone: pipeline.zone, return_window: window };
+    let segments = &pipeline.raw.kpi.segments;
+    let targets = pipeline.targets.as_ref();
+    Ok((
+        kpi::count(&facts, &kpi::catalogue::catalogue(&terms), segments, targets, clock)?,
+        kpi::count(&facts, &satisfaction::catalogue(), segments, targets, clock)?,
+    ))
+}
+
+/// Equal inputs, pipeline, models and clock give equal ids; so does equal everything but the time of day.
+fn run_id(pipeline: &Pipeline, hashes: &BTreeMap<String, String>, scored: &[&Scored], as_of: i64) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (file, hash) in hashes {
+        hasher.update(file.as_bytes()).update(b"\0").update(hash.as_bytes()).update(b"\n");
+    }
+    hasher.update(pipeline.fingerprint.as_bytes());
+    for scored in scored {
+        hasher.update(scored.version().unwrap_or("-").as_bytes()).update(b"\n");
+    }
+    hasher.update(&as_of.to_le_bytes());
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+fn quarantine(rejected: &[Rejected], run_id: &str) -> Result<DataFrame> {
+    let text = |name: &str, pick: &dyn Fn(&Rejected) -> Option<String>| {
+        Column::new(name.into(), rejected.iter().map(pick).collect::<Vec<Option<String>>>())
+    };
+    let columns = vec![
+        text("source", &|r| Some(r.source.clone())),
+        text("file", &|r| Some(r.file.clone())),
+        Column::new("row".into(), rejected.iter().map(|r| (r.row > 0).then_some(r.row as i64)).collect::<Vec<_>>()),
+        text("table", &|r| r.table.clone()),
+        text("column", &|r| r.column.clone()),
+        text("reason", &|r| Some(r.reason.code().to_owned())),
+        text("detail", &|r| Some(r.detail.clone())),
+        text("hint", &|r| Some(r.reason.hint().to_owned())),
+        text("order_id", &|r| r.order_id.clone()),
+        text("raw_record", &|r| Some(r.raw_record.clone())),
+        text("run_id", &|_| Some(run_id.to_owned())),
+    ];
+    DataFrame::new_infer_height(columns).map_err(Error::frames("quarantine"))
+}
+
+fn summarise(
+    pipeline: &Pipeline,
+    options: &RunOptions,
+    inputs: &Inputs,
+    features: &Features,
+    scored: [&Scored; 2],
+    scores: &scoring::Scores,
+    run_id: String,
+) -> Summary {
+    let ingested = &inputs.ingested;
+    let mut reasons = BTreeMap::new();
+    for row in &ingested.rejected {
+        *reasons.entry(row.reason.code().to_owned()).or_default() += 1;
+    }
+    let risk = Target::ALL.into_iter().zip(scored).zip([&features.fraud, &features.returned]).zip(scores.flagged);
+    let risk = risk.map(|(((target, scored), outcomes), flagged)| {
+        let (labelled, positives) = scoring::label_counts(outcomes);
+        TargetState {
+            target: target.to_string(),
+            model: scored.version().map(str::to_owned),
+            absent_because: scored.absence().map(str::to_owned),
+            flagged,
+            labelled,
+            positives,
+        }
+    });
+    Summary {
+        run_id,
+        pipeline: pipeline.raw.name.clone(),
+        currency: pipeline.raw.money.base.clone(),
+        as_of: options.clock.as_of,
+        started_at: options.clock.started_at,
+        finished_at: options.clock.started_at,
+        peak_memory_mib: None,
+        files: ingested.files.values().map(|f| f.len() as u64).sum(),
+        files_cached: ingested.files.values().flatten().filter(|f| f.cached).count() as u64,
+        sources: ingested.sources.clone(),
+        tables: ingested.table_rows.clone(),
+        not_yet: inputs.later.iter().map(|(t, n)| ((*t).to_owned(), *n)).collect(),
+        quarantined: ingested.rejected.len() as u64,
+        reasons,
+        folded_times: ingested.counts.folded_times,
+        skipped_times: ingested.counts.skipped_times,
+        rounded_amounts: ingested.counts.rounded_amounts,
+        computed: Vec::new(),
+        not_computable: BTreeMap::new(),
+        missed_targets: Vec::new(),
+        risk: risk.collect(),
+        actions: scores.actions,
+        review_queue: scores.review_queue.height() as u64,
+        published: BTreeMap::new(),
+        published_files: [0; 3],
+        stages: Vec::new(),
+        out: absolute(&options.out),
+        failed_on: Vec::new(),
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Times stages.
+struct Stopwatch {
+    begun: Instant,
+    stages: Vec<Stage>,
+}
+
+impl Default for Stopwatch {
+    fn default() -> Self {
+        Self { begun: Instant::now(), stages: Vec::new() }
+    }
+}
+
+impl Stopwatch {
+    fn time<T>(&mut self, stage: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let begun = Instant::now();
+        let done = work()?;
+        let seconds = begun.elapsed().as_secs_f64();
+        tracing::debug!(stage, seconds, peak_memory_mib = peak_memory_mib(), "stage done");
+        self.stages.push(Stage { stage, seconds });
+        Ok(done)
+    }
+}

@@ -1,0 +1,90 @@
+//! `ordersight check`: what the inputs are worth before anything is computed from them.
+
+use super::inputs::Clock;
+use super::scoring::{label_counts, no_labels};
+use super::training::feature_terms;
+use crate::config::Pipeline;
+use crate::contract::input::{Kind, table};
+use crate::error::Result;
+use crate::features;
+use crate::ingest::{PersonalKey, TableProfile, ValueCounts, ingest, profile};
+use crate::kpi::{Availability, Measure, catalogue};
+use crate::quarantine::{Rejected, Tallies};
+use crate::risk::Target;
+use crate::satisfaction;
+use crate::types::time::parse_span;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What was found.
+#[derive(Debug)]
+pub struct Checkup {
+    /// Accepted tables in figures.
+    pub tables: BTreeMap<&'static str, TableProfile>,
+    /// Rows by source.
+    pub sources: Tallies,
+    /// Rows by table.
+    pub table_rows: Tallies,
+    /// Values a stated rule decided.
+    pub counts: ValueCounts,
+    /// Refused rows.
+    pub rejected: Vec<Rejected>,
+    /// Why a run would refuse the input as a whole, if it would.
+    pub refusal: Option<String>,
+    /// Every KPI and satisfaction measure: id, meaning, and what is missing for it.
+    pub measures: Vec<(String, String, Vec<String>)>,
+    /// Features that can be computed, by name, with their meaning.
+    pub features: Vec<(String, String)>,
+    /// Risk targets: name, why there are no labels, mature labels, positive ones.
+    pub targets: Vec<(String, Option<String>, u64, u64)>,
+}
+
+/// Reads everything a pipeline names and says what it is worth. Nothing is written but the folder of typed copies, which
+/// the caller throws away.
+///
+/// # Errors
+/// As [`ingest`].
+pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&str) + Sync)) -> Result<Checkup> {
+    // Hashes are compared within one run only, so any key will do.
+    let mut ingested = ingest(pipeline, cache, &PersonalKey::from_secret("check"), tick)?;
+    let refusal = ingested.check_limit(pipeline.raw.quarantine.max_share).err().map(|e| e.to_string());
+    let mut tables = BTreeMap::new();
+    for (name, frame) in &ingested.tables {
+        let personal = |column: &str| {
+            matches!(table(name).and_then(|t| t.kind_of(column)), Some(Kind::Personal(_))) || column == "ip_network"
+        };
+        tables.insert(*name, profile(frame, &personal)?);
+    }
+    let available = Availability::of(&ingested.tables);
+    super::as_of::known_at(&mut ingested.tables, clock.as_of)?;
+    let features = features::build(&ingested.tables, &feature_terms(pipeline, clock.as_of))?;
+    let targets = Target::ALL
+        .into_iter()
+        .zip([&features.fraud, &features.returned])
+        .map(|(target, outcomes)| {
+            let (mature, positive) = label_counts(outcomes);
+            (target.to_string(), no_labels(target, &ingested), mature, positive)
+        })
+        .collect();
+    Ok(Checkup {
+        tables,
+        measures: every_measure(pipeline, clock.as_of)
+            .into_iter()
+            .map(|m| (m.id.to_owned(), m.meaning.to_owned(), available.missing(m.needs)))
+            .collect(),
+        features: features.matrix.names.iter().map(|n| (n.clone(), features::note(n).label)).collect(),
+        targets,
+        refusal,
+        sources: ingested.sources,
+        table_rows: ingested.table_rows,
+        counts: ingested.counts,
+        rejected: ingested.rejected,
+    })
+}
+
+fn every_measure(pipeline: &Pipeline, as_of: i64) -> Vec<Measure> {
+    let return_window = parse_span(&pipeline.raw.kpi.return_window).unwrap_or_default();
+    let mut all = catalogue::catalogue(&catalogue::Terms { as_of, zone: pipeline.zone, return_window });
+    all.extend(satisfaction::catalogue());
+    all
+}

@@ -1,0 +1,116 @@
+//! From a pipeline's history to a registered model.
+
+use super::inputs::{Clock, read};
+use super::scoring::no_labels;
+use crate::config::Pipeline;
+use crate::error::{Error, Result};
+use crate::features::{self, Terms};
+use crate::registry::{Provenance, Registry};
+use crate::risk::Target;
+use crate::risk::evaluate::Evaluation;
+use crate::risk::train::{TrainSettings, train as fit};
+use crate::types::time::parse_span;
+use std::path::PathBuf;
+
+/// What a training needs beside its pipeline.
+#[derive(Debug)]
+pub struct TrainOptions {
+    /// Folder of the typed copies of the sources and of the key of personal hashes.
+    pub out: PathBuf,
+    /// The model registry.
+    pub models: PathBuf,
+    /// The clock: labels known later do not exist.
+    pub clock: Clock,
+    /// Secret for personal hashes.
+    pub secret: Option<String>,
+    /// Seed of every draw.
+    pub seed: u64,
+}
+
+/// A trained and registered model.
+#[derive(Debug)]
+pub struct TrainedTarget {
+    /// What it predicts.
+    pub target: Target,
+    /// Its version, now in service.
+    pub version: String,
+    /// What it is worth.
+    pub evaluation: Evaluation,
+}
+
+/// What features and labels depend on.
+pub(super) fn feature_terms(pipeline: &Pipeline, as_of: i64) -> Terms {
+    let fraud = pipeline.raw.risk.fraud.clone().unwrap_or_default();
+    let returned = pipeline.raw.risk.returns.clone().unwrap_or_default();
+    // The configuration has checked both spans.
+    Terms {
+        zone: pipeline.zone,
+        as_of,
+        fraud_matures_after: parse_span(&fraud.label.matures_after).unwrap_or_default(),
+        return_window: parse_span(&returned.window).unwrap_or_default(),
+    }
+}
+
+/// Trains models of `targets` on everything known at the clock and puts them in service.
+///
+/// # Errors
+/// [`Error::Model`] when there are no labels or too few; what ingest refuses is refused here too.
+pub fn train(
+    pipeline: &Pipeline,
+    targets: &[Target],
+    options: &TrainOptions,
+    tick: &(dyn Fn(&str) + Sync),
+) -> Result<Vec<TrainedTarget>> {
+    let key = super::personal_key(&options.out, options.secret.as_deref())?;
+    let inputs = read(pipeline, &options.out, &key, options.clock.as_of, tick)?;
+    for &target in targets {
+        if let Some(why) = no_labels(target, &inputs.ingested) {
+            return Err(Error::Model {
+                message: format!("a {target} model cannot be trained: {why}"),
+                hint: Some("map the labels, or let the rules of the pipeline decide".to_owned()),
+            });
+        }
+    }
+    tick("features");
+    let features = features::build(&inputs.ingested.tables, &feature_terms(pipeline, options.clock.as_of))?;
+    let registry = Registry::open(&options.models);
+    let mut trained = Vec::new();
+    for &target in targets {
+        tick(&format!("{target} model"));
+        let outcomes = match target {
+            Target::Fraud => &features.fraud,
+            Target::Return => &features.returned,
+        };
+        let settings = TrainSettings::new(options.seed, options.clock.as_of);
+        let result =
+            fit(target, &features.matrix, &features.placed_at, &outcomes.ripe_labels(), outcomes.ripe_at(), &settings)?;
+        let provenance = Provenance {
+            pipeline: pipeline.raw.name.clone(),
+            label_rule: label_rule(pipeline, target),
+            seed: options.seed,
+            as_of: options.clock.as_of,
+            data_hashes: inputs.hashes.clone(),
+        };
+        let version = registry.register(&result, &provenance, true)?;
+        trained.push(TrainedTarget { target, version, evaluation: result.evaluation });
+    }
+    Ok(trained)
+}
+
+fn label_rule(pipeline: &Pipeline, target: Target) -> String {
+    match target {
+        Target::Fraud => {
+            let after = pipeline.raw.risk.fraud.clone().unwrap_or_default().label.matures_after;
+            format!(
+                "fraud: the label column, a chargeback or a reviewer's decision, from the time it was known; legitimate: \
+                 cleared, or none of these within {after} of placement"
+            )
+        }
+        Target::Return => {
+            let window = pipeline.raw.risk.returns.clone().unwrap_or_default().window;
+            format!(
+                "returned: a return requested within {window} after delivery; kept: that time has passed without one"
+            )
+        }
+    }
+}
