@@ -12,8 +12,9 @@ use crate::synthetic::{ShopSpec, ShopSummary};
 use crate::types::time::format_instant;
 use std::path::Path;
 
-/// Orders that give both models enough labels whatever the seed.
-const ENOUGH: u64 = 10_000;
+/// Orders that gave both models enough labels with every seed from 1 to 10: at least 16 frauds to calibrate on, 10 are
+/// needed.
+const ENOUGH: u64 = 50_000;
 
 /// The pipeline of the demo: the same file that a reader finds in the repository.
 const PIPELINE: &str = include_str!("../../pipelines/demo.toml");
@@ -64,7 +65,9 @@ pub(super) fn run(cli: &Cli, args: &DemoArgs) -> Result<u8> {
     // Few orders are the one reason why a generated shop could not be learnt from.
     let trained = trained.map_err(|error| match error {
         Error::Model { message, .. } => {
-            let hint = format!("a shop of {} orders has too few frauds; try `ordersight demo --orders {ENOUGH}`", args.orders);
+            let enough = ENOUGH.max(args.orders.saturating_mul(2));
+            let hint =
+                format!("a shop of {} orders has too few frauds; try `ordersight demo --orders {enough}`", args.orders);
             Error::Model { message, hint: Some(hint) }
         }
         other => other,

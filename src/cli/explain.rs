@@ -56,7 +56,7 @@ fn reasons(column: &Column) -> Result<Vec<String>> {
 }
 
 fn not_scored(out: &Path, order_id: &str, quarantined: &DataFrame) -> Error {
-    let why = quarantined.column("reason").ok().and_then(|c| c.str().ok()?.get(0).map(str::to_owned));
+    let why = quarantined.column("reason").ok().and_then(|c| c.str().ok()?.iter().next().flatten().map(str::to_owned));
     Error::Usage {
         message: match &why {
             Some(reason) => format!("order `{order_id}` was quarantined: {reason}"),

@@ -79,10 +79,9 @@ fn check_source(name: &str, source: &Source, problems: &mut Vec<Problem>) {
     if let Some(label) = &source.encoding {
         let key = format!("{key}.encoding");
         match encoding_rs::Encoding::for_label(label.as_bytes()) {
-            None => problems.push(Problem::new(
-                key,
-                format!("`{label}` is not a known encoding; try `utf-8` or `latin1`"),
-            )),
+            None => {
+                problems.push(Problem::new(key, format!("`{label}` is not a known encoding; try `utf-8` or `latin1`")))
+            }
             // Fields are cut at bytes, which such encodings do not allow.
             Some(encoding) if !encoding.is_ascii_compatible() => problems.push(
                 Problem::new(key, format!("`{label}` cannot be read field by field")).hint("convert the file to UTF-8"),
@@ -165,10 +164,9 @@ fn check_map(raw: &RawPipeline, table: &Table, map: &TableMap, source: &str, pro
             problems.push(Problem::new(
                 key,
                 format!(
-                    "`{from}` is declared as {:?} in `sources.{source}`, which cannot be a `{name}`",
-                    declared.column_type
-                )
-                .replace("declared as ", "declared as type "),
+                    "`{from}` is declared as `{}` in `sources.{source}`, which cannot be a `{name}`",
+                    format!("{:?}", declared.column_type).to_lowercase()
+                ),
             ));
         }
     }

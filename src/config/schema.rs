@@ -77,7 +77,29 @@ pub(super) fn validate(document: &mut Value, problems: &mut Vec<Problem>) {
         root.entry("sources").or_insert_with(|| Value::Object(Map::new()));
         root.entry("tables").or_insert_with(|| Value::Object(Map::new()));
     }
+    complete(document);
 }
+
+/// Takes out what lost a setting it cannot be without, so that one wrong word does not hide the problems of the rest.
+fn complete(document: &mut Value) {
+    let sources = document.get_mut("sources").and_then(Value::as_object_mut);
+    for source in sources.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+        source.entry("path").or_insert_with(|| json!(""));
+        if let Some(columns) = source.get_mut("columns").and_then(Value::as_object_mut) {
+            columns.retain(|_, column| column.get("type").is_some());
+        }
+    }
+    if let Some(rules) = document.pointer_mut("/decision/rules").and_then(Value::as_array_mut) {
+        rules.retain(|rule| ["name", "when", "effect", "reason"].iter().all(|key| rule.get(key).is_some()));
+    }
+}
+
+/// The patterns of the schema in words.
+const FORMS: &[(&str, &str)] = &[
+    (r"^[0-9]{1,5}(h|d)$", "a span such as `30d` or `36h`"),
+    (r"^[A-Z]{3}$", "a three-letter ISO 4217 code such as `EUR`"),
+    (r"^[A-Za-z0-9_-]+$", "made of letters, digits, `_` and `-`"),
+];
 
 fn expectation(node: Option<&Value>, found: &Value) -> String {
     let found = match found {
@@ -91,7 +113,11 @@ fn expectation(node: Option<&Value>, found: &Value) -> String {
     }
     let get = |name: &str| node.and_then(|n| n.get(name));
     if let Some(pattern) = get("pattern").and_then(Value::as_str) {
-        return format!("must have the form `{pattern}`, found {found}");
+        let form = FORMS
+            .iter()
+            .find(|(known, _)| *known == pattern)
+            .map_or_else(|| format!("of the form `{pattern}`"), |(_, words)| (*words).to_owned());
+        return format!("must be {form}, found {found}");
     }
     let kind = match get("type") {
         Some(Value::Array(kinds)) => kinds.first().and_then(Value::as_str).unwrap_or("value"),
@@ -181,7 +207,16 @@ fn remove(document: &mut Value, pointer: &str) {
 }
 
 fn dotted(pointer: &str) -> String {
-    pointer.split('/').skip(1).map(|p| p.replace("~1", "/").replace("~0", "~")).collect::<Vec<_>>().join(".")
+    let mut key = String::new();
+    for part in pointer.split('/').skip(1) {
+        // A place in a list, as the checks behind this one write it.
+        if part.bytes().all(|b| b.is_ascii_digit()) {
+            key.push_str(&format!("[{part}]"));
+        } else {
+            key = join(&key, &part.replace("~1", "/").replace("~0", "~"));
+        }
+    }
+    key
 }
 
 fn join(key: &str, name: &str) -> String {

@@ -234,28 +234,37 @@ fn convert(
 
 /// Rows replaced by a later row with the same key: by the version column where there is one, else by the order of reading.
 fn superseded(table: &Table, frame: &DataFrame, faults: &BTreeMap<usize, Fault>) -> Result<BTreeMap<usize, usize>> {
-    let stage = "finding duplicates";
-    let keys: Vec<Column> =
-        table.key.iter().filter(|k| has(frame, k)).filter_map(|k| frame.column(k).ok().cloned()).collect();
+    let keys: Vec<&Column> = table.key.iter().filter_map(|key| frame.column(key).ok()).collect();
+    let texts: Vec<StringChunked> = keys.iter().filter_map(|c| c.str().ok().cloned()).collect();
+    let times: Vec<Int64Chunked> = keys
+        .iter()
+        .filter(|c| !c.dtype().is_string())
+        .filter_map(|c| c.to_physical_repr().i64().ok().cloned())
+        .collect();
+    if texts.len() + times.len() != keys.len() {
+        return Err(Error::Invariant(format!("a key of `{}` is neither text nor time", table.name)));
+    }
     let versions = match table.version.filter(|v| has(frame, v)) {
         Some(version) => Some(micros(frame, version)?),
         None => None,
     };
-    let texts: Vec<StringChunked> = keys
-        .iter()
-        .map(|c| c.to_physical_repr().cast(&DataType::String).and_then(|c| c.str().cloned()))
-        .collect::<PolarsResult<_>>()
-        .map_err(Error::frames(stage))?;
     let mut latest: HashMap<u128, usize> = HashMap::with_capacity(frame.height());
     let mut replaced = BTreeMap::new();
-    let mut iterators: Vec<_> = texts.iter().map(|t| t.iter()).collect();
+    let mut text_parts: Vec<_> = texts.iter().map(|t| t.iter()).collect();
+    let mut time_parts: Vec<_> = times.iter().map(|t| t.iter()).collect();
+    let mut hasher = blake3::Hasher::new();
     for at in 0..frame.height() {
-        let mut hasher = blake3::Hasher::new();
-        for iterator in &mut iterators {
-            let part = iterator.next().flatten();
+        hasher.reset();
+        for parts in &mut text_parts {
+            let part = parts.next().flatten();
             hasher.update(&[u8::from(part.is_some())]);
             hasher.update(&part.map_or(0, str::len).to_le_bytes());
             hasher.update(part.unwrap_or_default().as_bytes());
+        }
+        for parts in &mut time_parts {
+            let part = parts.next().flatten();
+            hasher.update(&[u8::from(part.is_some())]);
+            hasher.update(&part.unwrap_or_default().to_le_bytes());
         }
         if faults.contains_key(&at) {
             continue;

@@ -94,7 +94,8 @@ fn sql_problem(pipeline: &Pipeline, table: &Table, error: &PolarsError) -> Error
 /// The first line of what polars said, which is what is wrong, without the values it quotes: they may be personal.
 fn without_values(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
-    line.split_once(" values: [").map_or_else(|| line.to_owned(), |(said, _)| format!("{said} values"))
+    let said = line.split_once(" values: [").and_then(|(said, _)| said.rsplit_once(" for "));
+    said.map_or(line, |(said, _)| said).to_owned()
 }
 
 fn sql_advice(problem: Problem) -> Problem {

@@ -51,12 +51,19 @@ pub struct Ingested {
 
 /// Reads everything a pipeline names.
 ///
-/// `cache` is the folder of typed copies. `tick` is called with the name of each file and table as it is done.
+/// `cache` is the folder of typed copies. A table that `wanted` does not name is checked and counted all the same, but its
+/// rows are not kept: memory is for what is computed on. `tick` is called with the name of each file and table as it is done.
 ///
 /// # Errors
 /// [`Error::Config`] when mappings do not fit the data, [`Error::InputRefused`] when a file or column is missing.
 /// Too many refused rows are not an error here: see [`Ingested::check_limit`].
-pub fn ingest(pipeline: &Pipeline, cache: &Path, key: &PersonalKey, tick: &(dyn Fn(&str) + Sync)) -> Result<Ingested> {
+pub fn ingest(
+    pipeline: &Pipeline,
+    cache: &Path,
+    key: &PersonalKey,
+    wanted: &dyn Fn(&str) -> bool,
+    tick: &(dyn Fn(&str) + Sync),
+) -> Result<Ingested> {
     let plans = plan::plan(pipeline)?;
     create_private(cache)?;
     let mut files = BTreeMap::new();
@@ -106,7 +113,9 @@ pub fn ingest(pipeline: &Pipeline, cache: &Path, key: &PersonalKey, tick: &(dyn 
         } else if table.name == "orders" {
             orders = Some(order_times(&checked.accepted)?);
         }
-        ingested.tables.insert(table.name, checked.accepted);
+        if wanted(table.name) {
+            ingested.tables.insert(table.name, checked.accepted);
+        }
         tick(table.name);
     }
     ingested.rejected.sort();

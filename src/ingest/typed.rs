@@ -219,7 +219,10 @@ impl Typer<'_> {
                             out.append_option(parsed.map(|(minor, _)| minor));
                         }
                         Err(reason) => {
-                            let detail = format!("`{}` in currency `{}`", quote(v), quote(Some(code)));
+                            let detail = match code.trim() {
+                                "" => format!("`{}` without a currency", quote(v)),
+                                code => format!("`{}` in currency `{}`", quote(v), quote(Some(code))),
+                            };
                             faults.push((at, reason, detail));
                             out.append_null();
                         }

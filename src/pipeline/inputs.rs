@@ -38,6 +38,9 @@ pub fn personal_key(out: &Path, secret: Option<&str>) -> Result<PersonalKey> {
     }
 }
 
+/// The tables that KPIs, satisfaction and features read today.
+const COMPUTED_ON: &[&str] = &["orders", "order_items", "returns", "tickets", "feedback", "review_decisions"];
+
 /// Accepted tables at the run's clock.
 pub(super) struct Inputs {
     /// What came in; its tables hold only what was known at the clock.
@@ -55,7 +58,7 @@ pub(super) fn read(
     as_of: i64,
     tick: &(dyn Fn(&str) + Sync),
 ) -> Result<Inputs> {
-    let mut ingested = ingest(pipeline, &out.join(CACHE_DIR), key, tick)?;
+    let mut ingested = ingest(pipeline, &out.join(CACHE_DIR), key, &|table| COMPUTED_ON.contains(&table), tick)?;
     ingested.check_limit(pipeline.raw.quarantine.max_share)?;
     if ingested.tables.get("orders").is_none_or(|o| o.height() == 0) {
         return Err(Error::InputRefused {

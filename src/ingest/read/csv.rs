@@ -1,24 +1,22 @@
 //! Delimited text.
 
+use super::records::{Next, Records};
 use super::{Broken, CHUNK_ROWS, Cells, Chunk, Sink, text};
 use crate::error::{Error, Result};
 use crate::ingest::discover::SourceFile;
 use crate::ingest::plan::SourcePlan;
 use crate::quarantine::Reason;
 use arrow::array::StringBuilder;
-use csv::{ByteRecord, ReaderBuilder};
+use csv::ByteRecord;
 
 pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) -> Result<()> {
     let encoding = text::encoding(plan.source.encoding.as_deref());
-    let mut reader = ReaderBuilder::new()
-        .delimiter(delimiter(file, plan))
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text::open(&file.path)?);
+    let mut records = Records::open(&file.path, delimiter(file, plan))?;
     let mut record = ByteRecord::new();
-    let io = |e: csv::Error| refused(file, &format!("cannot be read: {e}"));
-    if !reader.read_byte_record(&mut record).map_err(io)? {
-        return Err(refused(file, "is empty: not even a header row"));
+    match records.next(&mut record, None)? {
+        Next::Failed(e) => return Err(refused(file, &format!("cannot be read: {e}"))),
+        Next::End => return Err(refused(file, "is empty: not even a header row")),
+        Next::Record | Next::Torn(_) => {}
     }
     let header: Vec<String> = record
         .iter()
@@ -39,17 +37,23 @@ pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) ->
     let (mut rows, mut broken) = (Vec::new(), Vec::new());
     let mut row = 0_u64;
     loop {
-        match reader.read_byte_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => break,
+        match records.next(&mut record, Some(header.len()))? {
+            Next::Record => row += 1,
+            Next::Torn(line) => {
+                row += 1;
+                let detail = "a quote is opened and not closed on this line".to_owned();
+                let raw = String::from_utf8_lossy(&line).trim_end().to_owned();
+                broken.push(Broken { row, reason: Reason::RaggedRow, detail, raw });
+                continue;
+            }
+            Next::End => break,
             // A packed file cut short: what was read stands, the rest is one numbered entry in quarantine.
-            Err(e) => {
+            Next::Failed(e) => {
                 let detail = format!("the file ends in the middle: {e}; nothing after record {row} could be read");
                 broken.push(Broken { row: row + 1, reason: Reason::UnreadableFile, detail, raw: String::new() });
                 break;
             }
         }
-        row += 1;
         if record.len() != header.len() {
             let detail = format!("{} fields where the header has {}", record.len(), header.len());
             broken.push(Broken { row, reason: Reason::RaggedRow, detail, raw: raw(&record) });
@@ -96,5 +100,6 @@ fn raw(record: &ByteRecord) -> String {
 }
 
 fn refused(file: &SourceFile, what: &str) -> Error {
-    Error::InputRefused { message: format!("{}: {what}", file.path.display()), hint: None }
+    let hint = "the first row must hold the names of the columns, each once";
+    Error::InputRefused { message: format!("{}: {what}", file.path.display()), hint: Some(hint.to_owned()) }
 }

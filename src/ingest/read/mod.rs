@@ -4,6 +4,7 @@ mod csv;
 mod json_members;
 mod ndjson;
 mod parquet;
+mod records;
 mod text;
 
 use super::discover::SourceFile;
