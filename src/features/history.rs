@@ -4,7 +4,7 @@
 //! looked at together before any of them is added. Everything is an integer until the last division.
 
 use super::columns::{Orders, Texts};
-use super::labels::Outcome;
+use super::labels::Outcomes;
 use super::order_facts::Feature;
 use crate::types::time::{DAY, HOUR};
 use rayon::prelude::*;
@@ -31,12 +31,12 @@ const ENTITIES: &[Entity] = &[
     Entity { name: "ship_address", column: "ship_address", distinct_customers: true, windows: true },
 ];
 
-/// Categories whose known rates of fraud and return tell something of the next order.
+/// Categories whose known rates of fraud and return tell something of the next order. Only what is settled when an order is
+/// placed: a carrier is often chosen later.
 const CATEGORIES: &[(&str, &str)] = &[
     ("channel", "channel"),
     ("ship_country", "ship_country"),
     ("seller", "seller_id"),
-    ("carrier", "carrier"),
     ("payment_method", "payment_method"),
     ("email_domain", "email_domain"),
 ];
@@ -44,7 +44,7 @@ const CATEGORIES: &[(&str, &str)] = &[
 /// Orders of the whole shop that a category's rate is mixed with, so that ten orders do not make a rate of one.
 const PRIOR_ORDERS: f64 = 50.0;
 
-pub(super) fn columns(orders: &Orders, fraud: &[Outcome], returned: &[Outcome]) -> Vec<Feature> {
+pub(super) fn columns(orders: &Orders, fraud: &Outcomes, returned: &Outcomes) -> Vec<Feature> {
     let customers = orders.texts("customer_id").ok().flatten().unwrap_or_default();
     let mut features: Vec<Feature> = ENTITIES
         .par_iter()
@@ -62,7 +62,7 @@ pub(super) fn columns(orders: &Orders, fraud: &[Outcome], returned: &[Outcome]) 
         .flat_map_iter(|(name, keys)| {
             [("fraud", fraud), ("return", returned)]
                 .into_iter()
-                .filter(|(_, o)| known(o))
+                .filter(|(_, outcomes)| outcomes.are_supplied())
                 .map(move |(what, outcomes)| {
                     (format!("{name}_{what}_rate_lifetime"), known_rate(&keys, &orders.placed_at, outcomes))
                 })
@@ -71,11 +71,6 @@ pub(super) fn columns(orders: &Orders, fraud: &[Outcome], returned: &[Outcome]) 
         .collect();
     features.extend(rates);
     features
-}
-
-/// Whether anything is known of a target at all.
-fn known(outcomes: &[Outcome]) -> bool {
-    outcomes.iter().any(|o| o.is_known())
 }
 
 /// Rows of each key, sorted by time; keys in a fixed order.
@@ -92,8 +87,8 @@ fn by_key<'a>(keys: &'a Texts, placed_at: &[i64]) -> BTreeMap<&'a str, Vec<usize
 }
 
 /// The times at which something became known of `rows`, sorted.
-fn known_times(rows: &[usize], outcomes: &[Outcome]) -> Vec<i64> {
-    let mut times: Vec<i64> = rows.iter().filter_map(|&at| outcomes[at].happened()).collect();
+fn known_times(rows: &[usize], outcomes: &Outcomes) -> Vec<i64> {
+    let mut times: Vec<i64> = rows.iter().filter_map(|&at| outcomes.known[at].happened()).collect();
     times.sort_unstable();
     times
 }
@@ -103,8 +98,8 @@ fn entity_features(
     keys: &Texts,
     customers: &Texts,
     orders: &Orders,
-    fraud: &[Outcome],
-    returned: &[Outcome],
+    fraud: &Outcomes,
+    returned: &Outcomes,
 ) -> Vec<Feature> {
     let placed = &orders.placed_at;
     let column = || vec![f64::NAN; placed.len()];
@@ -164,12 +159,12 @@ fn entity_features(
     } else {
         features.push((format!("{name}_amount_mean_lifetime"), mean));
         features.push((format!("{name}_amount_ratio_lifetime"), ratio));
-        if known(returned) {
+        if returned.are_supplied() {
             features.push((format!("{name}_return_count_lifetime"), returns));
             features.push((format!("{name}_return_rate_lifetime"), return_share));
         }
     }
-    if known(fraud) {
+    if fraud.are_supplied() {
         features.push((format!("{name}_fraud_count_lifetime"), frauds));
     }
     features
@@ -199,29 +194,33 @@ fn is_new(customers: &Texts, keys: &Texts, orders: &Orders) -> Vec<f64> {
     out
 }
 
-/// Events known before T per order whose outcome was known before T, of the category, mixed with the whole shop's rate.
-fn known_rate(keys: &Texts, placed_at: &[i64], outcomes: &[Outcome]) -> Vec<f64> {
-    let sorted = |rows: &[usize], only_yes: bool| {
-        let mut times: Vec<i64> = rows
-            .iter()
-            .filter(|&&at| outcomes[at].is_known() && (!only_yes || outcomes[at].happened().is_some()))
-            .map(|&at| outcomes[at].known_at())
-            .collect();
+/// Share of the orders ripe before T of which it was known before T that it happened, of the category, mixed with the
+/// whole shop's share.
+///
+/// Ripe ones on both sides: a fraud is known in days and its absence in months, so that a share of all that is known
+/// would be one of frauds alone for the first months. When an order is ripe does not depend on its outcome; one that comes
+/// to light only then counts as no until it does.
+fn known_rate(keys: &Texts, placed_at: &[i64], outcomes: &Outcomes) -> Vec<f64> {
+    let ripe_at = outcomes.ripe_at();
+    let sorted = |mut times: Vec<i64>| {
         times.sort_unstable();
         times
     };
+    let ripe = |rows: &[usize]| sorted(rows.iter().map(|&at| ripe_at[at]).collect());
+    let happened = |at: usize| outcomes.known[at].happened().map(|known| known.max(ripe_at[at]));
+    let yes = |rows: &[usize]| sorted(rows.iter().filter_map(|&at| happened(at)).collect());
     let everything: Vec<usize> = (0..placed_at.len()).collect();
-    let (all_known, all_yes) = (sorted(&everything, false), sorted(&everything, true));
+    let (all_ripe, all_yes) = (ripe(&everything), yes(&everything));
     let before = |times: &[i64], now: i64| times.partition_point(|&t| t < now) as f64;
     let mut out = vec![f64::NAN; placed_at.len()];
     for rows in by_key(keys, placed_at).values() {
-        let (known, yes) = (sorted(rows, false), sorted(rows, true));
+        let (ripe, yes) = (ripe(rows), yes(rows));
         for &at in rows {
             let now = placed_at[at];
-            let whole = before(&all_known, now);
+            let whole = before(&all_ripe, now);
             if whole > 0.0 {
                 let prior = before(&all_yes, now) / whole;
-                out[at] = (before(&yes, now) + PRIOR_ORDERS * prior) / (before(&known, now) + PRIOR_ORDERS);
+                out[at] = (before(&yes, now) + PRIOR_ORDERS * prior) / (before(&ripe, now) + PRIOR_ORDERS);
             }
         }
     }

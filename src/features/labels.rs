@@ -14,6 +14,8 @@ pub struct Outcomes {
     /// When each order is ripe: certain either way, whatever the outcome. UTC microseconds; the far future if never.
     ripe_at: Vec<i64>,
     as_of: i64,
+    /// Whether the input has what tells of them, be it of no order yet.
+    supplied: bool,
 }
 
 impl Outcomes {
@@ -30,8 +32,14 @@ impl Outcomes {
         &self.ripe_at
     }
 
+    /// Whether the input has what tells of outcomes at all. Which features there are depends on this and not on whether
+    /// anything has become known so far: a young shop is scored by the models of an old one.
+    pub(super) fn are_supplied(&self) -> bool {
+        self.supplied
+    }
+
     fn unknown(orders: usize, as_of: i64) -> Self {
-        Self { known: vec![Outcome::Unknown; orders], ripe_at: vec![i64::MAX; orders], as_of }
+        Self { known: vec![Outcome::Unknown; orders], ripe_at: vec![i64::MAX; orders], as_of, supplied: false }
     }
 }
 
@@ -54,19 +62,6 @@ impl Outcome {
             Self::Yes(_) => Some(true),
             Self::No(_) => Some(false),
         }
-    }
-
-    /// When the label was known; the far future while it is not.
-    pub fn known_at(self) -> i64 {
-        match self {
-            Self::Unknown => i64::MAX,
-            Self::Yes(at) | Self::No(at) => at,
-        }
-    }
-
-    /// Whether anything is known.
-    pub(super) fn is_known(self) -> bool {
-        self != Self::Unknown
     }
 
     /// When it was known that it happened.
@@ -111,7 +106,8 @@ pub(super) fn fraud(orders: &Orders, tables: &BTreeMap<&'static str, DataFrame>,
         let flagged = (flag == Some(true)).then(|| flag_known.unwrap_or(ripe));
         let yes = [flagged, find(&chargebacks), find(&refused)].into_iter().flatten().min();
         let cleared = (flag == Some(false)).then(|| flag_known.unwrap_or(ripe));
-        let no = [cleared, find(&passed)].into_iter().flatten().min().unwrap_or(ripe);
+        // Cleared late is legitimate from the day on which silence would have said so.
+        let no = [cleared, find(&passed)].into_iter().flatten().min().map_or(ripe, |at| at.min(ripe));
         match yes {
             Some(at) if at <= terms.as_of => Outcome::Yes(at),
             _ if no <= terms.as_of => Outcome::No(no),
@@ -119,7 +115,7 @@ pub(super) fn fraud(orders: &Orders, tables: &BTreeMap<&'static str, DataFrame>,
         }
     });
     let ripe_at = orders.placed_at.iter().map(|at| at.saturating_add(terms.fraud_matures_after)).collect();
-    Ok(Outcomes { known: outcomes.collect(), ripe_at, as_of: terms.as_of })
+    Ok(Outcomes { known: outcomes.collect(), ripe_at, as_of: terms.as_of, supplied: true })
 }
 
 /// Returns: one requested before the window after delivery ends. An order that was never delivered has no outcome.
@@ -137,12 +133,15 @@ pub(super) fn returned(orders: &Orders, tables: &BTreeMap<&'static str, DataFram
         let Some(delivered) = delivered else { return Outcome::Unknown };
         let closes = closes(Some(delivered));
         match (requests.get(id), known.get(id)) {
-            (Some(&requested), Some(&known)) if requested <= closes && known <= terms.as_of => Outcome::Yes(known),
+            // A request can come before the parcel does; that it falls within the window is known once there is one.
+            (Some(&requested), Some(&known)) if requested <= closes && known <= terms.as_of => {
+                Outcome::Yes(known.max(delivered))
+            }
             _ if closes <= terms.as_of => Outcome::No(closes),
             _ => Outcome::Unknown,
         }
     });
-    Ok(Outcomes { known: outcomes.collect(), ripe_at, as_of: terms.as_of })
+    Ok(Outcomes { known: outcomes.collect(), ripe_at, as_of: terms.as_of, supplied: true })
 }
 
 /// The earliest time of each order's rows whose `column` is `word` (all rows if `column` is empty); the time is the first

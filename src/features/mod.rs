@@ -56,7 +56,7 @@ pub fn build(tables: &BTreeMap<&'static str, DataFrame>, terms: &Terms) -> Resul
     let fraud = labels::fraud(&orders, tables, terms)?;
     let returned = labels::returned(&orders, tables, terms)?;
     let mut columns = order_facts::columns(&orders, tables, terms)?;
-    columns.extend(history::columns(&orders, &fraud.known, &returned.known));
+    columns.extend(history::columns(&orders, &fraud, &returned));
     let rows = orders.placed_at.len();
     let mut values = Vec::with_capacity(rows * columns.len());
     for row in 0..rows {

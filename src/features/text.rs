@@ -3,7 +3,8 @@
 /// What a feature says, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeatureNote {
-    /// What it counts or measures, as it stands after the value: `orders from this device in 24 h`.
+    /// What it counts or measures: `orders from this device in 24 h`, `age of the account`. Counts stand before it, other
+    /// values after it.
     pub label: String,
     /// The unit of its value.
     pub unit: FeatureUnit,
@@ -38,15 +39,15 @@ pub fn note(feature: &str) -> FeatureNote {
         "amount" => return say("order amount", Money),
         "item_count" => return say("items in the order", Count),
         "units" => return say("units in the order", Count),
-        "shipping_fee_share" => return say("of the amount is freight", Share),
-        "tax_duty_share" => return say("of the amount is tax and duty", Share),
-        "discount_share" => return say("of the amount is discount", Share),
+        "shipping_fee_share" => return say("freight as a share of the amount", Share),
+        "tax_duty_share" => return say("tax and duty as a share of the amount", Share),
+        "discount_share" => return say("discount as a share of the amount", Share),
         "hour_of_day" => return say("hour of the day when placed", Number),
         "is_night" => return say("placed at night (0 to 6 h)", Flag),
         "is_weekend" => return say("placed on a weekend", Flag),
-        "account_age_days" => return say("old is the account", Days),
-        "promised_delivery_days" => return say("until the promised delivery", Days),
-        "promised_ship_hours" => return say("until the promised shipping", Hours),
+        "account_age_days" => return say("age of the account", Days),
+        "promised_delivery_days" => return say("time until the promised delivery", Days),
+        "promised_ship_hours" => return say("time until the promised shipping", Hours),
         "ship_billing_country_differs" => return say("shipping and billing country differ", Flag),
         "ship_ip_country_differs" => return say("shipping country and country of the connection differ", Flag),
         "billing_ip_country_differs" => return say("billing country and country of the connection differ", Flag),
@@ -67,7 +68,7 @@ pub fn note(feature: &str) -> FeatureNote {
             ("_order_count", Count, "orders by this {}"),
             ("_customer_distinct", Count, "other customers on this {}"),
             ("_amount_mean", Money, "usual amount of this {}"),
-            ("_amount_ratio", Times, "the usual amount of this {}"),
+            ("_amount_ratio", Times, "amount as a multiple of the usual one of this {}"),
             ("_fraud_count", Count, "known frauds by this {}"),
             ("_return_count", Count, "known returns by this {}"),
             ("_return_rate", Share, "known return rate of this {}"),
@@ -81,7 +82,7 @@ pub fn note(feature: &str) -> FeatureNote {
         }
     }
     if let Some(who) = feature.strip_suffix("_hours_since_last") {
-        return say(&format!("since the last order by this {}", entity(who)), Hours);
+        return say(&format!("time since the last order by this {}", entity(who)), Hours);
     }
     say(&feature.replace('_', " "), Number)
 }

@@ -9,59 +9,102 @@ use crate::quarantine::{Reason, Tally};
 use crate::types::money;
 use crate::types::time::format_instant;
 use polars::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Why a mapped row was refused: its column, the reason, and what was found.
 pub(super) type Fault = (&'static str, Reason, String);
 
 /// A checked table.
 pub(super) struct Checked {
-    /// Rows that may be used, in the order the mapping gave them; without `_origin`.
+    /// Rows that may be used, in the order the mapping gave them; without `_origin`. Empty if rows are not kept.
     pub(super) accepted: DataFrame,
-    /// Refused rows by their position in the mapped frame.
-    pub(super) faults: BTreeMap<usize, Fault>,
     /// How the rows add up.
     pub(super) tally: Tally,
 }
 
-/// Accepted orders, for what points to them: the order's number to its placement time and currency exponent.
+/// Accepted orders, for what points to them: the order's number to its placement time.
 pub(super) type Orders = HashMap<String, i64>;
 
-/// Checks every row of a mapped table. `orders` is `None` while orders themselves are checked.
-///
-/// # Errors
-/// [`Error::Frames`] only for defects: no input can cause one.
-pub(super) fn check(table: &Table, mapped: &Mapped, orders: Option<&Orders>, rates: &Rates) -> Result<Checked> {
-    let mut frame = mapped.frame.clone();
-    let mut faults = BTreeMap::new();
-    for column in present(table, &frame) {
-        values(&frame, column.name, column.kind, column.required, &mut faults)?;
+/// Checks a mapped table part by part, so that only accepted rows are ever held whole.
+pub(super) struct Checker<'a> {
+    table: &'static Table,
+    /// `None` while orders themselves are checked.
+    orders: Option<&'a Orders>,
+    rates: &'a Rates,
+    keep_rows: bool,
+    keys: Keys,
+    tally: Tally,
+    /// Accepted rows of each part with their positions in the whole table.
+    parts: Vec<(DataFrame, Vec<u64>)>,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn new(table: &'static Table, orders: Option<&'a Orders>, rates: &'a Rates, keep_rows: bool) -> Self {
+        Self { table, orders, rates, keep_rows, keys: Keys::default(), tally: Tally::default(), parts: Vec::new() }
     }
-    for &(earlier, later) in table.order_of_time {
-        time_order(&frame, earlier, later, &mut faults)?;
+
+    /// Checks every row of the next part; gives the refused ones by their position in it.
+    ///
+    /// # Errors
+    /// [`Error::Frames`] only for defects: no input can cause one.
+    pub(super) fn part(&mut self, mapped: &Mapped) -> Result<BTreeMap<usize, Fault>> {
+        let mut frame = mapped.frame.clone();
+        let mut faults = BTreeMap::new();
+        for column in present(self.table, &frame) {
+            values(&frame, column.name, column.kind, column.required, &mut faults)?;
+        }
+        for &(earlier, later) in self.table.order_of_time {
+            time_order(&frame, earlier, later, &mut faults)?;
+        }
+        if self.table.of_order
+            && let Some(orders) = self.orders
+        {
+            orphans(&frame, orders, &mut faults)?;
+        }
+        convert(self.table, &mut frame, self.orders, self.rates, &mut faults)?;
+        let first = self.tally.read;
+        self.keys.see(self.table, &frame, &faults, first)?;
+        self.tally.read += frame.height() as u64;
+        self.tally.quarantined += faults.len() as u64;
+        if self.keep_rows {
+            let stage = || Error::frames("accepting rows");
+            let sound = |at: &usize| !faults.contains_key(at);
+            let keep: BooleanChunked = (0..frame.height()).map(|at| Some(sound(&at))).collect();
+            let accepted = frame.filter(&keep).map_err(stage())?.drop(ORIGIN).map_err(stage())?;
+            self.parts.push((accepted, (0..frame.height()).filter(sound).map(|at| first + at as u64).collect()));
+        }
+        Ok(faults)
     }
-    if table.of_order
-        && let Some(orders) = orders
-    {
-        orphans(&frame, orders, &mut faults)?;
+
+    /// Puts the parts together, without the rows that later ones replaced.
+    ///
+    /// # Errors
+    /// [`Error::Frames`] only for defects.
+    pub(super) fn finish(mut self) -> Result<Checked> {
+        let stage = || Error::frames("accepting rows");
+        let replaced = self.keys.replaced;
+        self.tally.superseded = replaced.len() as u64;
+        self.tally.accepted = self.keys.latest.len() as u64;
+        let mut accepted: Option<DataFrame> = None;
+        for (part, positions) in self.parts {
+            let keep: BooleanChunked = positions.iter().map(|at| Some(!replaced.contains(at))).collect();
+            let part = if replaced.is_empty() { part } else { part.filter(&keep).map_err(stage())? };
+            match &mut accepted {
+                None => accepted = Some(part),
+                Some(whole) => {
+                    whole.vstack_mut_owned(part).map_err(stage())?;
+                }
+            }
+        }
+        let mut accepted = accepted.unwrap_or_default();
+        accepted.rechunk_mut();
+        if self.keep_rows && accepted.height() as u64 != self.tally.accepted {
+            let (rows, keys) = (accepted.height(), self.tally.accepted);
+            return Err(Error::Invariant(format!("`{}`: {rows} rows kept for {keys} keys", self.table.name)));
+        }
+        Ok(Checked { accepted, tally: self.tally })
     }
-    convert(table, &mut frame, orders, rates, &mut faults)?;
-    let superseded = superseded(table, &frame, &faults)?;
-    let height = frame.height();
-    let keep: BooleanChunked =
-        (0..height).map(|at| Some(!faults.contains_key(&at) && !superseded.contains_key(&at))).collect();
-    let accepted = frame
-        .filter(&keep)
-        .map_err(Error::frames("accepting rows"))?
-        .drop(ORIGIN)
-        .map_err(Error::frames("accepting rows"))?;
-    let tally = Tally {
-        read: height as u64,
-        accepted: accepted.height() as u64,
-        quarantined: faults.len() as u64,
-        superseded: superseded.len() as u64,
-    };
-    Ok(Checked { accepted, faults, tally })
 }
 
 fn has(frame: &DataFrame, name: &str) -> bool {
@@ -193,6 +236,9 @@ fn convert(
         };
         if let Some(change) = change {
             let text = frame.column(column.name).and_then(|c| c.str().cloned()).map_err(Error::frames(stage))?;
+            if text.iter().flatten().all(|v| change(v) == v) {
+                continue;
+            }
             let changed: StringChunked = text.iter().map(|v| v.map(change)).collect();
             frame.with_column(changed.with_name(column.name.into()).into_column()).map_err(Error::frames(stage))?;
         }
@@ -232,55 +278,69 @@ fn convert(
     Ok(())
 }
 
-/// Rows replaced by a later row with the same key: by the version column where there is one, else by the order of reading.
-fn superseded(table: &Table, frame: &DataFrame, faults: &BTreeMap<usize, Fault>) -> Result<BTreeMap<usize, usize>> {
-    let keys: Vec<&Column> = table.key.iter().filter_map(|key| frame.column(key).ok()).collect();
-    let texts: Vec<StringChunked> = keys.iter().filter_map(|c| c.str().ok().cloned()).collect();
-    let times: Vec<Int64Chunked> = keys
-        .iter()
-        .filter(|c| !c.dtype().is_string())
-        .filter_map(|c| c.to_physical_repr().i64().ok().cloned())
-        .collect();
-    if texts.len() + times.len() != keys.len() {
-        return Err(Error::Invariant(format!("a key of `{}` is neither text nor time", table.name)));
+/// Which row stands for each key: by the version column where there is one, else the last in the order of reading.
+#[derive(Default)]
+struct Keys {
+    /// By the hash of its key: version and position of the row that stands.
+    latest: HashMap<u128, (Option<i64>, u64)>,
+    /// Positions of rows that another one replaced.
+    replaced: BTreeSet<u64>,
+}
+
+impl Keys {
+    /// Looks at the sound rows of a part whose first row has the position `first`.
+    fn see(&mut self, table: &Table, frame: &DataFrame, faults: &BTreeMap<usize, Fault>, first: u64) -> Result<()> {
+        let keys: Vec<&Column> = table.key.iter().filter_map(|key| frame.column(key).ok()).collect();
+        let texts: Vec<StringChunked> = keys.iter().filter_map(|c| c.str().ok().cloned()).collect();
+        let times: Vec<Int64Chunked> = keys
+            .iter()
+            .filter(|c| !c.dtype().is_string())
+            .filter_map(|c| c.to_physical_repr().i64().ok().cloned())
+            .collect();
+        if texts.len() + times.len() != keys.len() {
+            return Err(Error::Invariant(format!("a key of `{}` is neither text nor time", table.name)));
+        }
+        let versions = match table.version.filter(|v| has(frame, v)) {
+            Some(version) => micros(frame, version)?.iter().collect(),
+            None => vec![None; frame.height()],
+        };
+        let mut text_parts: Vec<_> = texts.iter().map(|t| t.iter()).collect();
+        let mut time_parts: Vec<_> = times.iter().map(|t| t.iter()).collect();
+        let mut hasher = blake3::Hasher::new();
+        for (at, version) in versions.into_iter().enumerate() {
+            hasher.reset();
+            for parts in &mut text_parts {
+                let part = parts.next().flatten();
+                hasher.update(&[u8::from(part.is_some())]);
+                hasher.update(&part.map_or(0, str::len).to_le_bytes());
+                hasher.update(part.unwrap_or_default().as_bytes());
+            }
+            for parts in &mut time_parts {
+                let part = parts.next().flatten();
+                hasher.update(&[u8::from(part.is_some())]);
+                hasher.update(&part.unwrap_or_default().to_le_bytes());
+            }
+            if faults.contains_key(&at) {
+                continue;
+            }
+            // Half of a 256-bit hash: no two keys of any shop collide in it.
+            let mut half = [0_u8; 16];
+            half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+            let position = first + at as u64;
+            match self.latest.entry(u128::from_le_bytes(half)) {
+                Entry::Vacant(free) => {
+                    free.insert((version, position));
+                }
+                Entry::Occupied(mut taken) => {
+                    if version >= taken.get().0 {
+                        let (_, older) = taken.insert((version, position));
+                        self.replaced.insert(older);
+                    } else {
+                        self.replaced.insert(position);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
-    let versions = match table.version.filter(|v| has(frame, v)) {
-        Some(version) => Some(micros(frame, version)?),
-        None => None,
-    };
-    let mut latest: HashMap<u128, usize> = HashMap::with_capacity(frame.height());
-    let mut replaced = BTreeMap::new();
-    let mut text_parts: Vec<_> = texts.iter().map(|t| t.iter()).collect();
-    let mut time_parts: Vec<_> = times.iter().map(|t| t.iter()).collect();
-    let mut hasher = blake3::Hasher::new();
-    for at in 0..frame.height() {
-        hasher.reset();
-        for parts in &mut text_parts {
-            let part = parts.next().flatten();
-            hasher.update(&[u8::from(part.is_some())]);
-            hasher.update(&part.map_or(0, str::len).to_le_bytes());
-            hasher.update(part.unwrap_or_default().as_bytes());
-        }
-        for parts in &mut time_parts {
-            let part = parts.next().flatten();
-            hasher.update(&[u8::from(part.is_some())]);
-            hasher.update(&part.unwrap_or_default().to_le_bytes());
-        }
-        if faults.contains_key(&at) {
-            continue;
-        }
-        // Half of a 256-bit hash: no two keys of any shop collide in it.
-        let mut half = [0_u8; 16];
-        half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        let version = |at: usize| versions.as_ref().and_then(|v| v.get(at));
-        latest
-            .entry(u128::from_le_bytes(half))
-            .and_modify(|kept| {
-                let (older, newer) = if version(at) >= version(*kept) { (*kept, at) } else { (at, *kept) };
-                replaced.insert(older, newer);
-                *kept = newer;
-            })
-            .or_insert(at);
-    }
-    Ok(replaced)
 }

@@ -26,55 +26,75 @@ pub(super) struct Mapped {
     pub(super) source: Option<String>,
 }
 
-/// A frame over all files of a source, each row with its origin.
-pub(super) fn scan(files: &[TypedFile]) -> Result<LazyFrame> {
+/// Rows that are mapped and checked at a time where a mapping goes row by row.
+const PART_ROWS: usize = 500_000;
+
+/// A frame over a file of a source, each row with its origin.
+fn scan_file(number: usize, file: &TypedFile) -> Result<LazyFrame> {
     let frames = |e| Error::frames("reading typed files")(e);
-    let mut parts = Vec::with_capacity(files.len());
-    for (number, file) in files.iter().enumerate() {
-        let path = PlRefPath::try_from_path(&file.parquet).map_err(frames)?;
-        let offset = (number as i64) << ROW_BITS;
-        let part = LazyFrame::scan_parquet(path, ScanArgsParquet::default()).map_err(frames)?;
-        parts.push(part.with_column((col(ROW) + lit(offset)).alias(ORIGIN)).drop(cols([ROW])));
-    }
+    let path = PlRefPath::try_from_path(&file.parquet).map_err(frames)?;
+    let offset = (number as i64) << ROW_BITS;
+    let whole = LazyFrame::scan_parquet(path, ScanArgsParquet::default()).map_err(frames)?;
+    Ok(whole.with_column((col(ROW) + lit(offset)).alias(ORIGIN)).drop(cols([ROW])))
+}
+
+/// A frame over all files of a source.
+fn scan(files: &[TypedFile]) -> Result<LazyFrame> {
+    let mut parts = files.iter().enumerate().map(|(n, file)| scan_file(n, file)).collect::<Result<Vec<_>>>()?;
     match parts.len() {
         1 => Ok(parts.remove(0)),
         // Files of one source may have gained a column over the years; where it is needed ingest has already refused.
-        _ => concat_lf_diagonal(parts, UnionArgs { rechunk: false, ..Default::default() }).map_err(frames),
+        _ => concat_lf_diagonal(parts, UnionArgs { rechunk: false, ..Default::default() })
+            .map_err(Error::frames("reading typed files")),
     }
 }
 
-/// Runs a table's mapping.
+/// Runs a table's mapping and hands over its rows part by part; at least one part, if need be without rows.
 ///
 /// # Errors
-/// [`Error::Config`] when SQL fails or gives columns the contract does not know or cannot use.
-pub(super) fn map(
+/// [`Error::Config`] when SQL fails or gives columns the contract does not know or cannot use; what `take` gives.
+pub(super) fn each_part(
     pipeline: &Pipeline,
-    table: &Table,
+    table: &'static Table,
     mapping: &TableMap,
     sources: &BTreeMap<String, Vec<TypedFile>>,
-) -> Result<Mapped> {
-    let stage = format!("mapping `{}`", table.name);
-    let (lazy, source) = match (&mapping.source, &mapping.sql) {
-        (Some(source), _) => (mapped_columns(table, mapping, scan(files_of(sources, source)?)?)?, Some(source.clone())),
+    take: &mut dyn FnMut(&Mapped) -> Result<()>,
+) -> Result<()> {
+    match (&mapping.source, &mapping.sql) {
+        (Some(source), _) => {
+            let files = files_of(sources, source)?;
+            let rows = |file: &TypedFile| file.findings.typed as usize;
+            let last = files.iter().rposition(|f| rows(f) > 0).unwrap_or(0);
+            for (number, file) in files.iter().enumerate().filter(|(n, f)| rows(f) > 0 || *n == last) {
+                for first in (0..rows(file).max(1)).step_by(PART_ROWS) {
+                    let part = scan_file(number, file)?.slice(first as i64, PART_ROWS as IdxSize);
+                    let frame = collect(mapped_columns(table, mapping, part))
+                        .map_err(Error::frames(format!("mapping `{}`", table.name)))?;
+                    let frame = typed_columns(pipeline, table, frame, false)?;
+                    take(&Mapped { frame, source: Some(source.clone()) })?;
+                }
+            }
+            Ok(())
+        }
         (None, Some(sql)) => {
             let names: BTreeSet<&str> = sources.keys().map(String::as_str).collect();
             let mut context = SQLContext::new();
             for name in crate::config::tables_of(sql) {
                 context.register(&name, scan(files_of(sources, &name)?)?);
             }
-            let lazy = context.execute(&with_origin(sql, &names)).map_err(|e| sql_problem(pipeline, table, &e))?;
-            (lazy, origin_source(sql, &names))
+            let found = context.execute(&with_origin(sql, &names)).and_then(collect).map_err(|e| match e {
+                PolarsError::IO { .. } => Error::frames(format!("mapping `{}`", table.name))(e),
+                other => sql_problem(pipeline, table, &other),
+            })?;
+            let frame = typed_columns(pipeline, table, found, true)?;
+            take(&Mapped { frame, source: origin_source(sql, &names) })
         }
-        (None, None) => return Err(Error::Invariant(format!("table `{}` has no mapping", table.name))),
-    };
-    let frame = match lazy.collect_with_engine(Engine::Streaming).map(|r| r.unwrap_single()) {
-        Ok(frame) => frame,
-        Err(e) if mapping.sql.is_some() && !matches!(e, PolarsError::IO { .. }) => {
-            return Err(sql_problem(pipeline, table, &e));
-        }
-        Err(e) => return Err(Error::frames(stage)(e)),
-    };
-    Ok(Mapped { frame: typed_columns(pipeline, table, frame, mapping.sql.is_some())?, source })
+        (None, None) => Err(Error::Invariant(format!("table `{}` has no mapping", table.name))),
+    }
+}
+
+fn collect(lazy: LazyFrame) -> PolarsResult<DataFrame> {
+    lazy.collect_with_engine(Engine::Streaming).map(|r| r.unwrap_single())
 }
 
 fn files_of<'a>(sources: &'a BTreeMap<String, Vec<TypedFile>>, name: &str) -> Result<&'a [TypedFile]> {
@@ -107,7 +127,7 @@ fn sql_advice(problem: Problem) -> Problem {
     problem
 }
 
-fn mapped_columns(table: &Table, mapping: &TableMap, source: LazyFrame) -> Result<LazyFrame> {
+fn mapped_columns(table: &Table, mapping: &TableMap, source: LazyFrame) -> LazyFrame {
     let mut columns: Vec<Expr> =
         mapping.columns.iter().map(|(contract, from)| col(from.as_str()).alias(contract.as_str())).collect();
     for (contract, from) in &mapping.columns {
@@ -116,7 +136,7 @@ fn mapped_columns(table: &Table, mapping: &TableMap, source: LazyFrame) -> Resul
         }
     }
     columns.push(col(ORIGIN));
-    Ok(source.select(columns))
+    source.select(columns)
 }
 
 /// The derived column that holds the part of a personal column that features may use, and its suffix in typed files.

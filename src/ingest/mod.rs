@@ -103,10 +103,17 @@ pub fn ingest(
     let rest = TABLES.iter().filter(|t| t.name != "fx_rates");
     for table in TABLES.iter().filter(|t| t.name == "fx_rates").chain(rest) {
         let Some(mapping) = pipeline.raw.tables.get(table.name) else { continue };
-        let mapped = mapping::map(pipeline, table, mapping, &ingested.files)?;
-        let checked = accept::check(table, &mapped, orders.as_ref(), &rates)?;
-        let records = record::rejected(table, &mapped, checked.faults, &ingested.files, &plans)?;
-        ingested.rejected.extend(records);
+        let needed = wanted(table.name) || ["orders", "fx_rates"].contains(&table.name);
+        let mut checker = accept::Checker::new(table, orders.as_ref(), &rates, needed);
+        let (mut refused, mut source) = (Vec::new(), None);
+        mapping::each_part(pipeline, table, mapping, &ingested.files, &mut |part| {
+            let faults = checker.part(part)?;
+            refused.extend(record::refused(table, part, faults)?);
+            source.clone_from(&part.source);
+            Ok(())
+        })?;
+        let checked = checker.finish()?;
+        ingested.rejected.extend(record::rejected(table, refused, source.as_deref(), &ingested.files, &plans)?);
         ingested.table_rows.insert(table.name.to_owned(), checked.tally);
         if table.name == "fx_rates" {
             rates = Rates::of(&pipeline.raw.money.base, pipeline.base_exponent, &checked.accepted)?;

@@ -15,51 +15,69 @@ use polars::prelude::*;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Quarantine entries for the faults of a table.
+/// A refused row of a part, before its record was read again.
+pub(super) struct Refused {
+    origin: Option<i64>,
+    fault: Fault,
+    order_id: Option<String>,
+    /// The row as the mapping made it, where it has no single origin.
+    mapped: String,
+}
+
+/// Takes down the refused rows of a part.
+pub(super) fn refused(table: &Table, part: &Mapped, faults: BTreeMap<usize, Fault>) -> Result<Vec<Refused>> {
+    let stage = "collecting quarantined rows";
+    let origins = part.frame.column(ORIGIN).and_then(|c| c.i64().cloned()).map_err(Error::frames(stage))?;
+    let ids = part.frame.column("order_id").ok().and_then(|c| c.str().ok().cloned());
+    let one = |(at, fault): (usize, Fault)| {
+        let origin = part.source.as_ref().and(origins.get(at));
+        Ok(Refused {
+            origin,
+            fault,
+            order_id: ids.as_ref().and_then(|ids| ids.get(at)).map(|id| mask_if_personal(id).to_owned()),
+            mapped: if origin.is_none() { mapped_record(table, &part.frame, at)? } else { String::new() },
+        })
+    };
+    faults.into_iter().map(one).collect()
+}
+
+/// Quarantine entries for the refused rows of a table whose rows come from `source`.
 pub(super) fn rejected(
     table: &Table,
-    mapped: &Mapped,
-    faults: BTreeMap<usize, Fault>,
+    refused: Vec<Refused>,
+    source: Option<&str>,
     files: &BTreeMap<String, Vec<TypedFile>>,
     plans: &[SourcePlan],
 ) -> Result<Vec<Rejected>> {
-    if faults.is_empty() {
-        return Ok(Vec::new());
-    }
-    let stage = "collecting quarantined rows";
-    let origins = mapped.frame.column(ORIGIN).and_then(|c| c.i64().cloned()).map_err(Error::frames(stage))?;
-    let ids = mapped.frame.column("order_id").ok().and_then(|c| c.str().ok().cloned());
-    let source =
-        mapped.source.as_ref().and_then(|name| Some((name, files.get(name)?, plans.iter().find(|p| p.name == *name)?)));
+    let source = source.and_then(|name| Some((name, files.get(name)?, plans.iter().find(|p| p.name == *name)?)));
     let found = match source {
-        Some((_, files, plan)) => records(faults.keys().filter_map(|&at| origins.get(at)), files, plan)?,
+        Some((_, files, plan)) => records(refused.iter().filter_map(|r| r.origin), files, plan)?,
         None => BTreeMap::new(),
     };
-    let mut rows = Vec::with_capacity(faults.len());
-    for (at, (column, reason, detail)) in faults {
-        let origin = source.zip(origins.get(at));
-        let (name, file, row, record) = match origin {
+    let rows = refused.into_iter().map(|row| {
+        let (name, file, number, record) = match source.zip(row.origin) {
             Some(((name, files, _), origin)) => {
-                let (file, row) = split_origin(origin);
+                let (file, number) = split_origin(origin);
                 let file = files.get(file).map(|f| f.name.clone()).unwrap_or_default();
-                (name.clone(), file, row, found.get(&origin).cloned().unwrap_or_default())
+                (name.to_owned(), file, number, found.get(&origin).cloned().unwrap_or_default())
             }
             // A row that several rows made together has no record of its own: it is shown as the mapping made it.
-            None => (table.name.to_owned(), String::new(), 0, mapped_record(table, &mapped.frame, at)?),
+            None => (table.name.to_owned(), String::new(), 0, row.mapped),
         };
-        rows.push(Rejected {
+        let (column, reason, detail) = row.fault;
+        Rejected {
             source: name,
             file,
-            row,
+            row: number,
             table: Some(table.name.to_owned()),
             column: Some(column.to_owned()),
             reason,
             detail,
-            order_id: ids.as_ref().and_then(|ids| ids.get(at)).map(|id| mask_if_personal(id).to_owned()),
+            order_id: row.order_id,
             raw_record: record,
-        });
-    }
-    Ok(rows)
+        }
+    });
+    Ok(rows.collect())
 }
 
 /// Records by origin, as they came.

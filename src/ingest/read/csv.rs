@@ -22,7 +22,10 @@ pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) ->
         .iter()
         .map(|field| text::decode(field, encoding).map(|t| t.trim().to_owned()))
         .collect::<Option<_>>()
-        .ok_or_else(|| refused(file, &format!("the header is not {} text", encoding.name())))?;
+        .ok_or_else(|| Error::InputRefused {
+            message: format!("{}: the first row is not {} text", file.path.display(), encoding.name()),
+            hint: Some("set `encoding` of the source, or convert the file to UTF-8".to_owned()),
+        })?;
     let twice =
         header.iter().enumerate().find_map(|(i, name)| Some((header[..i].iter().position(|n| n == name)?, i, name)));
     if let Some((first, second, name)) = twice {
