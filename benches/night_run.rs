@@ -2,7 +2,11 @@
 //!
 //! `cargo bench --bench night_run -- 200000` makes a shop of that many orders, trains both models and runs the demo's
 //! pipeline twice: with everything to read, and with the typed copies of the first run in place.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints its figures and stops at the first error")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench prints its figures and stops at the first error"
+)]
 
 use ordersight::config::Pipeline;
 use ordersight::pipeline::{Clock, RunOptions, Summary, TrainOptions, run, train};

@@ -34,6 +34,10 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs) -> Result<u8> {
 
 fn words(found: &Checkup, features: bool) -> String {
     let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "amounts are minor units of the base currency, rates to it are in units of 1e-12, times are UTC\n"
+    );
     for (name, tally) in &found.sources {
         let _ = writeln!(
             text,

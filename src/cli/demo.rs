@@ -55,23 +55,27 @@ pub(super) fn run(cli: &Cli, args: &DemoArgs) -> Result<u8> {
         "ORDERSIGHT_DEMO_DATA" => Some(data.clone()),
         other => std::env::var(other).ok(),
     };
-    let pipeline = Pipeline::parse(PIPELINE, "pipelines/demo.toml", Path::new("."), &[], &lookup)?;
+    let mut pipeline = Pipeline::parse(PIPELINE, "pipelines/demo.toml", Path::new("."), &[], &lookup)?;
     // The day after the last order: some orders are on the road and some can still be stopped, as on any morning.
     let clock = Clock { as_of: shop.end, started_at };
     let secret = batch::secret(None)?;
     let training =
         TrainOptions { out: out.clone(), models: models.clone(), clock, secret: secret.clone(), seed: args.seed };
-    let trained = crate::pipeline::train(&pipeline, &Target::ALL, &training, &|m| progress.tick(m));
-    // Few orders are the one reason why a generated shop could not be learnt from.
-    let trained = trained.map_err(|error| match error {
-        Error::Model { message, .. } => {
-            let enough = ENOUGH.max(args.orders.saturating_mul(2));
-            let hint =
-                format!("a shop of {} orders has too few frauds; try `ordersight demo --orders {enough}`", args.orders);
-            Error::Model { message, hint: Some(hint) }
+    let (mut trained, mut untrained) = (Vec::new(), Vec::new());
+    for target in Target::ALL {
+        match crate::pipeline::train(&pipeline, &[target], &training, &|m| progress.tick(m)) {
+            Ok(models) => trained.extend(models),
+            // Few orders are the one reason why a generated shop cannot be learnt from; the rest of the job goes on.
+            Err(Error::Model { message, .. }) => {
+                untrained.push(message);
+                match target {
+                    Target::Fraud => pipeline.raw.risk.fraud = None,
+                    Target::Return => pipeline.raw.risk.returns = None,
+                }
+            }
+            Err(other) => return Err(other),
         }
-        other => other,
-    })?;
+    }
     let options = RunOptions { out: out.clone(), models, clock, secret };
     let summary = crate::pipeline::run(&pipeline, &options, &|m| progress.tick(m))?;
     let report = crate::report::write(&out)?;
@@ -79,6 +83,13 @@ pub(super) fn run(cli: &Cli, args: &DemoArgs) -> Result<u8> {
     if !cli.quiet && !cli.json {
         for target in &trained {
             to_stderr(&train::words(target));
+        }
+        for message in &untrained {
+            let enough = ENOUGH.max(args.orders.saturating_mul(2));
+            to_stderr(&format!(
+                "{message}\n  a shop of {} orders has too few; with `--orders {enough}` there is a model too\n",
+                args.orders
+            ));
         }
         to_stderr("\n");
     }

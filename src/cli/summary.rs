@@ -74,7 +74,7 @@ pub(super) fn words(run: &Summary) -> String {
     let [approve, review, hold] = run.actions;
     let _ = writeln!(
         text,
-        "decided   {} approve, {} review, {} hold; {} in the review queue",
+        "decided   {} approve, {} review, {} hold; {} of them can still be stopped and are in the review queue",
         count(approve),
         count(review),
         count(hold),

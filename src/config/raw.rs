@@ -310,6 +310,9 @@ pub struct Decision {
     pub review_cost: f64,
     /// How many orders the desk can look at in a day; none by default means all.
     pub review_capacity_per_day: Option<u32>,
+    /// How long after it was placed an order that can still be stopped is put before the desk: `30d`.
+    #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
+    pub review_within: String,
     /// Share of the amount that is margin, lost when a good order is refused.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub margin_share: f64,
@@ -328,6 +331,7 @@ impl Default for Decision {
         Self {
             review_cost: 4.0,
             review_capacity_per_day: None,
+            review_within: "30d".to_owned(),
             margin_share: 0.2,
             chargeback_fee: 20.0,
             return_cost: 12.0,

@@ -2,10 +2,16 @@
 
 use crate::error::{Error, Result};
 use polars::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A column of texts; a null or blank one is no entity.
 pub(super) type Texts = Vec<Option<String>>;
+
+/// A column of entities: equal texts have equal numbers, and [`NO_KEY`] is no entity.
+pub(super) type Keys = Vec<u32>;
+
+/// What stands for a null or blank text.
+pub(super) const NO_KEY: u32 = u32::MAX;
 
 /// Orders by column.
 pub(super) struct Orders {
@@ -33,6 +39,27 @@ impl Orders {
     /// A text column; `None` if it is absent.
     pub(super) fn texts(&self, name: &str) -> Result<Option<Texts>> {
         texts(&self.frame, name)
+    }
+
+    /// A text column by numbers, which take a fraction of the room; `None` if it is absent.
+    pub(super) fn keys(&self, name: &str) -> Result<Option<Keys>> {
+        if self.frame.get_column_index(name).is_none() {
+            return Ok(None);
+        }
+        let column = self.frame.column(name).and_then(|c| c.str().cloned()).map_err(Error::frames(STAGE))?;
+        let mut numbers: HashMap<&str, u32> = HashMap::new();
+        let mut keys = Vec::with_capacity(column.len());
+        for text in column.iter() {
+            keys.push(match text.filter(|t| !t.trim().is_empty()) {
+                Some(text) => {
+                    // Frames hold fewer than 2^32 rows, so there is a number for each.
+                    let next = numbers.len() as u32;
+                    *numbers.entry(text).or_insert(next)
+                }
+                None => NO_KEY,
+            });
+        }
+        Ok(Some(keys))
     }
 
     /// An integer, money or instant column; `None` if it is absent.

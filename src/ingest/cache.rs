@@ -41,6 +41,8 @@ pub struct Findings {
     pub typed: u64,
     /// The others.
     pub rejected: Vec<Rejected>,
+    /// Needed columns that no record has, where records name their columns.
+    pub absent: Vec<String>,
     /// Times and amounts that a stated rule had to decide.
     pub counts: ValueCounts,
 }
@@ -82,7 +84,9 @@ pub(super) fn typed(
         findings.rejected.iter_mut().for_each(|r| r.file.clone_from(&file.name));
         return Ok(found(findings, true));
     }
-    let temporary = folder.join(format!("{stem}.{}.tmp", std::process::id()));
+    // Files of equal content are typed side by side, each under a temporary name of its own.
+    let own = blake3::hash(file.name.as_bytes()).to_hex();
+    let temporary = folder.join(format!("{stem}.{}-{}.tmp", std::process::id(), &own[..16]));
     let findings = parse(file, plan, key, &temporary)?;
     std::fs::rename(&temporary, &parquet).map_err(Error::io("write", &parquet))?;
     let text = serde_json::to_vec(&findings).map_err(|e| Error::Invariant(format!("findings: {e}")))?;
@@ -97,6 +101,7 @@ fn parse(file: &SourceFile, plan: &SourcePlan, key: &PersonalKey, to: &Path) -> 
     let mut writer: Option<ArrowWriter<File>> = None;
     read::read(file, plan, &mut |chunk| {
         findings.read += (chunk.rows.len() + chunk.broken.len()) as u64;
+        findings.absent.clone_from(&chunk.absent);
         let (batch, rejected) = typer.batch(chunk)?;
         findings.typed += batch.num_rows() as u64;
         findings.rejected.extend(rejected);
@@ -117,7 +122,8 @@ fn parse(file: &SourceFile, plan: &SourcePlan, key: &PersonalKey, to: &Path) -> 
     })?;
     findings.counts = typer.counts;
     match writer {
-        Some(writer) => writer.close().map(|_| ()).map_err(|e| disk(e, to))?,
+        // On the disk before its name says that it is whole.
+        Some(writer) => writer.into_inner().map_err(|e| disk(e, to))?.sync_all().map_err(Error::io("write", to))?,
         None => return Err(Error::Invariant(format!("no chunk came out of {}", file.name))),
     }
     Ok(findings)

@@ -51,7 +51,8 @@ pub struct Ingested {
 
 /// Reads everything a pipeline names.
 ///
-/// `cache` is the folder of typed copies. A table that `wanted` does not name is checked and counted all the same, but its
+/// `cache` is the folder of typed copies. Of rows with one key the latest
+/// written by `as_of` stands. A table that `wanted` does not name is checked and counted all the same, but its
 /// rows are not kept: memory is for what is computed on. `tick` is called with the name of each file and table as it is done.
 ///
 /// # Errors
@@ -61,6 +62,7 @@ pub fn ingest(
     pipeline: &Pipeline,
     cache: &Path,
     key: &PersonalKey,
+    as_of: i64,
     wanted: &dyn Fn(&str) -> bool,
     tick: &(dyn Fn(&str) + Sync),
 ) -> Result<Ingested> {
@@ -77,6 +79,7 @@ pub fn ingest(
                 Ok(typed)
             })
             .collect::<Result<_>>()?;
+        columns_are_there(plan, &typed)?;
         files.insert(plan.name.clone(), typed);
     }
     let mut ingested = Ingested {
@@ -104,7 +107,7 @@ pub fn ingest(
     for table in TABLES.iter().filter(|t| t.name == "fx_rates").chain(rest) {
         let Some(mapping) = pipeline.raw.tables.get(table.name) else { continue };
         let needed = wanted(table.name) || ["orders", "fx_rates"].contains(&table.name);
-        let mut checker = accept::Checker::new(table, orders.as_ref(), &rates, needed);
+        let mut checker = accept::Checker::new(table, orders.as_ref(), &rates, as_of, needed);
         let (mut refused, mut source) = (Vec::new(), None);
         mapping::each_part(pipeline, table, mapping, &ingested.files, &mut |part| {
             let faults = checker.part(part)?;
@@ -128,6 +131,25 @@ pub fn ingest(
     ingested.rejected.sort();
     ingested.check_balance()?;
     Ok(ingested)
+}
+
+/// Where records name their columns, a file without one may be a file of orders that had none; a whole source without it
+/// is a mapping that names it wrongly.
+fn columns_are_there(plan: &plan::SourcePlan, files: &[TypedFile]) -> Result<()> {
+    let with_records = || files.iter().filter(|f| f.findings.typed > 0);
+    let missing = plan
+        .needed
+        .iter()
+        .find(|name| with_records().count() > 0 && with_records().all(|f| f.findings.absent.contains(name)));
+    match missing {
+        None => Ok(()),
+        Some(name) => Err(Error::InputRefused {
+            message: format!("source `{}`: no record has a `{name}`", plan.name),
+            hint: Some(
+                "check the spelling in the column map; a column that is not exported must not be mapped".to_owned(),
+            ),
+        }),
+    }
 }
 
 fn order_times(orders: &DataFrame) -> Result<accept::Orders> {

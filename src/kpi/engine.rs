@@ -105,6 +105,17 @@ pub fn count(
             group.durations(&measures, &segment, &value, &mut rows)?;
         }
     }
+    // The columns may be there and still hold nothing to count, such as answers on a scale that nobody was asked on.
+    computed.retain(|id: &String| {
+        let has_rows = rows
+            .kpi
+            .iter()
+            .any(|kpi| kpi.strip_prefix(id.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('_')));
+        if !has_rows {
+            not_computable.push((id.clone(), vec!["rows to count".to_owned()]));
+        }
+        has_rows
+    });
     let missed = rows.missed();
     Ok(Counted { frame: rows.into_frame()?, computed, not_computable, missed })
 }

@@ -47,15 +47,18 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     let inputs = stages.time("ingest", || read(pipeline, &options.out, &key, as_of, tick))?;
     let tables = &inputs.ingested.tables;
 
+    // A missing model is told now, not after everything else was computed.
+    let registry = Registry::open(&options.models);
+    let fraud_model = scoring::champion(pipeline, Target::Fraud, &inputs.ingested, &registry)?;
+    let return_model = scoring::champion(pipeline, Target::Return, &inputs.ingested, &registry)?;
     tick("KPIs");
     let (kpis, satisfactions) = stages.time("kpi", || measures(pipeline, &inputs, as_of))?;
     tick("features");
     let features = stages.time("features", || features::build(tables, &training::feature_terms(pipeline, as_of)))?;
     tick("scores");
-    let registry = Registry::open(&options.models);
     let (fraud, returned, scores) = stages.time("risk", || {
-        let fraud = scoring::score(pipeline, Target::Fraud, &features, &inputs.ingested, &registry)?;
-        let returned = scoring::score(pipeline, Target::Return, &features, &inputs.ingested, &registry)?;
+        let fraud = scoring::score(fraud_model, &features)?;
+        let returned = scoring::score(return_model, &features)?;
         let scores = scoring::decide_orders(pipeline, &inputs.ingested, &features, &fraud, &returned, as_of)?;
         Ok((fraud, returned, scores))
     })?;

@@ -46,7 +46,7 @@ pub struct Checkup {
 /// As [`ingest`].
 pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&str) + Sync)) -> Result<Checkup> {
     // Hashes are compared within one run only, so any key will do.
-    let mut ingested = ingest(pipeline, cache, &PersonalKey::from_secret("check"), &|_| true, tick)?;
+    let mut ingested = ingest(pipeline, cache, &PersonalKey::from_secret("check"), clock.as_of, &|_| true, tick)?;
     let refusal = ingested.check_limit(pipeline.raw.quarantine.max_share).err().map(|e| e.to_string());
     let mut tables = BTreeMap::new();
     for (name, frame) in &ingested.tables {

@@ -58,7 +58,7 @@ pub(super) fn read(
     as_of: i64,
     tick: &(dyn Fn(&str) + Sync),
 ) -> Result<Inputs> {
-    let mut ingested = ingest(pipeline, &out.join(CACHE_DIR), key, &|table| COMPUTED_ON.contains(&table), tick)?;
+    let mut ingested = ingest(pipeline, &out.join(CACHE_DIR), key, as_of, &|table| COMPUTED_ON.contains(&table), tick)?;
     ingested.check_limit(pipeline.raw.quarantine.max_share)?;
     if ingested.tables.get("orders").is_none_or(|o| o.height() == 0) {
         return Err(Error::InputRefused {

@@ -4,13 +4,13 @@ use super::rules::{self, Hits};
 use crate::config::{Pipeline, Rule};
 use crate::decision::{Action, Case, Costs, Verdict, decide, strongest};
 use crate::error::{Error, Result};
-use crate::features::labels::Outcomes;
+use crate::features::labels::{Outcome, Outcomes};
 use crate::features::{FeatureUnit, Features, note};
 use crate::ingest::Ingested;
 use crate::registry::{Registered, Registry};
 use crate::risk::Target;
 use crate::risk::reasons::{FeatureText, Reason, Unit, reasons};
-use crate::types::time::local_day;
+use crate::types::time::{local_day, parse_span};
 use polars::chunked_array::builder::AnonymousOwnedListBuilder;
 use polars::prelude::*;
 use rayon::prelude::*;
@@ -85,26 +85,28 @@ pub(super) fn no_labels(target: Target, ingested: &Ingested) -> Option<String> {
     }
 }
 
-/// Loads the champion of a target and scores every order with it.
+/// A model in service, or the words why none is needed.
+pub(super) type Champion = Result<Box<Registered>, String>;
+
+/// The model in service for a target, or why none is needed.
 ///
 /// # Errors
-/// [`Error::Model`] when the data has labels and no model was trained, or the model does not fit the features.
-pub(super) fn score(
+/// [`Error::Model`] when the data has labels and no model was trained, or the model cannot be read.
+pub(super) fn champion(
     pipeline: &Pipeline,
     target: Target,
-    features: &Features,
     ingested: &Ingested,
     registry: &Registry,
-) -> Result<Scored> {
+) -> Result<Champion> {
     let asked = match target {
         Target::Fraud => pipeline.raw.risk.fraud.is_some(),
         Target::Return => pipeline.raw.risk.returns.is_some(),
     };
     if !asked {
-        return Ok(Scored::Absent(format!("not asked for: the pipeline has no [risk.{target}]")));
+        return Ok(Err(format!("not asked for: the pipeline has no [risk.{target}]")));
     }
     if let Some(why) = no_labels(target, ingested) {
-        return Ok(Scored::Absent(why));
+        return Ok(Err(why));
     }
     let Some(model) = registry.champion(target)? else {
         return Err(Error::Model {
@@ -115,8 +117,18 @@ pub(super) fn score(
             )),
         });
     };
-    let probabilities = model.model.probabilities(&features.matrix)?;
-    Ok(Scored::Present { model: Box::new(model), probabilities })
+    Ok(Ok(Box::new(model)))
+}
+
+/// Scores every order with the model in service.
+///
+/// # Errors
+/// [`Error::Model`] when the model does not fit the features.
+pub(super) fn score(champion: Champion, features: &Features) -> Result<Scored> {
+    Ok(match champion {
+        Err(why) => Scored::Absent(why),
+        Ok(model) => Scored::Present { probabilities: model.model.probabilities(&features.matrix)?, model },
+    })
 }
 
 /// Everything that scoring gives.
@@ -209,8 +221,16 @@ pub(super) fn decide_orders(
     for column in columns {
         scores.with_column(column).map_err(stage())?;
     }
-    let queue =
-        Queue { pipeline, orders: &orders, hits: &hits, fraud, verdicts: &verdicts, reasons: &fraud_reasons, as_of };
+    let queue = Queue {
+        pipeline,
+        orders: &orders,
+        features,
+        hits: &hits,
+        fraud,
+        verdicts: &verdicts,
+        reasons: &fraud_reasons,
+        as_of,
+    };
     let count = |action: Action| verdicts.iter().filter(|v| v.action == action).count() as u64;
     Ok(Scores {
         review_queue: queue.frame()?,
@@ -330,6 +350,7 @@ fn text_lists<'a>(name: &str, lists: impl Iterator<Item = Vec<&'a str>>) -> Colu
 struct Queue<'a> {
     pipeline: &'a Pipeline,
     orders: &'a DataFrame,
+    features: &'a Features,
     hits: &'a Hits,
     fraud: &'a Scored,
     verdicts: &'a [Verdict],
@@ -338,12 +359,16 @@ struct Queue<'a> {
 }
 
 impl Queue<'_> {
-    /// Orders to look at that can still be stopped: not shipped, delivered, completed or cancelled as far as is known.
+    /// Orders to look at that can still be stopped: not shipped, delivered, completed or cancelled as far as is known, placed
+    /// within `decision.review_within`, and not known to be fraud or legitimate already.
     ///
     /// Holds first, then what a rule asks for, then by what a look is expected to save; at most a day's capacity.
     fn frame(&self) -> Result<DataFrame> {
         let rules: &[Rule] = &self.pipeline.raw.decision.rules;
-        let mut open = vec![true; self.orders.height()];
+        let within = parse_span(&self.pipeline.raw.decision.review_within).unwrap_or(i64::MAX);
+        let recent = self.features.placed_at.iter().map(|&at| self.as_of.saturating_sub(at) <= within);
+        let undecided = self.features.fraud.known.iter().map(|outcome| *outcome == Outcome::Unknown);
+        let mut open: Vec<bool> = recent.zip(undecided).map(|(recent, undecided)| recent && undecided).collect();
         for column in ["shipped_at", "delivered_at", "completed_at", "cancelled_at", "cancelled_by"] {
             if let Ok(column) = self.orders.column(column) {
                 column.is_not_null().iter().zip(&mut open).for_each(|(gone, open)| *open &= gone != Some(true));

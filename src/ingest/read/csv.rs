@@ -84,7 +84,7 @@ pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) ->
 
 fn chunk(header: &[String], columns: &mut [StringBuilder], rows: &mut Vec<u64>, broken: &mut Vec<Broken>) -> Chunk {
     let columns = header.iter().cloned().zip(columns.iter_mut().map(|c| Cells::Text(c.finish()))).collect();
-    Chunk { columns, rows: std::mem::take(rows), broken: std::mem::take(broken) }
+    Chunk { columns, rows: std::mem::take(rows), broken: std::mem::take(broken), absent: Vec::new() }
 }
 
 fn delimiter(file: &SourceFile, plan: &SourcePlan) -> u8 {

@@ -26,6 +26,9 @@ pub(super) struct Chunk {
     pub(super) rows: Vec<u64>,
     /// Records that could not even be split into columns.
     pub(super) broken: Vec<Broken>,
+    /// Needed columns that no record so far had, not even as a null; only formats whose records name their columns
+    /// can tell.
+    pub(super) absent: Vec<String>,
 }
 
 /// The values of a column in a chunk.

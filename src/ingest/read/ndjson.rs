@@ -23,6 +23,7 @@ pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) ->
     let mut names: Option<Vec<String>> = None;
     let (mut records, mut broken): (Vec<Record>, Vec<Broken>) = (Vec::new(), Vec::new());
     let (mut row, mut line) = (0_u64, Vec::new());
+    let mut absent = plan.needed.clone();
     loop {
         line.clear();
         match (&mut reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut line) {
@@ -47,7 +48,10 @@ pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) ->
         }
         row += 1;
         match record(&line, encoding, plan) {
-            Ok(record) => records.push((row, record)),
+            Ok(record) => {
+                absent.retain(|name| !record.contains_key(name));
+                records.push((row, record));
+            }
             Err((reason, detail)) => {
                 broken.push(Broken { row, reason, detail, raw: String::from_utf8_lossy(&line).trim_end().to_owned() });
             }
@@ -56,7 +60,8 @@ pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) ->
             sink(chunk(&mut names, plan, &mut records, &mut broken))?;
         }
     }
-    sink(chunk(&mut names, plan, &mut records, &mut broken))
+    let last = chunk(&mut names, plan, &mut records, &mut broken);
+    sink(Chunk { absent: absent.into_iter().collect(), ..last })
 }
 
 fn record(
@@ -116,5 +121,5 @@ fn chunk(
     }
     let rows = records.iter().map(|(row, _)| *row).collect();
     records.clear();
-    Chunk { columns, rows, broken: std::mem::take(broken) }
+    Chunk { columns, rows, broken: std::mem::take(broken), absent: Vec::new() }
 }

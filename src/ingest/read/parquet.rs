@@ -32,12 +32,12 @@ pub(super) fn read(file: &SourceFile, sink: &mut Sink<'_>) -> Result<()> {
         let rows = (row + 1..=row + batch.num_rows() as u64).collect();
         row += batch.num_rows() as u64;
         any = true;
-        sink(Chunk { columns, rows, broken: Vec::new() })?;
+        sink(Chunk { columns, rows, broken: Vec::new(), absent: Vec::new() })?;
     }
     if !any {
         let empty = |name: &String| (name.clone(), Cells::Text(StringArray::from(Vec::<Option<&str>>::new())));
         let columns = schema.fields().iter().filter(|f| !f.data_type().is_nested()).map(|f| empty(f.name())).collect();
-        sink(Chunk { columns, rows: Vec::new(), broken: Vec::new() })?;
+        sink(Chunk { columns, rows: Vec::new(), broken: Vec::new(), absent: Vec::new() })?;
     }
     Ok(())
 }

@@ -1,0 +1,25 @@
+//! One module a promise. Quick ones first.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "in tests a failed expectation is the message"
+)]
+
+mod harness;
+mod shop;
+mod tiny;
+
+mod layers;
+
+mod config;
+mod exit_codes;
+mod privacy;
+mod quarantine;
+
+mod determinism;
+mod readers;
+mod reference;
+
+mod crash;
+mod quality;
