@@ -10,7 +10,9 @@ mod tables;
 
 use crate::error::{Error, Result};
 use crate::publish::{Snapshot, read};
-use polars::prelude::{DataFrame, DataType, Engine, IntoLazy};
+use polars::prelude::{
+    DataFrame, DataType, Engine, IntoLazy, LazyFrame, NonExistent, PolarsResult, TimeZone, col, lit,
+};
 use polars::sql::{SQLContext, extract_table_identifiers};
 use std::io::Write;
 use std::path::Path;
@@ -72,11 +74,28 @@ fn run(out: &Path, snapshot: &Snapshot, sql: &str, names: &[&str]) -> Result<Dat
     let mut context = SQLContext::new();
     // A statement that names no table, such as `SHOW TABLES`, is about all of them.
     for (name, table) in snapshot.tables.iter().filter(|(name, _)| names.is_empty() || names.contains(&name.as_str())) {
-        context.register(name, tables::scan(out, name, table)?);
+        let lazy = tables::scan(out, name, table)?;
+        context.register(name, with_zone(lazy, true, None).map_err(Error::frames(format!("reading `{name}`")))?);
     }
     let answer = context.execute(sql).and_then(|lazy| lazy.collect_with_engine(Engine::Streaming));
     // One lazy frame has one result; only `collect_all` gives several.
-    answer.map(|result| result.unwrap_single()).map_err(|error| explain::failure(out, snapshot, names, error))
+    let answer = answer.map(|result| result.unwrap_single());
+    let zoned = answer.and_then(|frame| with_zone(frame.lazy(), false, Some(TimeZone::UTC))?.collect());
+    zoned.map_err(|error| explain::failure(out, snapshot, names, error))
+}
+
+/// Takes the zone off instants that have one, or gives it to those that have none.
+///
+/// Every instant we publish is UTC, but polars refuses to compare one that says so with `TIMESTAMP '2025-12-01 00:00:00'`,
+/// which is how SQL writes it. So SQL sees instants without a zone, and answers have it again.
+fn with_zone(mut lazy: LazyFrame, zoned: bool, to: Option<TimeZone>) -> PolarsResult<LazyFrame> {
+    let schema = lazy.collect_schema()?;
+    let instants =
+        schema.iter().filter(|(_, kind)| matches!(kind, DataType::Datetime(_, zone) if zone.is_some() == zoned));
+    let changed: Vec<_> = instants
+        .map(|(name, _)| col(name.clone()).dt().replace_time_zone(to.clone(), lit("raise"), NonExistent::Raise))
+        .collect();
+    Ok(if changed.is_empty() { lazy } else { lazy.with_columns(changed) })
 }
 
 /// An untyped null column (`SELECT NULL`) has no Parquet type; as text it is null all the same.

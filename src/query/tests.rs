@@ -143,3 +143,15 @@ fn a_wrong_name_is_an_error_of_usage_that_says_what_there_is() {
     assert!(fails("").0.len() > 10);
     assert!(fails("SELECT no_such_function(value) FROM kpi").0.contains("no_such_function"));
 }
+
+#[test]
+fn instants_compare_with_timestamps_as_sql_writes_them_and_come_out_in_utc() {
+    let folder = tempfile::tempdir().unwrap();
+    publish(folder.path());
+    let sql = "SELECT order_id, placed_at FROM order_scores \
+               WHERE placed_at > TIMESTAMP '1970-01-01 00:00:01' AND placed_at < TIMESTAMP '1970-01-01 12:00:00'";
+    assert_eq!(
+        ask(folder.path(), sql, Format::Json),
+        "{\"order_id\":\"o2\",\"placed_at\":\"1970-01-01T00:00:02.500Z\"}\n"
+    );
+}

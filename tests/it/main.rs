@@ -1,10 +1,5 @@
 //! One module a promise. Quick ones first.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::expect_used,
-    reason = "in tests a failed expectation is the message"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in tests a failed expectation is the message")]
 
 mod harness;
 mod shop;
