@@ -87,6 +87,7 @@ pub fn describe(contribution: &Contribution, text: Option<&FeatureText>) -> Stri
         match text.unit {
             Unit::Flag if value != 0.0 => label.clone(),
             Unit::Flag => format!("not: {label}"),
+            Unit::Count if value == 1.0 => format!("1 {}", singular(label)),
             Unit::Count => format!("{} {label}", number(value)),
             _ => format!("{label} {}", in_unit(value, &text.unit)),
         }
@@ -96,6 +97,16 @@ pub fn describe(contribution: &Contribution, text: Option<&FeatureText>) -> Stri
         _ => format!("average {}", in_unit(contribution.average, &text.unit)),
     };
     format!("{fact} ({average}), {}", effect(contribution.contribution))
+}
+
+/// The words behind a 1: the first of the counted things loses its plural, `other customers on …` is `other customer on …`.
+fn singular(label: &str) -> String {
+    const COUNTED: [&str; 8] = ["orders", "customers", "frauds", "returns", "items", "lines", "units", "sizes"];
+    let mut words: Vec<&str> = label.split(' ').collect();
+    if let Some(word) = words.iter_mut().find(|word| COUNTED.contains(word)) {
+        *word = word.trim_end_matches('s');
+    }
+    words.join(" ")
 }
 
 fn share_of_orders(share: f64) -> String {
@@ -172,6 +183,13 @@ mod tests {
                 4.1_f64.ln(),
                 text(Unit::Count, "orders from this device in 24 h"),
                 "7 orders from this device in 24 h (average 0.3), raises the odds 4.1 times",
+            ),
+            (
+                1.0,
+                0.001,
+                2f64.ln(),
+                text(Unit::Count, "other customers on this card before this one"),
+                "1 other customer on this card before this one (average 0.001), raises the odds 2 times",
             ),
             (
                 12_000.0,
