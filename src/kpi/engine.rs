@@ -228,44 +228,57 @@ impl Group<'_> {
         rows.push(self, measure, id, place, Some(above), (!total).then_some(below), value, interval);
     }
 
-    /// Durations: quantiles, mean and the share still open.
+    /// Durations: quantiles, mean and the share still open; all measures of a grain in one pass over narrow columns.
     fn durations(&self, measures: &[&Measure], segment: &Arc<str>, value: &Expr, rows: &mut Rows) -> Result<()> {
-        let stage = "KPI durations";
+        let stage = || Error::frames("KPI durations");
+        let mut columns = vec![value.clone().alias("_segment"), col("_day"), col("_week"), col("_month")];
+        let mut sums = Vec::new();
+        let mut timed = Vec::new();
         for measure in measures {
             let Shape::Duration { from, to } = measure.shape else { continue };
+            let n = timed.len();
             let length = micros(to) - micros(from);
-            let passed = length.clone().gt_eq(lit(0));
             let begun = col(from).is_not_null();
             let open = begun.clone().and(col(to).is_null()).and(col("cancelled").not());
-            let rows_in = self
-                .days
+            columns.extend([
+                when(length.clone().gt_eq(lit(0)))
+                    .then(length)
+                    .otherwise(lit(NULL))
+                    .cast(DataType::Int64)
+                    .alias(format!("length{n}")),
+                open.fill_null(lit(false)).alias(format!("open{n}")),
+                begun.alias(format!("begun{n}")),
+            ]);
+            let length = || col(format!("length{n}"));
+            let seconds = || length().cast(DataType::Float64) / lit(SECOND as f64);
+            let count = |name: &str| col(format!("{name}{n}")).sum().cast(DataType::Int64).alias(format!("{name}{n}"));
+            sums.extend([
+                seconds().quantile(lit(0.5), QuantileMethod::Linear).alias(format!("p50{n}")),
+                seconds().quantile(lit(0.9), QuantileMethod::Linear).alias(format!("p90{n}")),
+                length().sum().alias(format!("sum{n}")),
+                length().count().cast(DataType::Int64).alias(format!("passed{n}")),
+                count("open"),
+                count("begun"),
+            ]);
+            timed.push(*measure);
+        }
+        if timed.is_empty() {
+            return Ok(());
+        }
+        let narrow = self.days.clone().lazy().select(columns).collect().map_err(stage())?;
+        for (grain, start) in GRAINS.into_iter().zip(["_day", "_week", "_month", ""]) {
+            let start = if start.is_empty() { lit(NULL).cast(DataType::Int32) } else { col(start) };
+            let found = narrow
                 .clone()
                 .lazy()
-                .with_columns([
-                    value.clone().alias("_segment"),
-                    when(passed).then(length).otherwise(lit(NULL)).cast(DataType::Int64).alias("_length"),
-                    open.fill_null(lit(false)).alias("_open"),
-                ])
-                .filter(begun);
-            for (grain, start) in GRAINS.into_iter().zip(["_day", "_week", "_month", ""]) {
-                let start = if start.is_empty() { lit(NULL).cast(DataType::Int32) } else { col(start) };
-                let seconds = col("_length").cast(DataType::Float64) / lit(SECOND as f64);
-                let found = rows_in
-                    .clone()
-                    .with_column(start.alias("_start"))
-                    .group_by([col("_start"), col("_segment")])
-                    .agg([
-                        seconds.clone().quantile(lit(0.5), QuantileMethod::Linear).alias("p50"),
-                        seconds.quantile(lit(0.9), QuantileMethod::Linear).alias("p90"),
-                        col("_length").sum().alias("sum"),
-                        col("_length").count().cast(DataType::Int64).alias("passed"),
-                        col("_open").sum().cast(DataType::Int64).alias("open"),
-                        len().cast(DataType::Int64).alias("begun"),
-                    ])
-                    .sort(["_start", "_segment"], SortMultipleOptions::default())
-                    .collect()
-                    .map_err(Error::frames(stage))?;
-                self.duration_rows(measure, grain, segment, &found, rows)?;
+                .with_column(start.alias("_start"))
+                .group_by([col("_start"), col("_segment")])
+                .agg(sums.clone())
+                .sort(["_start", "_segment"], SortMultipleOptions::default())
+                .collect()
+                .map_err(stage())?;
+            for (n, measure) in timed.iter().enumerate() {
+                self.duration_rows(measure, n, grain, segment, &found, rows)?;
             }
         }
         Ok(())
@@ -274,6 +287,7 @@ impl Group<'_> {
     fn duration_rows(
         &self,
         measure: &Measure,
+        n: usize,
         grain: &'static str,
         segment: &Arc<str>,
         found: &DataFrame,
@@ -285,8 +299,8 @@ impl Group<'_> {
         let id = |suffix: &str| Arc::<str>::from(format!("{}_{suffix}", measure.id));
         let ids = [id("p50"), id("p90"), id("mean"), id("open_share")];
         let share_of = Measure { unit: Unit::Share, ..measure.clone() };
-        let float = |name: &str| found.column(name).and_then(|c| c.f64().cloned()).map_err(stage());
-        let int = |name: &str| found.column(name).and_then(|c| c.i64().cloned()).map_err(stage());
+        let float = |name: &str| found.column(&format!("{name}{n}")).and_then(|c| c.f64().cloned()).map_err(stage());
+        let int = |name: &str| found.column(&format!("{name}{n}")).and_then(|c| c.i64().cloned()).map_err(stage());
         let (p50, p90, sum, passed, open, begun) =
             (float("p50")?, float("p90")?, int("sum")?, int("passed")?, int("open")?, int("begun")?);
         for (at, name) in names.iter().enumerate() {
@@ -303,7 +317,7 @@ impl Group<'_> {
                 let mean = total as f64 / n as f64 / SECOND as f64 / 3600.0;
                 rows.push(self, measure, &ids[2], place(), Some(total / SECOND), Some(n), mean, None);
             }
-            if let (Some(open), Some(begun)) = (open.get(at), begun.get(at)) {
+            if let (Some(open), Some(begun)) = (open.get(at), begun.get(at).filter(|n| *n > 0)) {
                 let share = open as f64 / begun as f64;
                 rows.push(self, &share_of, &ids[3], place(), Some(open), Some(begun), share, wilson95(open, begun));
             }
