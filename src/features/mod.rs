@@ -6,6 +6,7 @@
 
 mod columns;
 mod history;
+pub mod kernel;
 pub mod labels;
 pub mod matrix;
 mod order_facts;

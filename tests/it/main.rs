@@ -5,6 +5,7 @@ mod harness;
 mod shop;
 mod tiny;
 
+mod kernel;
 mod layers;
 
 mod config;

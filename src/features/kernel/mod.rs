@@ -1,0 +1,47 @@
+//! The feature kernel: point-in-time aggregates of entities, exact, and one for batch and micro-batch.
+//!
+//! An event of an entity *happened* at one instant and was *known* at another. A query of the same entity at T sees events
+//! known strictly before T that happened in `[T − delay − span, T − delay)`, or before `T − delay` over the whole life. So
+//! nothing that becomes known at or after T can change an answer for T, and rows of one instant see nothing of one another.
+//!
+//! [`Declarations`] say what is computed; a [`State`] takes [`Events`] and answers [`Queries`] in [`State::step`]; a batch is
+//! one step on an empty state. Everything is an integer until the last division, so that neither the order of rows, the cut
+//! into steps nor the number of threads can show. [`State::expire`] bounds the state, [`State::save`] keeps it.
+//!
+//! Cost: a step sorts what it is given and walks, once a window, over the events its queries' entities have retained. In
+//! a batch that is a constant for each row, however heavy its key. A small step with a query for a key of a million retained
+//! events walks over that million.
+//!
+//! The features of a run still come from the simple code of `history`, which this replaces once declarations reach the
+//! pipeline file.
+//!
+//! Inside: `sort` and `run` bring rows into the order of entity and time, `sweep` and `glide` walk, `life` keeps totals,
+//! `saved` knows the bytes.
+
+mod columns;
+mod declare;
+mod glide;
+mod interner;
+mod life;
+mod run;
+mod saved;
+mod sort;
+mod state;
+mod sweep;
+
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+mod tests;
+
+pub use columns::{Column, Values};
+pub use declare::{Aggregate, Declaration, Declarations, Delay, Window};
+pub use interner::Interner;
+pub use run::{Events, Queries};
+pub use state::State;
+
+/// The number of a key that is null: no entity, no other key.
+pub const NO_KEY: u32 = u32::MAX;
+
+/// A value that is null. No amount is as low.
+pub const NO_VALUE: i64 = i64::MIN;

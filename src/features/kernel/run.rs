@@ -1,0 +1,222 @@
+//! Events and queries as they come, and runs: events sorted by entity and time, column by column.
+
+use super::declare::Needs;
+use super::sort::{Sorted, gather};
+use super::{NO_KEY, NO_VALUE};
+use crate::error::{Error, Result};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Events, column by column, in any order. A column that no declaration reads may be absent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Events<'a> {
+    /// Whose event it is; [`NO_KEY`] is nobody's, and the event is dropped.
+    pub entity: &'a [u32],
+    /// When it happened, UTC microseconds.
+    pub happened_at: &'a [i64],
+    /// When it was known, UTC microseconds; absent: when it happened.
+    pub known_at: Option<&'a [i64]>,
+    /// What is summed; [`NO_VALUE`] where it has none.
+    pub value: Option<&'a [i64]>,
+    /// What distinct counts count; [`NO_KEY`] where it has none.
+    pub other: Option<&'a [u32]>,
+    /// What rates are shares of.
+    pub label: Option<&'a [bool]>,
+}
+
+/// Questions: what had been known of an entity strictly before an instant. Any order.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Queries<'a> {
+    /// The entity; [`NO_KEY`] is none, and every feature is null.
+    pub entity: &'a [u32],
+    /// T, UTC microseconds.
+    pub at: &'a [i64],
+}
+
+fn broken(what: &str) -> Error {
+    Error::Invariant(format!("feature kernel: {what}"))
+}
+
+fn known_ids(ids: &[u32], known: usize, what: &str) -> Result<()> {
+    match ids.iter().all(|&id| id == NO_KEY || (id as usize) < known) {
+        true => Ok(()),
+        false => Err(broken(&format!("{what} that the state has not numbered"))),
+    }
+}
+
+fn countable(rows: usize) -> Result<()> {
+    match rows < NO_KEY as usize {
+        true => Ok(()),
+        false => Err(broken(&format!("a step of {rows} rows; at most 4,294,967,294 are possible"))),
+    }
+}
+
+impl Events<'_> {
+    pub(super) fn check(&self, needs: Needs, entities: usize, others: usize) -> Result<()> {
+        let rows = self.entity.len();
+        countable(rows)?;
+        let lengths = [
+            Some(self.happened_at.len()),
+            self.known_at.map(<[_]>::len),
+            self.value.map(<[_]>::len),
+            self.other.map(<[_]>::len),
+            self.label.map(<[_]>::len),
+        ];
+        if lengths.into_iter().flatten().any(|length| length != rows) {
+            return Err(broken("event columns of different lengths"));
+        }
+        let missing = [
+            (needs.value(), self.value.is_none(), "values"),
+            (needs.distinct, self.other.is_none(), "other keys"),
+            (needs.hits, self.label.is_none(), "labels"),
+        ];
+        if let Some((.., what)) = missing.into_iter().find(|(needed, absent, _)| rows > 0 && *needed && *absent) {
+            return Err(broken(&format!("events without {what}, which a declaration reads")));
+        }
+        known_ids(self.entity, entities, "entities")?;
+        known_ids(self.other.unwrap_or_default(), others, "other keys")
+    }
+}
+
+impl Queries<'_> {
+    pub(super) fn check(&self, entities: usize, horizon: i64) -> Result<()> {
+        countable(self.entity.len())?;
+        if self.at.len() != self.entity.len() {
+            return Err(broken("query columns of different lengths"));
+        }
+        if let Some(at) = self.at.iter().find(|&&at| at < horizon) {
+            return Err(broken(&format!("a query at {at} after everything before {horizon} has expired")));
+        }
+        known_ids(self.entity, entities, "entities")
+    }
+}
+
+/// Events sorted by entity and happening. Columns that no declaration reads are empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Shared with the sort of queries that are the same rows, hence counted.
+    pub(super) entity: Arc<Vec<u32>>,
+    pub(super) happened: Arc<Vec<i64>>,
+    /// Empty where every event was known when it happened, or before.
+    pub(super) known: Vec<i64>,
+    pub(super) value: Vec<i64>,
+    pub(super) other: Vec<u32>,
+    pub(super) label: Vec<bool>,
+}
+
+impl Run {
+    /// Events as `sorted` says: by entity and happening.
+    pub(super) fn new(events: &Events, needs: Needs, sorted: &Sorted) -> Self {
+        let late = |known: &&[i64]| known.iter().zip(events.happened_at).any(|(known, happened)| known > happened);
+        let known = events.known_at.filter(late).unwrap_or_default();
+        let value = events.value.filter(|_| needs.value()).unwrap_or_default();
+        let other = events.other.filter(|_| needs.distinct).unwrap_or_default();
+        let label = events.label.filter(|_| needs.hits).unwrap_or_default();
+        let ((known, value), (other, label)) = rayon::join(
+            || (sorted.gather(known), sorted.gather(value)),
+            || (sorted.gather(other), sorted.gather(label)),
+        );
+        Self { entity: sorted.entity.clone(), happened: sorted.time.clone(), known, value, other, label }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entity.len()
+    }
+
+    /// When an event was known, or its happening if it was known no later.
+    pub(super) fn known(&self, at: usize) -> i64 {
+        self.known.get(at).copied().unwrap_or(self.happened[at])
+    }
+
+    pub(super) fn value(&self, at: usize) -> i64 {
+        self.value.get(at).copied().unwrap_or(NO_VALUE)
+    }
+
+    /// Appends events of another run; the order has to be restored.
+    fn append(&mut self, other: &Self, rows: Range<usize>) {
+        if self.known.is_empty() && !other.known.is_empty() {
+            self.known = self.happened.to_vec();
+        }
+        match (self.known.is_empty(), other.known.is_empty()) {
+            (_, false) => self.known.extend_from_slice(&other.known[rows.clone()]),
+            (false, true) => self.known.extend_from_slice(&other.happened[rows.clone()]),
+            (true, true) => {}
+        }
+        Arc::make_mut(&mut self.entity).extend_from_slice(&other.entity[rows.clone()]);
+        Arc::make_mut(&mut self.happened).extend_from_slice(&other.happened[rows.clone()]);
+        self.value.extend_from_slice(other.value.get(rows.clone()).unwrap_or_default());
+        self.other.extend_from_slice(other.other.get(rows.clone()).unwrap_or_default());
+        self.label.extend_from_slice(other.label.get(rows).unwrap_or_default());
+    }
+
+    fn reorder(&self, order: &[u32]) -> Self {
+        Self {
+            entity: Arc::new(gather(&self.entity, order)),
+            happened: Arc::new(gather(&self.happened, order)),
+            known: gather(&self.known, order),
+            value: gather(&self.value, order),
+            other: gather(&self.other, order),
+            label: gather(&self.label, order),
+        }
+    }
+
+    /// Two runs as one; linear.
+    pub(super) fn merge(mut self, other: &Self) -> Self {
+        let (left, right) = (self.len(), other.len());
+        self.append(other, 0..right);
+        let key = |at: usize| (self.entity[at], self.happened[at]);
+        let (mut a, mut b) = (0, left);
+        let mut order = Vec::with_capacity(left + right);
+        while a < left || b < left + right {
+            let first = b >= left + right || (a < left && key(a) <= key(b));
+            let next = if first { &mut a } else { &mut b };
+            order.push(*next as u32);
+            *next += 1;
+        }
+        self.reorder(&order)
+    }
+
+    /// The events of some entities (sorted) out of several runs.
+    pub(super) fn of_entities(runs: &[Self], entities: impl Iterator<Item = u32>) -> Self {
+        let mut picked = Self::default();
+        let mut starts = vec![0; runs.len()];
+        for entity in entities {
+            let first = picked.len();
+            for (run, start) in runs.iter().zip(&mut starts) {
+                let rows = rows_of(&run.entity, entity, *start);
+                *start = rows.end;
+                picked.append(run, rows);
+            }
+            debug_assert!(picked.entity[first..].iter().all(|&e| e == entity));
+        }
+        let mut order: Vec<u32> = (0..picked.len() as u32).collect();
+        // Sorted stretches in a row: a merge sort takes them as they are.
+        order.sort_by_key(|&at| (picked.entity[at as usize], picked.happened[at as usize]));
+        picked.reorder(&order)
+    }
+
+    /// Drops what `keep` does not want.
+    pub(super) fn retain(&mut self, keep: impl Fn(&Self, usize) -> bool) {
+        let order: Vec<u32> = (0..self.len()).filter(|&at| keep(self, at)).map(|at| at as u32).collect();
+        if order.len() < self.len() {
+            *self = self.reorder(&order);
+        }
+    }
+}
+
+/// The rows of `entity` in a sorted column, none of which is before `start`. Galloping, so that a walk over all entities
+/// is linear and a look at one of millions is not.
+pub(super) fn rows_of(column: &[u32], entity: u32, start: usize) -> Range<usize> {
+    let first = gallop(column, start, |id| id < entity);
+    first..gallop(column, first, |id| id <= entity)
+}
+
+fn gallop(column: &[u32], start: usize, before: impl Fn(u32) -> bool) -> usize {
+    let (mut low, mut step) = (start, 1);
+    while column.get(low + step - 1).is_some_and(|&id| before(id)) {
+        low += step;
+        step *= 2;
+    }
+    let high = (low + step - 1).min(column.len());
+    low + column[low..high].partition_point(|&id| before(id))
+}
