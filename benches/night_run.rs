@@ -33,8 +33,14 @@ fn main() {
     let (out, models) = (folder.path().join("out"), folder.path().join("models"));
     let begun = Instant::now();
     // Trained in a folder of their own, so that the first run finds nothing read already.
-    let training =
-        TrainOptions { out: folder.path().join("training"), models: models.clone(), clock, secret: None, seed: 1 };
+    let training = TrainOptions {
+        out: folder.path().join("training"),
+        models: models.clone(),
+        clock,
+        secret: None,
+        family: None,
+        seed: 1,
+    };
     train(&pipeline, &Target::ALL, &training, &|_| {}).unwrap();
     line("train both models", begun.elapsed().as_secs_f64(), orders);
     for name in ["first run", "second run, files unchanged"] {

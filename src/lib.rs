@@ -15,7 +15,7 @@
 //! | edges | [`ingest`], [`publish`], [`query`], [`registry`], [`synthetic`] | files and formats |
 //! | compute | [`features`], [`kpi`], [`satisfaction`], [`risk`], [`decision`] | frames, slices, numbers: no paths, no clock, no environment |
 //! | words | [`contract`], [`config`], [`quarantine`] | names and types |
-//! | ground | [`types`], [`error`] | nothing else |
+//! | ground | [`types`], [`error`], [`memory`] | nothing else |
 //!
 //! # Invariants, each with a test that would notice
 //! 1. Nothing is lost: rows read = accepted + quarantined + superseded, every run.
@@ -37,6 +37,7 @@ pub mod error;
 pub mod features;
 pub mod ingest;
 pub mod kpi;
+pub mod memory;
 pub mod pipeline;
 pub mod publish;
 pub mod quarantine;
@@ -47,3 +48,7 @@ pub mod risk;
 pub mod satisfaction;
 pub mod synthetic;
 pub mod types;
+
+/// Shared by the program, its tests and its benches.
+#[global_allocator]
+static ALLOCATOR: memory::HugePages = memory::HugePages;

@@ -137,6 +137,8 @@ pub(super) enum TargetArg {
 pub(super) enum FamilyArg {
     /// Logistic regression of linfa.
     Logistic,
+    /// Gradient boosted trees of forust.
+    Boosted,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use super::summary::count;
 use super::{DONE, DONE_BUT, instant, now_micros, to_stdout};
 use crate::config::{Pipeline, json_schema};
 use crate::error::{Error, Result};
+use crate::features::Described;
 use crate::ingest::{ColumnProfile, create_private};
 use crate::pipeline::{Checkup, Clock, checkup};
 use comfy_table::{ContentArrangement, Table, presets};
@@ -103,18 +104,35 @@ fn words(found: &Checkup, features: bool) -> String {
             }
         }
     }
+    let (there, absent): (Vec<_>, Vec<_>) = found.features.iter().partition(|f| f.missing.is_empty());
+    let _ = writeln!(text, "\n{} features can be computed, {} cannot", there.len(), absent.len());
     if features {
-        let _ = writeln!(text, "\nfeatures (null where there is nothing to count):");
-        for (name, meaning) in &found.features {
-            let _ = writeln!(text, "  {name:<40} {meaning}");
-        }
+        list_features(&there, &absent, &mut text);
     } else {
-        let _ = writeln!(text, "{} features; --features lists them", found.features.len());
+        let _ = writeln!(text, "  --features lists them with meaning, unit, null and needs");
     }
     if let Some(refusal) = &found.refusal {
         let _ = writeln!(text, "\na run would refuse this input: {refusal}");
     }
     text
+}
+
+fn list_features(there: &[&Described], absent: &[&Described], text: &mut String) {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["feature", "meaning", "unit", "null when", "needs"]);
+    for feature in there {
+        let unit = feature.note.unit.words();
+        table.add_row([&feature.name, &feature.note.label, unit, &feature.null, &feature.needs.join(", ")]);
+    }
+    let _ = writeln!(text, "{table}");
+    let mut by_reason: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for feature in absent {
+        by_reason.entry(feature.missing.join(", ")).or_default().push(&feature.name);
+    }
+    for (missing, names) in by_reason {
+        let _ = writeln!(text, "  not {}: missing {missing}", names.join(", "));
+    }
 }
 
 fn range(column: &ColumnProfile) -> String {

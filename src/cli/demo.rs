@@ -59,8 +59,14 @@ pub(super) fn run(cli: &Cli, args: &DemoArgs) -> Result<u8> {
     // The day after the last order: some orders are on the road and some can still be stopped, as on any morning.
     let clock = Clock { as_of: shop.end, started_at };
     let secret = batch::secret(None)?;
-    let training =
-        TrainOptions { out: out.clone(), models: models.clone(), clock, secret: secret.clone(), seed: args.seed };
+    let training = TrainOptions {
+        out: out.clone(),
+        models: models.clone(),
+        clock,
+        secret: secret.clone(),
+        family: None,
+        seed: args.seed,
+    };
     let (mut trained, mut untrained) = (Vec::new(), Vec::new());
     for target in Target::ALL {
         match crate::pipeline::train(&pipeline, &[target], &training, &|m| progress.tick(m)) {

@@ -6,8 +6,8 @@ use super::{DONE, instant, now_micros, run, to_stderr, to_stdout};
 use crate::config::Pipeline;
 use crate::error::Result;
 use crate::pipeline::{Clock, TrainOptions, TrainedTarget};
-use crate::risk::Target;
 use crate::risk::bootstrap::Estimate;
+use crate::risk::{Family, Target};
 use std::fmt::Write;
 
 impl From<TargetArg> for Target {
@@ -19,16 +19,24 @@ impl From<TargetArg> for Target {
     }
 }
 
+impl From<FamilyArg> for Family {
+    fn from(family: FamilyArg) -> Self {
+        match family {
+            FamilyArg::Logistic => Self::Logistic,
+            FamilyArg::Boosted => Self::Boosted,
+        }
+    }
+}
+
 pub(super) fn run(cli: &Cli, args: &TrainArgs) -> Result<u8> {
     let started_at = now_micros();
     let pipeline = Pipeline::load(&args.common.pipeline, &args.common.sets)?;
-    // One family so far; naming another is refused by the parser with the list of what there is.
-    let FamilyArg::Logistic = args.family.unwrap_or(FamilyArg::Logistic);
     let options = TrainOptions {
         out: run::out_dir(&pipeline, &args.common),
         models: args.models.clone(),
         clock: Clock::new(&pipeline, instant(args.common.as_of.as_deref())?, started_at),
         secret: run::secret(args.common.pii_key_file.as_ref())?,
+        family: args.family.map(Family::from),
         seed: args.seed,
     };
     let progress = Progress::new(cli);

@@ -1,7 +1,7 @@
 //! Checks that a schema cannot express: names that must exist, settings that must agree with one another.
 
 use super::raw::{ColumnType, RawPipeline, Source, TableMap};
-use super::{TargetPack, did_you_mean, sql};
+use super::{FeatureSpec, TargetPack, did_you_mean, features, sql};
 use crate::contract::input::{self, Kind, TABLES, Table};
 use crate::error::Problem;
 use crate::types::{money, time};
@@ -15,6 +15,7 @@ pub(super) struct Checked {
     pub(super) as_of: Option<i64>,
     pub(super) base_exponent: u32,
     pub(super) targets: Option<TargetPack>,
+    pub(super) features: Vec<FeatureSpec>,
 }
 
 pub(super) fn check(raw: &RawPipeline, base_dir: &Path, problems: &mut Vec<Problem>) -> Checked {
@@ -42,9 +43,10 @@ pub(super) fn check(raw: &RawPipeline, base_dir: &Path, problems: &mut Vec<Probl
             None
         }
     });
+    let features = features::expand(&raw.features, problems);
     check_decision(raw, problems);
     check_privacy(raw, problems);
-    Checked { zone, as_of, base_exponent, targets }
+    Checked { zone, as_of, base_exponent, targets, features }
 }
 
 fn zone_named(name: &str, key: &str, problems: &mut Vec<Problem>) -> Tz {

@@ -1,12 +1,14 @@
 //! The pipeline file: read, checked whole, and turned into a [`Pipeline`] that later stages can trust.
 
 mod check;
+mod features;
 mod raw;
 mod schema;
 mod sql;
 mod targets;
 mod variables;
 
+pub use features::{FeatureSpec, built_in_features};
 pub use raw::*;
 pub use schema::json_schema;
 pub use sql::{ORIGIN, origin_source, tables_of, with_origin};
@@ -33,6 +35,8 @@ pub struct Pipeline {
     pub base_exponent: u32,
     /// The targets that KPIs are held against.
     pub targets: Option<TargetPack>,
+    /// Window features, one by one.
+    pub features: Vec<FeatureSpec>,
     /// Hash of the settings as written (before variables, so that it does not depend on where the data lies).
     pub fingerprint: String,
 }
@@ -103,6 +107,7 @@ impl Pipeline {
             as_of: checked.as_of,
             base_exponent: checked.base_exponent,
             targets: checked.targets,
+            features: checked.features,
             file: file.to_owned(),
             base_dir: base_dir.to_owned(),
             fingerprint: hasher.finalize().to_hex().to_string(),

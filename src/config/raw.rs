@@ -1,5 +1,6 @@
 //! The pipeline file as it is written. These structs are its schema: editors, the validator and the docs use one source.
 
+use crate::contract::feature::{AggregateKind, EventKind};
 use crate::contract::input::Personal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub struct RawPipeline {
     /// KPIs, their segments and targets.
     #[serde(default)]
     pub kpi: Kpi,
+    /// Features of orders, for the models and the rules.
+    #[serde(default)]
+    pub features: FeatureSettings,
     /// Risk targets to score.
     #[serde(default)]
     pub risk: Risk,
@@ -231,6 +235,72 @@ pub enum FailOn {
     Target,
 }
 
+/// Features of orders beside the facts of the order itself: what its customer, device and so on did before it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeatureSettings {
+    /// Where to begin: `default`, the built-in catalogue, or `none`.
+    pub catalogue: Catalogue,
+    /// Names of the built-in catalogue to leave out; `*` stands for anything.
+    pub without: Vec<String>,
+    /// Further features; one with the name of a built-in one replaces it.
+    pub declare: Vec<Declared>,
+}
+
+/// The set of features to begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Catalogue {
+    /// The built-in features, as far as the input can feed them.
+    #[default]
+    Default,
+    /// Only what is declared.
+    None,
+}
+
+/// Window features of one entity over one kind of event: one for each aggregate and window.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Declared {
+    /// Whose past it is: `customer`, `device`, `seller`, `sku`, …, `shop` for everything, or a pair such as `customer+device`.
+    pub entity: String,
+    /// What happened to it. Left out: `order`, and `line` for entities of order lines.
+    #[serde(default)]
+    pub events: Option<EventKind>,
+    /// What is made of the events.
+    pub aggregates: Vec<AggregateKind>,
+    /// How far back: spans such as `24h` or `30d`, and `lifetime`, which it is if left out.
+    #[serde(default = "lifetime")]
+    pub windows: Vec<String>,
+    /// What is added up, for `sum`, `mean`, `max` and `ratio`.
+    #[serde(default)]
+    pub value: Option<String>,
+    /// The other entity that is counted, for `distinct`.
+    #[serde(default)]
+    pub other: Option<String>,
+    /// Time before the order at which windows end; none if left out.
+    #[serde(default)]
+    #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
+    pub delay: Option<String>,
+    /// The rate to be assumed without any event, for `rate`. Left out: the whole shop's, as known when the order is placed.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub prior: Option<f64>,
+    /// How many events the prior is worth, for `rate`; 20 if left out.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub weight: Option<f64>,
+    /// First part of the names, instead of the entity's and the event's.
+    #[serde(default)]
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    pub what: Option<String>,
+}
+
+fn lifetime() -> Vec<String> {
+    vec!["lifetime".to_owned()]
+}
+
 /// Risk targets to score; one that is left out is not scored.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -252,6 +322,8 @@ pub enum Family {
     /// Logistic regression of linfa on standardised features.
     #[default]
     Logistic,
+    /// Gradient boosted trees: what matters only together is found by itself.
+    Boosted,
 }
 
 /// Fraud model settings.
@@ -293,12 +365,35 @@ pub struct ReturnRisk {
     /// Predicted probability from which an order is flagged as a likely return.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub flag_at: f64,
+    /// What is returned or kept, and so what a score is of.
+    pub unit: ReturnUnit,
+    /// Time after placement at which an order that was never delivered counts as not returned: `90d`.
+    #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
+    pub undelivered_after: String,
 }
 
 impl Default for ReturnRisk {
     fn default() -> Self {
-        Self { family: Family::default(), window: "30d".to_owned(), flag_at: 0.5 }
+        Self {
+            family: Family::default(),
+            window: "30d".to_owned(),
+            flag_at: 0.5,
+            unit: ReturnUnit::default(),
+            undelivered_after: "90d".to_owned(),
+        }
     }
+}
+
+/// What is returned or kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ReturnUnit {
+    /// The order: returned if any of it is.
+    #[default]
+    Order,
+    /// The line of an order, as in fashion. Scores and features are then per `order_id` and `line`.
+    Line,
 }
 
 /// Rules, costs and review capacity. Amounts are in units of the base currency.

@@ -89,6 +89,9 @@ fn complete(document: &mut Value) {
             columns.retain(|_, column| column.get("type").is_some());
         }
     }
+    if let Some(declared) = document.pointer_mut("/features/declare").and_then(Value::as_array_mut) {
+        declared.retain(|feature| ["entity", "aggregates"].iter().all(|key| feature.get(key).is_some()));
+    }
     if let Some(rules) = document.pointer_mut("/decision/rules").and_then(Value::as_array_mut) {
         rules.retain(|rule| ["name", "when", "effect", "reason"].iter().all(|key| rule.get(key).is_some()));
     }

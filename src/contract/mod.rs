@@ -1,5 +1,6 @@
-//! The words outsiders hold on to: input tables, output tables, the output's reserved folders.
+//! The words outsiders hold on to: input tables, what features are made of, output tables, the output's reserved folders.
 
+pub mod feature;
 pub mod input;
 pub mod output;
 

@@ -1,17 +1,16 @@
-//! What became of an order, and when that was known: "not yet" is not "no".
+//! What became of an order or a line, and when that was known: "not yet" is not "no".
 
 use super::Terms;
-use super::columns::{Orders, ints, texts};
-use crate::error::{Error, Result};
-use polars::prelude::DataFrame;
-use std::collections::{BTreeMap, HashMap};
+use super::kernel::NO_VALUE;
+use super::tables::{NO_ROW, Tables, some};
+use crate::error::Result;
 
-/// What became of every order, as far as it is known at the run's clock.
+/// What became of every order (or line), as far as it is known at the run's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcomes {
-    /// What is known of each order.
+    /// What is known of each.
     pub known: Vec<Outcome>,
-    /// When each order is ripe: certain either way, whatever the outcome. UTC microseconds; the far future if never.
+    /// When each is ripe: certain either way, whatever the outcome. UTC microseconds; the far future if never.
     ripe_at: Vec<i64>,
     as_of: i64,
     /// Whether the input has what tells of them, be it of no order yet.
@@ -27,7 +26,7 @@ impl Outcomes {
         self.known.iter().zip(&self.ripe_at).map(|(o, &ripe)| o.label().filter(|_| ripe <= self.as_of)).collect()
     }
 
-    /// When each order was ripe, UTC microseconds.
+    /// When each was ripe, UTC microseconds.
     pub fn ripe_at(&self) -> &[i64] {
         &self.ripe_at
     }
@@ -38,8 +37,13 @@ impl Outcomes {
         self.supplied
     }
 
-    fn unknown(orders: usize, as_of: i64) -> Self {
-        Self { known: vec![Outcome::Unknown; orders], ripe_at: vec![i64::MAX; orders], as_of, supplied: false }
+    /// When each was ripe as far as that is past at the run's clock; [`NO_VALUE`] if it is not.
+    pub(super) fn ripened(&self) -> impl Iterator<Item = i64> + '_ {
+        self.ripe_at.iter().map(|&ripe| if ripe <= self.as_of { ripe } else { NO_VALUE })
+    }
+
+    fn unknown(rows: usize, as_of: i64) -> Self {
+        Self { known: vec![Outcome::Unknown; rows], ripe_at: vec![i64::MAX; rows], as_of, supplied: false }
     }
 }
 
@@ -77,88 +81,142 @@ impl Outcome {
 ///
 /// An order without any of them is legitimate once `fraud_matures_after` has passed; a decision `legit` says so at once.
 /// Everything is [`Outcome::Unknown`] when the input has none of the three.
-pub(super) fn fraud(orders: &Orders, tables: &BTreeMap<&'static str, DataFrame>, terms: &Terms) -> Result<Outcomes> {
-    let flags = match tables.get("orders").filter(|o| o.get_column_index("fraud").is_some()) {
-        Some(frame) => {
-            let column =
-                frame.column("fraud").and_then(|c| c.bool().cloned()).map_err(Error::frames("fraud labels"))?;
-            Some(column.iter().collect::<Vec<_>>())
-        }
-        None => None,
-    };
-    let known = orders.ints("fraud_known_at")?;
-    let chargebacks = match tables.get("tickets").filter(|t| t.get_column_index("kind").is_some()) {
-        Some(tickets) => Some(earliest(tickets, "kind", "chargeback", &["known_at", "opened_at"])?),
-        None => None,
-    };
-    let decided =
-        |what| tables.get("review_decisions").map(|d| earliest(d, "decision", what, &["decided_at"])).transpose();
-    let (refused, passed) = (decided("fraud")?, decided("legit")?);
-    if flags.is_none() && chargebacks.is_none() && refused.is_none() {
-        return Ok(Outcomes::unknown(orders.placed_at.len(), terms.as_of));
+pub(super) fn fraud(tables: &Tables, terms: &Terms) -> Result<Outcomes> {
+    let flags = tables.flags("orders", "fraud")?;
+    let told = flags.is_some() || tables.has("tickets", "kind") || tables.has("review_decisions", "decision");
+    if !told {
+        return Ok(Outcomes::unknown(tables.orders(), terms.as_of));
     }
-    let outcomes = orders.order_id.iter().enumerate().map(|(at, id)| {
-        let ripe = orders.placed_at[at].saturating_add(terms.fraud_matures_after);
+    let known = tables.ints("orders", "fraud_known_at")?;
+    let chargebacks = earliest(tables, "tickets", Some(("kind", "chargeback")), &["known_at", "opened_at"])?;
+    let decided = |what| earliest(tables, "review_decisions", Some(("decision", what)), &["decided_at"]);
+    let (refused, passed) = (decided("fraud")?, decided("legit")?);
+    let outcomes = tables.placed_at.iter().enumerate().map(|(at, placed)| {
+        let ripe = placed.saturating_add(terms.fraud_matures_after);
         let flag = flags.as_ref().and_then(|f| f[at]);
-        let flag_known = known.as_ref().and_then(|k| k[at]);
-        let find = |map: &Option<HashMap<String, i64>>| map.as_ref().and_then(|m| m.get(id)).copied();
+        let flag_known = known.as_ref().and_then(|k| some(k[at]));
         // A fraud with no date of discovery counts as discovered when it would have matured, never earlier.
         let flagged = (flag == Some(true)).then(|| flag_known.unwrap_or(ripe));
-        let yes = [flagged, find(&chargebacks), find(&refused)].into_iter().flatten().min();
+        let yes = [flagged, some(chargebacks[at]), some(refused[at])].into_iter().flatten().min();
         let cleared = (flag == Some(false)).then(|| flag_known.unwrap_or(ripe));
         // Cleared late is legitimate from the day on which silence would have said so.
-        let no = [cleared, find(&passed)].into_iter().flatten().min().map_or(ripe, |at| at.min(ripe));
+        let no = [cleared, some(passed[at])].into_iter().flatten().min().map_or(ripe, |at| at.min(ripe));
         match yes {
             Some(at) if at <= terms.as_of => Outcome::Yes(at),
             _ if no <= terms.as_of => Outcome::No(no),
             _ => Outcome::Unknown,
         }
     });
-    let ripe_at = orders.placed_at.iter().map(|at| at.saturating_add(terms.fraud_matures_after)).collect();
+    let ripe_at = tables.placed_at.iter().map(|at| at.saturating_add(terms.fraud_matures_after)).collect();
     Ok(Outcomes { known: outcomes.collect(), ripe_at, as_of: terms.as_of, supplied: true })
 }
 
-/// Returns: one requested before the window after delivery ends. An order that was never delivered has no outcome.
+/// When orders were asked back and when that was known, the earliest of each; [`NO_VALUE`] where they were not.
+struct Requests {
+    requested: Vec<i64>,
+    known: Vec<i64>,
+}
+
+/// Returns of orders: one requested before the window after delivery ends. Nothing of it is returned if it was not delivered
+/// within `undelivered_after`.
 ///
 /// Everything is [`Outcome::Unknown`] when the input has no `returns` or no `delivered_at`.
-pub(super) fn returned(orders: &Orders, tables: &BTreeMap<&'static str, DataFrame>, terms: &Terms) -> Result<Outcomes> {
-    let (Some(returns), Some(delivered)) = (tables.get("returns"), orders.ints("delivered_at")?) else {
-        return Ok(Outcomes::unknown(orders.placed_at.len(), terms.as_of));
+pub(super) fn returned(tables: &Tables, terms: &Terms) -> Result<Outcomes> {
+    let requests = Requests {
+        requested: earliest(tables, "returns", None, &["requested_at"])?,
+        known: earliest(tables, "returns", None, &["known_at", "requested_at"])?,
     };
-    let requests = earliest(returns, "", "", &["requested_at"])?;
-    let known = earliest(returns, "", "", &["known_at", "requested_at"])?;
-    let closes = |delivered: Option<i64>| delivered.map_or(i64::MAX, |d| d.saturating_add(terms.return_window));
-    let ripe_at = delivered.iter().map(|&d| closes(d)).collect();
-    let outcomes = orders.order_id.iter().zip(delivered).map(|(id, delivered)| {
-        let Some(delivered) = delivered else { return Outcome::Unknown };
-        let closes = closes(Some(delivered));
-        match (requests.get(id), known.get(id)) {
-            // A request can come before the parcel does; that it falls within the window is known once there is one.
-            (Some(&requested), Some(&known)) if requested <= closes && known <= terms.as_of => {
-                Outcome::Yes(known.max(delivered))
-            }
-            _ if closes <= terms.as_of => Outcome::No(closes),
-            _ => Outcome::Unknown,
-        }
-    });
-    Ok(Outcomes { known: outcomes.collect(), ripe_at, as_of: terms.as_of, supplied: true })
+    outcomes(tables, terms, tables.orders(), &|row| row, &requests)
 }
 
-/// The earliest time of each order's rows whose `column` is `word` (all rows if `column` is empty); the time is the first
-/// of `times` that has a value.
-fn earliest(frame: &DataFrame, column: &str, word: &str, times: &[&str]) -> Result<HashMap<String, i64>> {
-    let ids = texts(frame, "order_id")?.unwrap_or_default();
-    let words = if column.is_empty() { None } else { texts(frame, column)? };
-    let mut columns = Vec::new();
-    for time in times {
-        columns.extend(ints(frame, time)?);
+/// Returns of order lines, as of orders; a return that names no line is of all its order's lines. `order` is each line's.
+pub(super) fn lines_returned(tables: &Tables, terms: &Terms, order: &[u32]) -> Result<Outcomes> {
+    let (lines, named) = (tables.texts("order_items", "line")?, tables.texts("returns", "line")?);
+    let of_order = tables.order_rows("returns")?;
+    let mut numbers = std::collections::HashMap::new();
+    for (row, line) in lines.iter().flatten().enumerate() {
+        numbers.insert((order[row], line.as_deref()), row);
     }
-    let mut found: HashMap<String, i64> = HashMap::new();
-    for (at, id) in ids.into_iter().enumerate() {
-        let fits = words.as_ref().is_none_or(|w| w[at].as_deref() == Some(word));
-        if let (Some(id), true, Some(time)) = (id, fits, columns.iter().find_map(|c| c[at])) {
-            found.entry(id).and_modify(|t| *t = time.min(*t)).or_insert(time);
+    let line_of = |row: usize| {
+        let name = named.as_ref().and_then(|named| named[row].as_deref())?;
+        numbers.get(&(of_order[row], Some(name))).copied()
+    };
+    let whole = |row: usize| named.as_ref().is_none_or(|named| named[row].is_none());
+    let earliest = |times: &[&str]| -> Result<Vec<i64>> {
+        let times = tables.first_of("returns", times)?;
+        let (mut of_orders, mut of_lines) = (vec![NO_VALUE; tables.orders()], vec![NO_VALUE; order.len()]);
+        for (row, &time) in times.iter().enumerate() {
+            match line_of(row) {
+                Some(line) => sooner(&mut of_lines, line, time),
+                None if whole(row) && of_order[row] != NO_ROW => sooner(&mut of_orders, of_order[row] as usize, time),
+                None => {}
+            }
+        }
+        for (line, &order) in order.iter().enumerate().filter(|(_, order)| **order != NO_ROW) {
+            sooner(&mut of_lines, line, of_orders[order as usize]);
+        }
+        Ok(of_lines)
+    };
+    let requests =
+        Requests { requested: earliest(&["requested_at"])?, known: earliest(&["known_at", "requested_at"])? };
+    outcomes(tables, terms, order.len(), &|line| order[line] as usize, &requests)
+}
+
+fn outcomes(
+    tables: &Tables,
+    terms: &Terms,
+    rows: usize,
+    order: &dyn Fn(usize) -> usize,
+    requests: &Requests,
+) -> Result<Outcomes> {
+    let delivered = match tables.ints("orders", "delivered_at")? {
+        Some(delivered) if tables.has("returns", "requested_at") => delivered,
+        _ => return Ok(Outcomes::unknown(rows, terms.as_of)),
+    };
+    let (mut known, mut ripe_at) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+    for row in 0..rows {
+        let (Some(&placed), Some(&delivered)) = (tables.placed_at.get(order(row)), delivered.get(order(row))) else {
+            known.push(Outcome::Unknown);
+            ripe_at.push(i64::MAX);
+            continue;
+        };
+        // What is delivered later than anybody waits was settled before: the past is not told anew.
+        let given_up = placed.saturating_add(terms.undelivered_after);
+        let closes = some(delivered).map(|delivered| delivered.saturating_add(terms.return_window));
+        let ripe = match some(delivered).zip(closes) {
+            Some((delivered, closes)) if delivered <= given_up => closes,
+            _ => given_up,
+        };
+        let (requested, told) = (some(requests.requested[row]), some(requests.known[row]));
+        known.push(match (requested, told, some(delivered).zip(closes)) {
+            // A request can come before the parcel does; that it falls within the window is known once there is one.
+            (Some(requested), Some(told), Some((delivered, closes))) if requested <= closes && told <= terms.as_of => {
+                Outcome::Yes(told.max(delivered))
+            }
+            _ if ripe <= terms.as_of => Outcome::No(ripe),
+            _ => Outcome::Unknown,
+        });
+        ripe_at.push(ripe);
+    }
+    Ok(Outcomes { known, ripe_at, as_of: terms.as_of, supplied: true })
+}
+
+/// The earliest time of each order's rows that say a word in a column (all rows without one); the time is the first of
+/// `times` that has a value.
+fn earliest(tables: &Tables, table: &str, word: Option<(&str, &str)>, times: &[&str]) -> Result<Vec<i64>> {
+    let mut found = vec![NO_VALUE; tables.orders()];
+    let said = word.map(|(column, word)| tables.says(table, column, word)).transpose()?;
+    let orders = tables.order_rows(table)?;
+    for (row, time) in tables.first_of(table, times)?.into_iter().enumerate() {
+        if orders[row] != NO_ROW && said.as_ref().is_none_or(|said| said[row]) {
+            sooner(&mut found, orders[row] as usize, time);
         }
     }
     Ok(found)
+}
+
+fn sooner(times: &mut [i64], at: usize, time: i64) {
+    if time != NO_VALUE && (times[at] == NO_VALUE || time < times[at]) {
+        times[at] = time;
+    }
 }

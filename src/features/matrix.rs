@@ -1,35 +1,84 @@
-//! Features as models take them: a dense table of floats with names.
+//! Features as models take them: named columns of floats.
 
-/// Rows × named features, row-major, in `f64`; NaN means "no value" and nothing else.
+use rayon::prelude::*;
+
+/// Named features, column after column, in `f64`; NaN means "no value" and nothing else.
 ///
-/// Row `i` is `values[i * names.len()..(i + 1) * names.len()]`.
+/// Columns, because everything that learns or scores looks at one feature of many orders: a scan runs along memory,
+/// and a feature is added without moving the others. All columns are of one length.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Matrix {
     /// Feature names in column order.
     pub names: Vec<String>,
-    /// All values, row after row.
-    pub values: Vec<f64>,
+    /// One column a name, each with one value a row.
+    pub columns: Vec<Vec<f64>>,
 }
 
 impl Matrix {
     /// Number of rows; 0 when there are no features.
     pub fn rows(&self) -> usize {
-        if self.names.is_empty() { 0 } else { self.values.len() / self.names.len() }
+        self.columns.first().map_or(0, Vec::len)
     }
 
-    /// One row.
-    pub fn row(&self, index: usize) -> &[f64] {
-        let width = self.names.len();
-        &self.values[index * width..(index + 1) * width]
+    /// Number of features.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// The values of one feature, row after row.
+    pub fn column(&self, index: usize) -> &[f64] {
+        &self.columns[index]
+    }
+
+    /// The values of one row, feature after feature.
+    ///
+    /// For single rows, such as those that are explained: it touches every column once.
+    pub fn row(&self, index: usize) -> Vec<f64> {
+        self.columns.iter().map(|column| column[index]).collect()
+    }
+
+    /// One value.
+    pub fn value(&self, row: usize, column: usize) -> f64 {
+        self.columns[column][row]
     }
 
     /// The rows at `indices`, in that order.
     #[must_use]
     pub fn take(&self, indices: &[usize]) -> Self {
-        let mut values = Vec::with_capacity(indices.len() * self.names.len());
-        for &index in indices {
-            values.extend_from_slice(self.row(index));
-        }
-        Self { names: self.names.clone(), values }
+        let column = |values: &Vec<f64>| indices.iter().map(|&index| values[index]).collect();
+        Self { names: self.names.clone(), columns: self.columns.par_iter().map(column).collect() }
+    }
+
+    /// Adds a feature after the others; `column` has one value a row.
+    pub fn push(&mut self, name: impl Into<String>, column: Vec<f64>) {
+        debug_assert!(
+            self.columns.is_empty() || column.len() == self.rows(),
+            "columns of one matrix are of one length"
+        );
+        self.names.push(name.into());
+        self.columns.push(column);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_columns_and_single_values_are_views_of_the_same_table() {
+        let mut matrix = Matrix::default();
+        assert_eq!((matrix.rows(), matrix.width()), (0, 0));
+        matrix.push("a", vec![1.0, 2.0, 3.0]);
+        matrix.push("b", vec![4.0, 5.0, 6.0]);
+        assert_eq!((matrix.rows(), matrix.width()), (3, 2));
+        assert_eq!((matrix.row(1), matrix.column(1), matrix.value(2, 0)), (vec![2.0, 5.0], &[4.0, 5.0, 6.0][..], 3.0));
+    }
+
+    #[test]
+    fn taken_rows_come_in_the_order_asked_for_and_may_repeat() {
+        let mut matrix = Matrix::default();
+        matrix.push("a", vec![1.0, 2.0, 3.0]);
+        let taken = matrix.take(&[2, 0, 2]);
+        assert_eq!((taken.names, taken.columns), (vec!["a".to_owned()], vec![vec![3.0, 1.0, 3.0]]));
     }
 }

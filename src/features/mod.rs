@@ -1,26 +1,41 @@
 //! Features of an order placed at T, made only from facts known strictly before T.
 //!
-//! [`columns`] reads frames into slices, [`order_facts`] looks at the order itself, [`history`] at what its customer,
-//! device, payment and other entities had done before, [`labels`] says what became of orders and when that was known.
-//! Orders placed in the same instant see nothing of one another, so the order of input never matters.
+//! ```text
+//! tables ─┬─ order_facts, basket ──────────── facts of the order and its lines themselves ─┐
+//!         ├─ labels ─┐                                                                      ├─ matrix
+//!         └──────────┴─ events ─ engine ─ kernel ── what their entities did before ─────────┘
+//! ```
+//!
+//! [`labels`] says what became of orders and when that was known, [`engine`] counts what is declared, `describe` has the
+//! words. Orders placed in the same instant see nothing of one another, so the order of input never matters.
 
-mod columns;
-mod history;
+mod basket;
+mod describe;
+pub mod engine;
+mod events;
 pub mod kernel;
 pub mod labels;
 pub mod matrix;
 mod order_facts;
-mod text;
+mod tables;
+#[cfg(test)]
+mod tests;
 
-pub use text::{FeatureNote, FeatureUnit, note};
+pub use describe::{Described, FeatureNote, FeatureUnit, note, note_of};
 
+use crate::config::FeatureSpec;
 use crate::error::Result;
 use chrono_tz::Tz;
-use columns::Orders;
+use engine::{Engine, Level, Units};
+use events::Settled;
 use labels::Outcomes;
 use matrix::Matrix;
 use polars::prelude::DataFrame;
 use std::collections::BTreeMap;
+use tables::Tables;
+
+/// A named column of features.
+type Feature = (String, Vec<f64>);
 
 /// Features of every order, in the order of the `orders` table.
 #[derive(Debug, Clone)]
@@ -33,9 +48,26 @@ pub struct Features {
     pub fraud: Outcomes,
     /// What is known of returns.
     pub returned: Outcomes,
+    /// Features of every line, where lines are what is returned.
+    pub lines: Option<LineFeatures>,
+    /// Every feature there could be, with what is missing for those that are not.
+    pub described: Vec<Described>,
 }
 
-/// What the features depend on beside the tables.
+/// Features of every order line, in the order of the `order_items` table.
+#[derive(Debug, Clone)]
+pub struct LineFeatures {
+    /// The order's features, then the line's own.
+    pub matrix: Matrix,
+    /// The row of each line's order.
+    pub order: Vec<u32>,
+    /// When each was placed, UTC microseconds.
+    pub placed_at: Vec<i64>,
+    /// What is known of returns.
+    pub returned: Outcomes,
+}
+
+/// What the features depend on beside the tables and their declarations.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
     /// Zone of hours and weekdays.
@@ -46,23 +78,79 @@ pub struct Terms {
     pub fraud_matures_after: i64,
     /// Time after delivery within which a return counts, microseconds.
     pub return_window: i64,
+    /// Time after placement at which an order that was never delivered counts as not returned, microseconds.
+    pub undelivered_after: i64,
+    /// What is returned or kept.
+    pub return_unit: Level,
 }
 
 /// Computes every feature that the tables can feed.
 ///
 /// # Errors
 /// [`crate::error::Error::Frames`] only for defects.
-pub fn build(tables: &BTreeMap<&'static str, DataFrame>, terms: &Terms) -> Result<Features> {
-    let orders = Orders::read(tables)?;
-    let fraud = labels::fraud(&orders, tables, terms)?;
-    let returned = labels::returned(&orders, tables, terms)?;
-    let mut columns = order_facts::columns(&orders, tables, terms)?;
-    columns.extend(history::columns(&orders, &fraud, &returned));
-    let rows = orders.placed_at.len();
-    let mut values = Vec::with_capacity(rows * columns.len());
-    for row in 0..rows {
-        values.extend(columns.iter().map(|(_, column)| column[row]));
+pub fn build(tables: &BTreeMap<&'static str, DataFrame>, specs: &[FeatureSpec], terms: &Terms) -> Result<Features> {
+    let tables = Tables::new(tables)?;
+    let order_of_line = tables.order_rows("order_items")?;
+    let fraud = labels::fraud(&tables, terms)?;
+    let returned = labels::returned(&tables, terms)?;
+    let has_lines = tables.has("order_items", "order_id");
+    let lines_returned = has_lines.then(|| labels::lines_returned(&tables, terms, &order_of_line)).transpose()?;
+    let settled = Settled { fraud: &fraud, returned: &returned, lines_returned: lines_returned.as_ref() };
+
+    let (mut possible, mut absent) = (Vec::new(), Vec::new());
+    for spec in specs {
+        match events::missing(spec, &tables, &settled) {
+            missing if missing.is_empty() => possible.push(spec.clone()),
+            missing => absent.push((spec, missing)),
+        }
     }
-    let matrix = Matrix { names: columns.into_iter().map(|(name, _)| name).collect(), values };
-    Ok(Features { matrix, placed_at: orders.placed_at, fraud, returned })
+    let mut matrix = Matrix::default();
+    let mut described = Vec::new();
+    for (name, column) in
+        order_facts::columns(&tables, terms)?.into_iter().chain(basket::of_orders(&tables, &order_of_line)?)
+    {
+        described.push(describe::fact(&name));
+        matrix.push(name, column);
+    }
+    let mut engine = Engine::new(&possible, Units { returns: terms.return_unit })?;
+    let facts = events::facts(&possible, &tables, &settled, order_of_line, engine.keys())?;
+    let mut windows: Vec<Option<(Level, Vec<f64>)>> = vec![None; possible.len()];
+    engine.step(&facts, &mut |feature, level, values| {
+        windows[feature] = Some((level, values));
+        Ok(())
+    })?;
+    let orders = tables.orders();
+    let mut of_lines = Matrix::default();
+    for (spec, window) in possible.iter().zip(windows) {
+        let Some((level, values)) = window else { continue };
+        described.push(describe::window(spec, Vec::new()));
+        match level {
+            Level::Order => matrix.push(spec.name.clone(), values),
+            Level::Line => {
+                for (over, values) in
+                    ["max", "mean"].iter().zip(basket::over_lines(&values, &facts.order_of_line, orders))
+                {
+                    let name = format!("basket_{over}_{}", spec.name);
+                    described.push(describe::over_lines(over, spec));
+                    matrix.push(name, values);
+                }
+                of_lines.push(spec.name.clone(), values);
+            }
+        }
+    }
+    described.extend(absent.into_iter().map(|(spec, missing)| describe::window(spec, missing)));
+    let lines = match (terms.return_unit, lines_returned) {
+        (Level::Line, Some(returned)) => {
+            let own = basket::of_lines(&tables, &facts.order_of_line)?;
+            described.extend(own.iter().map(|(name, _)| describe::fact(name)));
+            let rows: Vec<usize> = facts.order_of_line.iter().map(|&order| order as usize).collect();
+            let mut whole = matrix.take(&rows);
+            own.into_iter().for_each(|(name, values)| whole.push(name, values));
+            of_lines.names.into_iter().zip(of_lines.columns).for_each(|(name, values)| whole.push(name, values));
+            let placed_at = facts.lines.placed_at;
+            Some(LineFeatures { matrix: whole, order: facts.order_of_line, placed_at, returned })
+        }
+        _ => None,
+    };
+    Ok(Features { matrix, placed_at: tables.placed_at.clone(), fraud, returned, lines, described })
 }

@@ -3,7 +3,7 @@
 use crate::contract::input::{Kind, Table, table};
 use crate::error::{Error, Result};
 use polars::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Times that lie in the future by their nature: a promise is known when it is made.
 const PROMISES: &[&str] = &["promised_ship_at", "promised_delivery_at"];
@@ -27,7 +27,24 @@ pub(super) fn known_at(
             later.insert(*name, (before - frame.height()) as u64);
         }
     }
+    if later.contains_key("orders")
+        && let (Some(orders), Some(lines)) = (tables.get("orders"), tables.get("order_items"))
+    {
+        let (known, before) = (of_orders(lines, orders)?, lines.height());
+        later.insert("order_items", (before - known.height()) as u64);
+        tables.insert("order_items", known);
+    }
     Ok(later)
+}
+
+/// Lines have no clock of their own: they come with their order.
+fn of_orders(lines: &DataFrame, orders: &DataFrame) -> Result<DataFrame> {
+    let stage = || Error::frames("looking back to the run's clock");
+    let ids = |frame: &DataFrame| frame.column("order_id").and_then(|c| c.str().cloned()).map_err(stage());
+    let (orders, of_lines) = (ids(orders)?, ids(lines)?);
+    let known: HashSet<&str> = orders.iter().flatten().collect();
+    let keep: BooleanChunked = of_lines.iter().map(|id| Some(id.is_some_and(|id| known.contains(id)))).collect();
+    lines.filter(&keep).map_err(stage())
 }
 
 fn known(contract: &Table, frame: &DataFrame, as_of: i64) -> Result<DataFrame> {

@@ -54,7 +54,8 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     tick("KPIs");
     let (kpis, satisfactions) = stages.time("kpi", || measures(pipeline, &inputs, as_of))?;
     tick("features");
-    let features = stages.time("features", || features::build(tables, &training::feature_terms(pipeline, as_of)))?;
+    let features = stages
+        .time("features", || features::build(tables, &pipeline.features, &training::feature_terms(pipeline, as_of)))?;
     tick("scores");
     let (fraud, returned, scores) = stages.time("risk", || {
         let fraud = scoring::score(fraud_model, &features)?;

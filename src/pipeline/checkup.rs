@@ -6,7 +6,7 @@ use super::training::feature_terms;
 use crate::config::Pipeline;
 use crate::contract::input::{Kind, table};
 use crate::error::Result;
-use crate::features;
+use crate::features::{self, Described};
 use crate::ingest::{PersonalKey, TableProfile, ValueCounts, ingest, profile};
 use crate::kpi::{Availability, Measure, catalogue};
 use crate::quarantine::{Rejected, Tallies};
@@ -33,8 +33,8 @@ pub struct Checkup {
     pub refusal: Option<String>,
     /// Every KPI and satisfaction measure: id, meaning, and what is missing for it.
     pub measures: Vec<(String, String, Vec<String>)>,
-    /// Features that can be computed, by name, with their meaning.
-    pub features: Vec<(String, String)>,
+    /// Every feature in words, with what is missing for it.
+    pub features: Vec<Described>,
     /// Risk targets: name, why there are no labels, mature labels, positive ones.
     pub targets: Vec<(String, Option<String>, u64, u64)>,
 }
@@ -57,7 +57,7 @@ pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&
     }
     let available = Availability::of(&ingested.tables);
     super::as_of::known_at(&mut ingested.tables, clock.as_of)?;
-    let features = features::build(&ingested.tables, &feature_terms(pipeline, clock.as_of))?;
+    let features = features::build(&ingested.tables, &pipeline.features, &feature_terms(pipeline, clock.as_of))?;
     let targets = Target::ALL
         .into_iter()
         .zip([&features.fraud, &features.returned])
@@ -72,7 +72,7 @@ pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&
             .into_iter()
             .map(|m| (m.id.to_owned(), m.meaning.to_owned(), available.missing(m.needs)))
             .collect(),
-        features: features.matrix.names.iter().map(|n| (n.clone(), features::note(n).label)).collect(),
+        features: features.described,
         targets,
         refusal,
         sources: ingested.sources,

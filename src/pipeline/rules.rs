@@ -34,16 +34,10 @@ pub(super) fn matched(pipeline: &Pipeline, orders: &DataFrame, features: &Matrix
     }
     let stage = "matching rules";
     let mut frame = orders.clone();
-    for (at, name) in features.names.iter().enumerate() {
+    for (name, values) in features.names.iter().zip(&features.columns) {
         // Facts of the order win over a feature of the same name: `amount` stays whole minor units.
         if orders.get_column_index(name).is_none() {
-            let values: Float64Chunked = features
-                .values
-                .iter()
-                .skip(at)
-                .step_by(features.names.len())
-                .map(|v| (!v.is_nan()).then_some(*v))
-                .collect();
+            let values: Float64Chunked = values.iter().map(|v| (!v.is_nan()).then_some(*v)).collect();
             frame.with_column(values.with_name(name.as_str().into()).into_column()).map_err(Error::frames(stage))?;
         }
     }

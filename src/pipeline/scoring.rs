@@ -5,7 +5,7 @@ use crate::config::{Pipeline, Rule};
 use crate::decision::{Action, Case, Costs, Verdict, decide, strongest};
 use crate::error::{Error, Result};
 use crate::features::labels::{Outcome, Outcomes};
-use crate::features::{FeatureUnit, Features, note};
+use crate::features::{FeatureUnit, Features, note, note_of};
 use crate::ingest::Ingested;
 use crate::registry::{Registered, Registry};
 use crate::risk::Target;
@@ -63,7 +63,9 @@ impl Scored {
     ) -> Vec<Reason> {
         match self {
             Self::Absent(_) => Vec::new(),
-            Self::Present { model, .. } => reasons(&model.model.contributions(features.matrix.row(at)), REASONS, words),
+            Self::Present { model, .. } => {
+                reasons(&model.model.contributions(&features.matrix.row(at)), REASONS, words)
+            }
         }
     }
 }
@@ -264,7 +266,8 @@ fn costs(pipeline: &Pipeline) -> Costs {
 }
 
 fn words(pipeline: &Pipeline, feature: &str) -> FeatureText {
-    let note = note(feature);
+    let declared = pipeline.features.iter().find(|spec| spec.name == feature);
+    let note = declared.map_or_else(|| note(feature), note_of);
     let unit = match note.unit {
         FeatureUnit::Count => Unit::Count,
         FeatureUnit::Money => {
@@ -299,10 +302,8 @@ fn head(orders: &DataFrame, days: &[i32]) -> Result<DataFrame> {
 }
 
 fn logged(mut ids: DataFrame, features: &Features) -> Result<DataFrame> {
-    let width = features.matrix.names.len();
-    for (at, name) in features.matrix.names.iter().enumerate() {
-        let values: Float64Chunked =
-            features.matrix.values.iter().skip(at).step_by(width).map(|v| (!v.is_nan()).then_some(*v)).collect();
+    for (name, values) in features.matrix.names.iter().zip(&features.matrix.columns) {
+        let values: Float64Chunked = values.iter().map(|v| (!v.is_nan()).then_some(*v)).collect();
         ids.with_column(values.with_name(name.as_str().into()).into_column())
             .map_err(Error::frames("order_features"))?;
     }

@@ -2,13 +2,14 @@
 
 use super::inputs::{Clock, read};
 use super::scoring::no_labels;
-use crate::config::Pipeline;
+use crate::config::{self, Pipeline, ReturnUnit};
 use crate::error::{Error, Result};
+use crate::features::engine::Level;
 use crate::features::{self, Terms};
 use crate::registry::{Provenance, Registry};
-use crate::risk::Target;
 use crate::risk::evaluate::Evaluation;
 use crate::risk::train::{TrainSettings, train as fit};
+use crate::risk::{Family, Target};
 use crate::types::time::parse_span;
 use std::path::PathBuf;
 
@@ -23,6 +24,8 @@ pub struct TrainOptions {
     pub clock: Clock,
     /// Secret for personal hashes.
     pub secret: Option<String>,
+    /// How models learn; `None` leaves it to the pipeline.
+    pub family: Option<Family>,
     /// Seed of every draw.
     pub seed: u64,
 }
@@ -48,6 +51,11 @@ pub(super) fn feature_terms(pipeline: &Pipeline, as_of: i64) -> Terms {
         as_of,
         fraud_matures_after: parse_span(&fraud.label.matures_after).unwrap_or_default(),
         return_window: parse_span(&returned.window).unwrap_or_default(),
+        undelivered_after: parse_span(&returned.undelivered_after).unwrap_or_default(),
+        return_unit: match returned.unit {
+            ReturnUnit::Order => Level::Order,
+            ReturnUnit::Line => Level::Line,
+        },
     }
 }
 
@@ -72,7 +80,8 @@ pub fn train(
         }
     }
     tick("features");
-    let features = features::build(&inputs.ingested.tables, &feature_terms(pipeline, options.clock.as_of))?;
+    let features =
+        features::build(&inputs.ingested.tables, &pipeline.features, &feature_terms(pipeline, options.clock.as_of))?;
     let registry = Registry::open(&options.models);
     let mut trained = Vec::new();
     for &target in targets {
@@ -81,7 +90,8 @@ pub fn train(
             Target::Fraud => &features.fraud,
             Target::Return => &features.returned,
         };
-        let settings = TrainSettings::new(options.seed, options.clock.as_of);
+        let family = options.family.unwrap_or_else(|| family(pipeline, target));
+        let settings = TrainSettings::new(family, options.seed, options.clock.as_of);
         let result =
             fit(target, &features.matrix, &features.placed_at, &outcomes.ripe_labels(), outcomes.ripe_at(), &settings)?;
         let provenance = Provenance {
@@ -95,6 +105,18 @@ pub fn train(
         trained.push(TrainedTarget { target, version, evaluation: result.evaluation });
     }
     Ok(trained)
+}
+
+/// The family the pipeline asks for.
+fn family(pipeline: &Pipeline, target: Target) -> Family {
+    let asked = match target {
+        Target::Fraud => pipeline.raw.risk.fraud.as_ref().map(|risk| risk.family),
+        Target::Return => pipeline.raw.risk.returns.as_ref().map(|risk| risk.family),
+    };
+    match asked.unwrap_or_default() {
+        config::Family::Logistic => Family::Logistic,
+        config::Family::Boosted => Family::Boosted,
+    }
 }
 
 fn label_rule(pipeline: &Pipeline, target: Target) -> String {

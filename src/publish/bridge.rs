@@ -1,7 +1,7 @@
 //! From a polars frame to an arrow-rs record batch, through the Arrow C data interface.
 //!
-//! The only unsafe code of the crate. Both libraries hold their buffers in reference-counted memory, so that numbers are not
-//! copied; strings are, once, from polars' views to plain ones.
+//! The only unsafe code of the crate beside [`crate::memory`]. Both libraries hold their buffers in reference-counted
+//! memory, so that numbers are not copied; strings are, once, from polars' views to plain ones.
 
 use crate::error::{Error, Result};
 use arrow::array::{ArrayRef, RecordBatch, make_array};

@@ -1,9 +1,9 @@
 //! The model card: what a version is for, how good it is and where it fails, for people who decide on its use.
 
 use super::manifest::Manifest;
-use crate::risk::Target;
 use crate::risk::bootstrap::Estimate;
-use crate::risk::evaluate::{Evaluation, Slice};
+use crate::risk::evaluate::{Evaluation, Settings, Slice};
+use crate::risk::{Family, Target};
 use crate::types::time::{DAY, format_instant};
 
 /// The card in Markdown. It holds nothing that the manifest and the metrics do not.
@@ -27,13 +27,13 @@ pub fn card(manifest: &Manifest, evaluation: &Evaluation) -> String {
     let split = &evaluation.split;
     text += &format!(
         "\n{:.1} days before each cut and labels that came too late for their slice were left out ({} orders). The fit \
-         used {} rows and {} features; the penalty {} was chosen on the calibration slice, where the probabilities \
-         were calibrated too.\n\n",
+         used {} rows and {} features. Chosen {}: {}. The probabilities were calibrated on the calibration slice.\n\n",
         split.gap_micros as f64 / DAY as f64,
         split.set_aside,
         evaluation.fitted_rows,
         manifest.features.len(),
-        evaluation.penalty
+        chosen_how(manifest),
+        words(&evaluation.settings)
     );
     text += "## How good it is\nOn the test slice, which is later than all it learnt from; intervals are 95 % \
              (bootstrap over orders).\n\n";
@@ -69,7 +69,7 @@ pub fn card(manifest: &Manifest, evaluation: &Evaluation) -> String {
     for warning in &evaluation.warnings {
         text += &format!("- Of this training: {warning}.\n");
     }
-    for limit in limits(manifest.target) {
+    for limit in limits(manifest.target).iter().chain([&limit_of_family(manifest)]) {
         text += &format!("- {limit}\n");
     }
     text += "\n## Features\n";
@@ -101,14 +101,35 @@ fn limits(target: Target) -> &'static [&'static str] {
             "Orders that were blocked have no outcome: where rules block much, it sees little of what they block.",
             "Fraud that nobody reports counts as good.",
             "Customers, cards and devices without history get scores near the base rate unless the order is odd.",
-            "It is linear: facts that matter only together are found only where a feature joins them.",
         ],
         Target::Return => &[
             "New articles and new customers get scores near the base rate.",
             "A change of the return terms or of the sizes makes its probabilities wrong until it is trained again.",
-            "It is linear: facts that matter only together are found only where a feature joins them.",
         ],
     }
+}
+
+fn limit_of_family(manifest: &Manifest) -> &'static str {
+    if manifest.family == Family::Boosted.name() {
+        "It tells values apart as far as the training had them: beyond the outermost, all count the same."
+    } else {
+        "It is linear: facts that matter only together are found only where a feature joins them."
+    }
+}
+
+fn chosen_how(manifest: &Manifest) -> &'static str {
+    if manifest.family == Family::Boosted.name() {
+        "by folds in time inside the training slice, and the number of trees on the calibration slice"
+    } else {
+        "on the calibration slice"
+    }
+}
+
+/// `penalty 10`, `depth 6, trees 120`.
+fn words(settings: &Settings) -> String {
+    let words: Vec<String> =
+        settings.iter().map(|(name, value)| format!("{} {value}", name.replace('_', " "))).collect();
+    words.join(", ")
 }
 
 fn slice_row(name: &str, slice: &Slice) -> String {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::risk::Target;
 use crate::risk::train::Trained;
+use crate::risk::{Family, Target};
 use crate::types::time::format_instant;
 
 /// Layout of a version's files. A higher one is refused: it may mean something else by the same names.
@@ -13,6 +13,9 @@ pub const FORMAT: u32 = 1;
 
 /// linfa and its logistic regression, which are released together; a test holds it against the lock file.
 pub const LINFA_VERSION: &str = "0.8.1";
+
+/// The grower of boosted trees; a test holds it against the lock file.
+pub const FORUST_VERSION: &str = "0.8.0";
 
 /// What the caller knows about a training that the model does not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,12 +69,15 @@ impl Manifest {
     /// The record of a training whose model is written as `model_json`.
     pub fn new(trained: &Trained, provenance: &Provenance, model_json: &[u8]) -> Self {
         let model = &trained.model;
-        let libraries =
-            [("ordersight", env!("CARGO_PKG_VERSION")), ("linfa", LINFA_VERSION), ("linfa-logistic", LINFA_VERSION)];
+        let learnt_by = match model.learner.family() {
+            Family::Logistic => ("linfa-logistic", LINFA_VERSION),
+            Family::Boosted => ("forust-ml", FORUST_VERSION),
+        };
+        let libraries = [("ordersight", env!("CARGO_PKG_VERSION")), ("linfa", LINFA_VERSION), learnt_by];
         Self {
             format: FORMAT,
             target: model.target,
-            family: model.learner.family().to_owned(),
+            family: model.learner.family().name().to_owned(),
             pipeline: provenance.pipeline.clone(),
             label_rule: provenance.label_rule.clone(),
             created_as_of: format_instant(provenance.as_of),
@@ -116,10 +122,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_linfa_version_is_the_one_in_the_lock_file() {
+    fn the_versions_of_libraries_are_those_in_the_lock_file() {
         let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).unwrap();
-        for name in ["linfa", "linfa-logistic", "linfa-preprocessing"] {
-            assert!(lock.contains(&format!("name = \"{name}\"\nversion = \"{LINFA_VERSION}\"")), "{name}");
+        let linfa = ["linfa", "linfa-logistic", "linfa-preprocessing"].map(|name| (name, LINFA_VERSION));
+        for (name, version) in linfa.into_iter().chain([("forust-ml", FORUST_VERSION)]) {
+            assert!(lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"")), "{name}");
         }
     }
 

@@ -16,7 +16,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::risk::Target;
+use crate::risk::{Family, Target};
 use crate::risk::model::Model;
 use crate::risk::train::Trained;
 
@@ -81,7 +81,11 @@ impl Registry {
     /// # Errors
     /// [`Error::Environment`] when the folder cannot be written.
     pub fn register(&self, trained: &Trained, provenance: &Provenance, promote: bool) -> Result<String> {
-        let model = json(&trained.model)?;
+        // What people can read is laid out for them; a forest is tens of thousands of numbers.
+        let model = match trained.model.learner.family() {
+            Family::Logistic => json(&trained.model)?,
+            Family::Boosted => on_one_line(&trained.model)?,
+        };
         let manifest = Manifest::new(trained, provenance, &model);
         let card = card::card(&manifest, &trained.evaluation);
         let contents = [
@@ -272,7 +276,15 @@ fn content_name(contents: &[(&str, Vec<u8>)]) -> String {
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(value)
+    ended(serde_json::to_vec_pretty(value))
+}
+
+fn on_one_line(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    ended(serde_json::to_vec(value))
+}
+
+fn ended(written: serde_json::Result<Vec<u8>>) -> Result<Vec<u8>> {
+    let mut bytes = written
         .map_err(|error| Error::Invariant(format!("a model's record cannot be written as JSON: {error}")))?;
     bytes.push(b'\n');
     Ok(bytes)

@@ -4,18 +4,24 @@ use std::fs;
 
 use super::*;
 use crate::features::matrix::Matrix;
+use crate::risk::Family;
 use crate::risk::train::{TrainSettings, train};
 use crate::types::time::DAY;
 
 fn trained(target: Target, seed: u64) -> (Trained, Provenance) {
+    trained_by(Family::Logistic, target, seed)
+}
+
+fn trained_by(family: Family, target: Target, seed: u64) -> (Trained, Provenance) {
     let rows = 1_200_i64;
-    let values = (0..rows).flat_map(|row| [((row * 37) % 101) as f64, ((row * 17) % 13) as f64]).collect();
-    let matrix = Matrix { names: vec!["amount".to_owned(), "customer_order_count_30d".to_owned()], values };
+    let mut matrix = Matrix::default();
+    matrix.push("amount", (0..rows).map(|row| ((row * 37) % 101) as f64).collect());
+    matrix.push("customer_order_count_30d", (0..rows).map(|row| ((row * 17) % 13) as f64).collect());
     let placed: Vec<i64> = (0..rows).map(|row| row * DAY / 12).collect();
     let labels: Vec<Option<bool>> =
         (0..rows).map(|row| Some((row * 37) % 101 > 80 && row % 3 != 0 || row % 17 == 0)).collect();
     let as_of = 120 * DAY;
-    let trained = train(target, &matrix, &placed, &labels, &placed, &TrainSettings::new(seed, as_of)).unwrap();
+    let trained = train(target, &matrix, &placed, &labels, &placed, &TrainSettings::new(family, seed, as_of)).unwrap();
     let provenance = Provenance {
         pipeline: "demo".to_owned(),
         label_rule: "a chargeback within 90 days".to_owned(),
@@ -69,6 +75,31 @@ fn the_same_training_gives_the_same_bytes_and_the_same_version() {
         assert_eq!(read(one.path()), read(two.path()), "{file}");
     }
     assert_eq!(registry.list().unwrap().len(), 1);
+}
+
+#[test]
+fn boosted_trees_come_back_to_the_bit_and_are_the_same_bytes_from_any_number_of_threads() {
+    let train = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| trained_by(Family::Boosted, Target::Return, 7))
+    };
+    let versions = [1, 3].map(|threads| {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::open(dir.path());
+        let (trained, provenance) = train(threads);
+        let version = registry.register(&trained, &provenance, true).unwrap();
+        let champion = registry.champion(Target::Return).unwrap().unwrap();
+        assert_eq!((champion.manifest.family.as_str(), &champion.model), ("boosted", &trained.model));
+        assert_eq!(champion.manifest.libraries["forust-ml"], manifest::FORUST_VERSION);
+        let card = registry.card(Target::Return, &version).unwrap();
+        assert!(card.contains("learning rate 0.05") && !card.contains("It is linear"), "{card}");
+        let files = [MODEL, MANIFEST, METRICS, CARD];
+        (version.clone(), files.map(|file| fs::read(dir.path().join("return").join(&version).join(file)).unwrap()))
+    });
+    assert!(versions[0] == versions[1]);
+    let model = String::from_utf8(versions[0].1[0].clone()).unwrap();
+    let broken: std::result::Result<Model, _> = serde_json::from_str(&model.replacen("\"left\":[", "\"left\":[0,", 1));
+    assert!(broken.unwrap_err().to_string().contains("a tree is not whole"));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What a model is worth on orders it has not seen, as it goes into `metrics.json` and the model card.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Estimate, estimate};
@@ -65,7 +67,7 @@ pub struct TestMetrics {
 pub struct Evaluation {
     /// What was learnt from; thinned rows count.
     pub train: Slice,
-    /// What the penalty and the calibration were chosen on.
+    /// What the penalty or the number of trees and the calibration were chosen on.
     pub calibrate: Slice,
     /// What was measured on.
     pub test: Slice,
@@ -73,22 +75,26 @@ pub struct Evaluation {
     pub split: SplitReport,
     /// Rows the fit used of the training slice.
     pub fitted_rows: usize,
-    /// L2 penalty chosen, see [`super::logistic::LogisticFamily::alpha`].
-    pub penalty: f64,
-    /// Calibrated log loss on the calibration slice by penalty tried.
-    pub penalties: Vec<PenaltyTried>,
+    /// What was chosen: `penalty` of [`super::penalty`], or the growth of [`super::boosted`].
+    pub settings: Settings,
+    /// What it was chosen from, in the order tried.
+    pub tried: Vec<Tried>,
     /// The measures of the test slice.
     pub metrics: TestMetrics,
     /// What a reader should know before trusting the numbers.
     pub warnings: Vec<String>,
 }
 
-/// One entry of the choice of penalty.
+/// Settings of a family by name.
+pub type Settings = BTreeMap<String, f64>;
+
+/// One entry of a choice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PenaltyTried {
-    /// The penalty.
-    pub penalty: f64,
-    /// Log loss on the calibration slice after calibration; `None` when the fit failed.
+pub struct Tried {
+    /// The settings tried.
+    pub settings: Settings,
+    /// What they lost on rows they were not fitted on: the log loss that the family chooses by, comparable within one
+    /// training only. `None` when they could not be tried.
     pub log_loss: Option<f64>,
 }
 

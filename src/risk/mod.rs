@@ -2,8 +2,8 @@
 //! reasons.
 //!
 //! ```text
-//! Matrix + labels ─ split ─┬─ train slice ─ prepare ─ sample ─ logistic ─┐
-//!                          ├─ calibrate slice ─ choice of penalty, Platt ┴─ Model ─ probabilities, reasons
+//! Matrix + labels ─ split ─┬─ train slice ─ sample ─ logistic or boosted ────┐
+//!                          ├─ calibrate slice ─ penalty or number of trees, Platt ─ Model ─ probabilities, reasons
 //!                          └─ test slice ─ metrics, bootstrap ─ Evaluation
 //! ```
 //!
@@ -11,8 +11,9 @@
 //! on disk by the registry. Time order always: nothing is learnt from an order that is placed after one it is
 //! tested on, nor (where the data reaches) from a label that was not yet known then.
 //!
-//! Families sit behind linfa's traits (`Fit` gives an object with `PredictInplace` of raw log-odds). There is one so
-//! far, [`logistic`]; another is a variant of [`model::Learner`] and an arm in [`train`].
+//! Families sit behind linfa's traits (`Fit` gives an object with `PredictInplace` of raw log-odds): [`logistic`], whose
+//! choice of [`penalty`] is its training, and [`boosted`] trees. Another is a variant of [`Family`] and of
+//! [`model::Learner`] and an arm in [`train`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,16 +22,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+pub mod boosted;
 pub mod bootstrap;
 pub mod calibrate;
 pub mod evaluate;
 pub mod logistic;
 pub mod metrics;
 pub mod model;
+pub mod penalty;
 pub mod prepare;
 pub mod reasons;
 pub mod sample;
 pub mod split;
+mod task;
 pub mod train;
 
 /// What is known of one row: `None` is "not mature yet", which is not "no" and is never learnt from or tested on.
@@ -55,6 +59,34 @@ impl Target {
         match self {
             Self::Fraud => "fraud",
             Self::Return => "return",
+        }
+    }
+}
+
+/// How a model learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Family {
+    /// Logistic regression on prepared features: readable, and good with few labels.
+    #[default]
+    Logistic,
+    /// Boosted trees: facts that matter together are found by themselves.
+    Boosted,
+}
+
+impl Family {
+    /// The name used in pipeline files, commands and models.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Logistic => "logistic",
+            Self::Boosted => "boosted",
+        }
+    }
+
+    /// Most rows a fit uses when nothing else is asked for.
+    pub fn max_rows(self) -> usize {
+        match self {
+            Self::Logistic => sample::MAX_ROWS,
+            Self::Boosted => boosted::search::MAX_ROWS,
         }
     }
 }

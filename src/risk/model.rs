@@ -3,12 +3,16 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Target;
+use super::boosted::forest::Forest;
 use super::calibrate::Platt;
 use super::logistic::Linear;
 use super::prepare::Prepare;
+use super::{Family, Target};
 use crate::error::{Error, Result};
 use crate::features::matrix::Matrix;
+
+/// Rows scored at a time: a few columns of so many stay in the nearest cache.
+const BLOCK: usize = 1_024;
 
 /// A model that scores feature tables. Its JSON holds it to the bit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +38,13 @@ pub enum Learner {
         /// From columns to log-odds.
         linear: Linear,
     },
+    /// Boosted trees on features as they are.
+    Boosted {
+        /// Mean of each feature over the training rows that have it, in its own unit; 0 where none had it.
+        averages: Vec<f64>,
+        /// From features to log-odds.
+        forest: Forest,
+    },
 }
 
 /// What one feature did to one score.
@@ -50,22 +61,25 @@ pub struct Contribution {
 }
 
 impl Learner {
-    /// The family's name, as in the pipeline file.
-    pub fn family(&self) -> &'static str {
+    /// The family it was learnt by.
+    pub fn family(&self) -> Family {
         match self {
-            Self::Logistic { .. } => "logistic",
+            Self::Logistic { .. } => Family::Logistic,
+            Self::Boosted { .. } => Family::Boosted,
         }
     }
 
-    /// Raw log-odds of one row, before calibration.
-    fn raw(&self, row: &[f64]) -> f64 {
+    /// Adds up the raw log-odds, before calibration, of the rows of `matrix` from `first` on, one for each of `out`.
+    fn raw(&self, matrix: &Matrix, first: usize, out: &mut [f64]) {
         match self {
             Self::Logistic { prepare, linear } => {
-                let mut sum = linear.intercept;
-                let mut coefficients = linear.coefficients.iter();
-                prepare.each(row, |_, scaled| sum += coefficients.next().map_or(0.0, |c| scaled * c));
-                sum
+                out.fill(linear.intercept);
+                let mut coefficients = linear.coefficients.iter().copied();
+                for (column, values) in prepare.columns.iter().zip(&matrix.columns) {
+                    column.add_to(out, &values[first..first + out.len()], &mut coefficients);
+                }
             }
+            Self::Boosted { forest, .. } => forest.raw(&matrix.columns, first, out),
         }
     }
 
@@ -77,6 +91,7 @@ impl Learner {
                     && prepare.width() == linear.coefficients.len()
                     && prepare.columns.iter().all(|column| column.low <= column.high)
             }
+            Self::Boosted { averages, forest } => averages.len() == features && forest.features() == features,
         }
     }
 }
@@ -96,14 +111,18 @@ impl Model {
     /// The raw log-odds of each row, before calibration; errors as [`Self::probabilities`].
     pub fn raw_scores(&self, matrix: &Matrix) -> Result<Vec<f64>> {
         self.require_features(&matrix.names)?;
-        Ok(matrix.values.par_chunks_exact(matrix.names.len().max(1)).map(|row| self.learner.raw(row)).collect())
+        let mut raw = vec![0.0; matrix.rows()];
+        raw.par_chunks_mut(BLOCK).enumerate().for_each(|(at, out)| self.learner.raw(matrix, at * BLOCK, out));
+        Ok(raw)
     }
 
-    /// Calibrated log-odds of a row in which every feature is average: what contributions are counted from.
+    /// Calibrated log-odds that contributions are counted from: of a row in which every feature is average, or with
+    /// trees the average over the training.
     pub fn base_log_odds(&self) -> f64 {
-        match &self.learner {
-            Learner::Logistic { linear, .. } => self.calibration.log_odds(linear.intercept),
-        }
+        self.calibration.log_odds(match &self.learner {
+            Learner::Logistic { linear, .. } => linear.intercept,
+            Learner::Boosted { forest, .. } => forest.average(),
+        })
     }
 
     /// What each feature did to the score of one row, in feature order.
@@ -111,27 +130,29 @@ impl Model {
     /// They add up: [`Self::base_log_odds`] plus all contributions is the log-odds of the row's probability (to
     /// rounding). `row` has one value a feature, in the model's order.
     pub fn contributions(&self, row: &[f64]) -> Vec<Contribution> {
-        match &self.learner {
+        let slope = self.calibration.slope;
+        let (averages, contributions): (Vec<f64>, Vec<f64>) = match &self.learner {
             Learner::Logistic { prepare, linear } => {
-                let named = self.features.iter().zip(row).zip(&prepare.columns);
-                let mut all: Vec<Contribution> = named
-                    .map(|((feature, &value), column)| Contribution {
-                        feature: feature.clone(),
-                        value,
-                        average: column.average,
-                        contribution: 0.0,
-                    })
-                    .collect();
+                let mut all = vec![0.0; row.len()];
                 let mut coefficients = linear.coefficients.iter();
                 prepare.each(row, |feature, scaled| {
                     let coefficient = coefficients.next().copied().unwrap_or(0.0);
-                    if let Some(one) = all.get_mut(feature) {
-                        one.contribution += self.calibration.slope * scaled * coefficient;
-                    }
+                    all[feature] += slope * scaled * coefficient;
                 });
-                all
+                (prepare.columns.iter().map(|column| column.average).collect(), all)
             }
-        }
+            Learner::Boosted { averages, forest } => {
+                (averages.clone(), forest.contributions(row).into_iter().map(|raw| slope * raw).collect())
+            }
+        };
+        let named = self.features.iter().zip(row).zip(averages.into_iter().zip(contributions));
+        let one = |((feature, &value), (average, contribution)): ((&String, &f64), (f64, f64))| Contribution {
+            feature: feature.clone(),
+            value,
+            average,
+            contribution,
+        };
+        named.map(one).collect()
     }
 
     /// Refuses feature names that are not exactly the model's.
@@ -171,11 +192,10 @@ mod tests {
     }
 
     fn model() -> (Model, Matrix) {
-        let values = (0..200).flat_map(|i| {
-            let x = f64::from(i);
-            [if i % 5 == 0 { f64::NAN } else { x }, (x * 0.7).sin(), 3.0]
-        });
-        let matrix = Matrix { names: names(&["a", "b", "same"]), values: values.collect() };
+        let mut matrix = Matrix::default();
+        matrix.push("a", (0..200).map(|i| if i % 5 == 0 { f64::NAN } else { f64::from(i) }).collect());
+        matrix.push("b", (0..200).map(|i| (f64::from(i) * 0.7).sin()).collect());
+        matrix.push("same", vec![3.0; 200]);
         let prepare = Prepare::fit(&matrix, &(0..200).collect::<Vec<_>>());
         let linear = Linear { intercept: -2.0, coefficients: vec![0.8, 0.5, -1.1] };
         let calibration = Platt { slope: 0.9, offset: 0.05 };
@@ -196,7 +216,7 @@ mod tests {
         let probabilities = model.probabilities(&matrix).unwrap();
         let mut total = 0.0;
         for (row, probability) in probabilities.iter().enumerate() {
-            let contributions = model.contributions(matrix.row(row));
+            let contributions = model.contributions(&matrix.row(row));
             let sum = model.base_log_odds() + contributions.iter().map(|c| c.contribution).sum::<f64>();
             assert!((sum - (probability / (1.0 - probability)).ln()).abs() < 1e-9);
             assert_eq!((contributions.len(), contributions[2].contribution), (3, 0.0));
@@ -212,6 +232,22 @@ mod tests {
         for (row, probability) in all.iter().enumerate() {
             assert_eq!(model.probabilities(&matrix.take(&[row])).unwrap()[0].to_bits(), probability.to_bits());
         }
+    }
+
+    #[test]
+    fn columns_of_many_rows_add_up_to_the_bits_of_one_row_after_the_other() {
+        let (model, matrix) = model();
+        let rows: Vec<usize> = (0..1_300).map(|at| at * 7 % 200).collect();
+        let Learner::Logistic { prepare, linear } = &model.learner else { unreachable!() };
+        let one = |&row: &usize| {
+            let (mut sum, mut at) = (linear.intercept, 0);
+            prepare.each(&matrix.row(row), |_, scaled| {
+                sum += scaled * linear.coefficients[at];
+                at += 1;
+            });
+            sum
+        };
+        assert_eq!(model.raw_scores(&matrix.take(&rows)).unwrap(), rows.iter().map(one).collect::<Vec<_>>());
     }
 
     #[test]

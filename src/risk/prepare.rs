@@ -105,6 +105,19 @@ impl Column {
         ]
     }
 
+    /// Adds to each of `sums` what the scaled columns of its value come to under the next `coefficients`, first that of
+    /// the value, then that of the flag: [`Self::scaled`] for a run of rows at once.
+    pub fn add_to(&self, sums: &mut [f64], values: &[f64], mut coefficients: impl Iterator<Item = f64>) {
+        if let Some(scale) = self.value {
+            let c = coefficients.next().unwrap_or(0.0);
+            sums.iter_mut().zip(values).for_each(|(sum, &x)| *sum += scale.apply(self.tame(x)) * c);
+        }
+        if let Some(scale) = self.missing {
+            let c = coefficients.next().unwrap_or(0.0);
+            sums.iter_mut().zip(values).for_each(|(sum, x)| *sum += scale.apply(f64::from(u8::from(x.is_nan()))) * c);
+        }
+    }
+
     /// How many columns of the design this feature has: 0, 1 or 2.
     pub fn width(&self) -> usize {
         usize::from(self.value.is_some()) + usize::from(self.missing.is_some())
@@ -114,7 +127,7 @@ impl Column {
 impl Prepare {
     /// Learns from the given rows of `matrix`; a matrix without rows gives a preparation in which all is neutral.
     pub fn fit(matrix: &Matrix, rows: &[usize]) -> Self {
-        let columns = (0..matrix.names.len()).map(|feature| fit_column(matrix, rows, feature)).collect();
+        let columns = (0..matrix.width()).map(|feature| fit_column(matrix, rows, feature)).collect();
         Self { columns }
     }
 
@@ -128,11 +141,10 @@ impl Prepare {
     /// Column-major because linfa-logistic multiplies with the transpose in every step, which then runs along memory.
     pub fn design(&self, matrix: &Matrix, rows: &[usize]) -> Array2<f64> {
         let mut values = Vec::with_capacity(rows.len() * self.width());
-        let features = matrix.names.len();
-        for (feature, column) in self.columns.iter().enumerate() {
+        for (column, raw) in self.columns.iter().zip(&matrix.columns) {
             for slot in 0..2 {
                 if [column.value.is_some(), column.missing.is_some()][slot] {
-                    let scaled = |&row: &usize| column.scaled(matrix.values[row * features + feature])[slot];
+                    let scaled = |&row: &usize| column.scaled(raw[row])[slot];
                     values.extend(rows.iter().filter_map(scaled));
                 }
             }
@@ -157,8 +169,8 @@ fn column_major(rows: usize, columns: usize, values: Vec<f64>) -> Array2<f64> {
 }
 
 fn fit_column(matrix: &Matrix, rows: &[usize], feature: usize) -> Column {
-    let features = matrix.names.len();
-    let all: Vec<f64> = rows.iter().map(|&row| matrix.values[row * features + feature]).collect();
+    let raw = matrix.column(feature);
+    let all: Vec<f64> = rows.iter().map(|&row| raw[row]).collect();
     let mut sorted: Vec<f64> = all.iter().copied().filter(|x| x.is_finite()).collect();
     sorted.sort_unstable_by(f64::total_cmp);
     let mut column =
@@ -227,9 +239,12 @@ mod tests {
     use super::*;
 
     fn matrix(columns: &[(&str, Vec<f64>)]) -> (Matrix, Vec<usize>) {
-        let rows = columns[0].1.len();
-        let values = (0..rows).flat_map(|row| columns.iter().map(move |(_, column)| column[row])).collect();
-        (Matrix { names: columns.iter().map(|(name, _)| (*name).to_owned()).collect(), values }, (0..rows).collect())
+        let mut matrix = Matrix::default();
+        for (name, column) in columns {
+            matrix.push(*name, column.clone());
+        }
+        let rows = (0..matrix.rows()).collect();
+        (matrix, rows)
     }
 
     #[test]

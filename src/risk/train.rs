@@ -1,31 +1,20 @@
 //! From features and labels to a model and what it is worth.
 
-use linfa::dataset::DatasetBase;
-use linfa::traits::Fit;
-use ndarray::Array1;
-
-use super::calibrate::{CalibrationError, Platt};
-use super::evaluate::{Evaluation, MeasureSettings, PenaltyTried, Slice, measure};
-use super::logistic::{FitError, Linear, LogisticFamily};
-use super::metrics::{log_loss_of, mean_loss};
-use super::model::{Learner, Model};
-use super::prepare::Prepare;
-use super::sample::{MAX_ROWS, every_nth, thin};
+use super::boosted::search;
+use super::evaluate::{Evaluation, MeasureSettings, Slice, measure};
+use super::model::Model;
 use super::split::{SplitSettings, split};
-use super::{Label, Target};
+use super::task::{Learnt, Task, refusal};
+use super::{Family, Label, Target, penalty};
 use crate::error::{Error, Result};
 use crate::features::matrix::Matrix;
 use crate::types::interval::wilson95;
 
-/// Penalties tried, strongest first, each fit starting from the one before; the lowest calibrated log loss on the
-/// calibration slice wins, and the stronger of equals.
-///
-/// They are sums over rows: 1 is scikit-learn's default and nothing for 100,000 rows, 1000 holds back a few thousand.
-pub const PENALTIES: [f64; 4] = [1_000.0, 100.0, 10.0, 1.0];
-
 /// How to train.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainSettings {
+    /// How the model learns.
+    pub family: Family,
     /// Seed of every draw.
     pub seed: u64,
     /// The clock: labels known after it (UTC microseconds) do not exist.
@@ -41,14 +30,15 @@ pub struct TrainSettings {
     /// The feature that says what finding a positive order is worth, such as the amount; absent or missing values count
     /// 0.
     pub value_feature: Option<String>,
-    /// Most rows of a fit, see [`MAX_ROWS`].
+    /// Most rows of a fit, see [`Family::max_rows`].
     pub max_rows: usize,
 }
 
 impl TrainSettings {
     /// The usual settings: slices of 60, 15 and 25 %, 1 % reviewed, value from the feature `amount` if there is one.
-    pub fn new(seed: u64, as_of: i64) -> Self {
+    pub fn new(family: Family, seed: u64, as_of: i64) -> Self {
         Self {
+            family,
             seed,
             as_of,
             shares: [0.60, 0.15, 0.25],
@@ -56,7 +46,7 @@ impl TrainSettings {
             refuse_short_gap: false,
             review_share: 0.01,
             value_feature: Some("amount".to_owned()),
-            max_rows: MAX_ROWS,
+            max_rows: family.max_rows(),
         }
     }
 }
@@ -70,7 +60,7 @@ pub struct Trained {
     pub evaluation: Evaluation,
 }
 
-/// Trains, calibrates and measures a logistic model of `target`.
+/// Trains, calibrates and measures a model of `target`.
 ///
 /// One entry a row of `matrix` in `placed_at` (UTC microseconds), `labels` and `label_known_at` (UTC microseconds; any
 /// value where the label is `None`). Equal arguments give equal results, to the bit.
@@ -104,42 +94,20 @@ pub fn train(
         refuse_short_gap: settings.refuse_short_gap,
     };
     let parts = split(target, placed_at, labels, label_known_at, &split_settings)?;
-    let truth = |rows: &[usize]| -> Vec<bool> { rows.iter().map(|&row| labels[row] == Some(true)).collect() };
-
-    let train_labels = truth(&parts.train);
-    let prepare = Prepare::fit(matrix, &every_nth(&parts.train, settings.max_rows));
-    if prepare.width() == 0 {
-        return Err(refusal(target, "no feature varies in the training slice"));
-    }
-    let sample = thin(&parts.train, &train_labels, settings.max_rows, settings.seed);
-    let records = prepare.design(matrix, &sample.rows);
-    let dataset = DatasetBase::new(records, Array1::from(truth(&sample.rows)));
-
-    let calibrate_labels = truth(&parts.calibrate);
-    let calibrate_matrix = matrix.take(&parts.calibrate);
-    let chosen = choose(&dataset, sample.log_odds_shift, |linear| {
-        let learner = Learner::Logistic { prepare: prepare.clone(), linear };
-        let unit = Platt { slope: 1.0, offset: 0.0 };
-        let mut model = Model { target, features: matrix.names.clone(), learner, calibration: unit };
-        let raw = model.raw_scores(&calibrate_matrix)?;
-        Ok(Platt::fit(&raw, &calibrate_labels).map(|platt| {
-            let probabilities: Vec<f64> = raw.iter().map(|&raw| platt.probability(raw)).collect();
-            model.calibration = platt;
-            (model, mean_loss(&probabilities, &calibrate_labels, log_loss_of))
-        }))
-    })?;
-    let Choice { best, tried, failure } = chosen;
-    let Some((penalty, model)) = best else {
-        return Err(refusal(target, &failure.unwrap_or_else(|| "no penalty was tried".to_owned())));
+    let task = Task::new(target, matrix, (placed_at, labels, label_known_at), &parts, settings);
+    let Learnt { model, settings: chosen, tried, fitted_rows } = match settings.family {
+        Family::Logistic => penalty::learn(&task)?,
+        Family::Boosted => search::learn(&task)?,
     };
 
-    let train_slice = slice(&parts.train, &train_labels, placed_at);
-    let calibrate_slice = slice(&parts.calibrate, &calibrate_labels, placed_at);
-    let test_labels = truth(&parts.test);
+    let train_slice = slice(&parts.train, &task.truth(&parts.train), placed_at);
+    let calibrate_slice = slice(&parts.calibrate, &task.calibrate_labels, placed_at);
+    let test_labels = task.truth(&parts.test);
     let probabilities = model.probabilities(&matrix.take(&parts.test))?;
     let values = settings.value_feature.as_ref().and_then(|name| matrix.names.iter().position(|found| found == name));
     let values: Option<Vec<f64>> = values.map(|feature| {
-        let value = |&row: &usize| Some(matrix.row(row)[feature]).filter(|v| v.is_finite() && *v > 0.0).unwrap_or(0.0);
+        let value =
+            |&row: &usize| Some(matrix.value(row, feature)).filter(|v| v.is_finite() && *v > 0.0).unwrap_or(0.0);
         parts.test.iter().map(value).collect()
     });
     let k = ((settings.review_share * parts.test.len() as f64).round() as usize).max(1);
@@ -159,64 +127,13 @@ pub fn train(
         calibrate: calibrate_slice,
         test: test_slice,
         split: parts.report,
-        fitted_rows: sample.rows.len(),
-        penalty,
-        penalties: tried,
+        fitted_rows,
+        settings: chosen,
+        tried,
         metrics,
         warnings,
     };
     Ok(Trained { model, evaluation })
-}
-
-/// What came of the choice of penalty.
-struct Choice {
-    best: Option<(f64, Model)>,
-    tried: Vec<PenaltyTried>,
-    failure: Option<String>,
-}
-
-/// Fits every penalty and keeps the model whose calibrated log loss, as `judge` finds it, is the lowest.
-fn choose(
-    dataset: &DatasetBase<ndarray::Array2<f64>, Array1<bool>>,
-    log_odds_shift: f64,
-    judge: impl Fn(Linear) -> Result<std::result::Result<(Model, f64), CalibrationError>>,
-) -> Result<Choice> {
-    let mut choice = Choice { best: None, tried: Vec::new(), failure: None };
-    let (mut start, mut lowest) = (None, f64::INFINITY);
-    for penalty in PENALTIES {
-        let fitted: std::result::Result<Linear, FitError> =
-            LogisticFamily { alpha: penalty, start: start.clone() }.fit(dataset);
-        let judged = match fitted {
-            Ok(mut linear) => {
-                start = Some(linear.clone());
-                linear.intercept += log_odds_shift;
-                judge(linear)?.map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        let loss = match judged {
-            Ok((model, loss)) => {
-                if loss < lowest {
-                    lowest = loss;
-                    choice.best = Some((penalty, model));
-                }
-                Some(loss)
-            }
-            Err(failure) => {
-                choice.failure.get_or_insert(failure);
-                None
-            }
-        };
-        choice.tried.push(PenaltyTried { penalty, log_loss: loss });
-    }
-    Ok(choice)
-}
-
-fn refusal(target: Target, why: &str) -> Error {
-    Error::Model {
-        message: format!("`{target}` cannot be learnt: {why}"),
-        hint: Some("`ordersight check PIPELINE` says which features and labels the inputs feed".to_owned()),
-    }
 }
 
 fn slice(rows: &[usize], labels: &[bool], placed_at: &[i64]) -> Slice {
@@ -257,13 +174,15 @@ mod tests {
     /// Orders over 200 days whose log-odds are −3 + 1.5 a + 0.8 when b is missing; noise and amount say nothing.
     fn history(rows: usize) -> (Matrix, Vec<i64>, Vec<Label>, Vec<i64>) {
         let mut rng = ChaCha8Rng::seed_from_u64(11);
-        let mut values = Vec::new();
+        let mut columns = vec![Vec::new(); 4];
         let (mut placed, mut labels, mut known) = (Vec::new(), Vec::new(), Vec::new());
         for row in 0..rows {
             let a: f64 = rng.random::<f64>() * 4.0 - 2.0;
             let b = if rng.random::<f64>() < 0.2 { f64::NAN } else { rng.random::<f64>() };
             let amount = (rng.random::<f64>() * 8.0).exp();
-            values.extend([a, b, amount, rng.random::<f64>()]);
+            for (column, value) in columns.iter_mut().zip([a, b, amount, rng.random::<f64>()]) {
+                column.push(value);
+            }
             let odds = -3.0 + 1.5 * a + if b.is_nan() { 0.8 } else { 0.0 };
             let time = row as i64 * (200 * DAY / rows as i64);
             placed.push(time);
@@ -271,13 +190,13 @@ mod tests {
             known.push(time + 5 * DAY);
         }
         let names = ["a", "b", "amount", "noise"].map(str::to_owned).to_vec();
-        (Matrix { names, values }, placed, labels, known)
+        (Matrix { names, columns }, placed, labels, known)
     }
 
     #[test]
     fn a_known_relation_is_found_calibrated_and_measured() {
         let (matrix, placed, labels, known) = history(20_000);
-        let settings = TrainSettings::new(3, 206 * DAY);
+        let settings = TrainSettings::new(Family::Logistic, 3, 206 * DAY);
         let trained = train(Target::Fraud, &matrix, &placed, &labels, &known, &settings).unwrap();
         let metrics = &trained.evaluation.metrics;
         let auc = metrics.roc_auc;
@@ -295,7 +214,7 @@ mod tests {
     #[test]
     fn the_same_arguments_give_the_same_model_and_record() {
         let (matrix, placed, labels, known) = history(4_000);
-        let mut settings = TrainSettings::new(3, 206 * DAY);
+        let mut settings = TrainSettings::new(Family::Logistic, 3, 206 * DAY);
         settings.max_rows = 1_500;
         let train = || train(Target::Return, &matrix, &placed, &labels, &known, &settings).unwrap();
         let (first, second) = (train(), train());
@@ -306,7 +225,7 @@ mod tests {
     #[test]
     fn thinning_negatives_leaves_probabilities_where_they_were() {
         let (matrix, placed, labels, known) = history(20_000);
-        let mut settings = TrainSettings::new(3, 206 * DAY);
+        let mut settings = TrainSettings::new(Family::Logistic, 3, 206 * DAY);
         let whole = train(Target::Fraud, &matrix, &placed, &labels, &known, &settings).unwrap();
         settings.max_rows = 4_000;
         let thinned = train(Target::Fraud, &matrix, &placed, &labels, &known, &settings).unwrap();
@@ -322,7 +241,7 @@ mod tests {
     #[test]
     fn labels_after_the_clock_and_their_absence_teach_nothing() {
         let (matrix, placed, labels, known) = history(8_000);
-        let settings = TrainSettings::new(3, 120 * DAY);
+        let settings = TrainSettings::new(Family::Logistic, 3, 120 * DAY);
         let before = train(Target::Fraud, &matrix, &placed, &labels, &known, &settings).unwrap();
         let changed: Vec<Label> = labels
             .iter()
@@ -336,11 +255,11 @@ mod tests {
     #[test]
     fn nothing_to_learn_from_is_a_model_error() {
         let (mut matrix, placed, labels, known) = history(4_000);
-        let settings = TrainSettings::new(3, 206 * DAY);
+        let settings = TrainSettings::new(Family::Logistic, 3, 206 * DAY);
         let none: Vec<Label> = vec![None; labels.len()];
         let code = |result: Result<Trained>| result.unwrap_err().exit_code();
         assert_eq!(code(train(Target::Fraud, &matrix, &placed, &none, &known, &settings)), 4);
-        matrix.values.fill(1.0);
+        matrix.columns.iter_mut().for_each(|column| column.fill(1.0));
         assert_eq!(code(train(Target::Fraud, &matrix, &placed, &labels, &known, &settings)), 4);
         assert_eq!(code(train(Target::Fraud, &Matrix::default(), &placed, &labels, &known, &settings)), 4);
     }

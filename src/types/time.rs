@@ -80,6 +80,16 @@ pub fn parse_span(text: &str) -> Option<i64> {
     text[..text.len() - 1].parse::<u32>().ok().map(|n| i64::from(n) * unit)
 }
 
+/// A span as names have it: `24h`, `7d`, `90s`. One day is `24h`: it is not a calendar day.
+pub fn span_label(span: i64) -> String {
+    match span {
+        span if span > DAY && span % DAY == 0 => format!("{}d", span / DAY),
+        span if span % HOUR == 0 => format!("{}h", span / HOUR),
+        span if span % SECOND == 0 => format!("{}s", span / SECOND),
+        span => format!("{span}us"),
+    }
+}
+
 /// Writes an instant as RFC 3339 in UTC, to the second where nothing finer is needed.
 pub fn format_instant(micros: i64) -> String {
     match DateTime::<Utc>::from_timestamp_micros(micros) {

@@ -1,7 +1,9 @@
 //! The feature kernel over public data against DuckDB: see `tests/reference/window_features.py`.
 
 use crate::harness::{datasets, python, root};
-use ordersight::features::kernel::{Aggregate, Column, Declaration, Declarations, Events, Queries, State, Window};
+use ordersight::features::kernel::{
+    Aggregate, Column, Declaration, Declarations, Events, Interner, Queries, State, Window,
+};
 use ordersight::types::time::DAY;
 use std::path::Path;
 use std::process::Command;
@@ -19,15 +21,16 @@ struct Payments {
     fraud: Vec<bool>,
 }
 
-fn read(file: &Path, customers: &mut State, terminals: &mut State) -> Payments {
+fn read(file: &Path) -> Payments {
+    let (mut customers, mut terminals) = (Interner::default(), Interner::default());
     let mut payments = Payments::default();
     let mut row = csv::StringRecord::new();
     let mut reader = csv::Reader::from_path(file).unwrap();
     while reader.read_record(&mut row).unwrap() && &row[1] < UNTIL {
         let at = chrono::NaiveDateTime::parse_from_str(&row[1], "%Y-%m-%d %H:%M:%S").unwrap();
         payments.at.push(at.and_utc().timestamp_micros());
-        payments.customer.push(customers.entities().intern(row[2].as_bytes()).unwrap());
-        payments.terminal.push(terminals.entities().intern(row[3].as_bytes()).unwrap());
+        payments.customer.push(customers.intern(row[2].as_bytes()).unwrap());
+        payments.terminal.push(terminals.intern(row[3].as_bytes()).unwrap());
         payments.amount.push((row[4].parse::<f64>().unwrap() * 100.0).round() as i64);
         payments.fraud.push(&row[5] == "1");
     }
@@ -47,7 +50,7 @@ fn features(file: &Path) -> Vec<Column> {
     let mut customers = declared("customer_payment", "customer_amount", Aggregate::Mean, 0);
     let share = Aggregate::Rate { prior: 0.0, weight: 0.0 };
     let mut terminals = declared("terminal_payment", "terminal_fraud", share, 7 * DAY);
-    let payments = read(file, &mut customers, &mut terminals);
+    let payments = read(file);
     let happened = Events { happened_at: &payments.at, ..Events::default() };
     let of_customer = Events { entity: &payments.customer, value: Some(&payments.amount), ..happened };
     let of_terminal = Events { entity: &payments.terminal, label: Some(&payments.fraud), ..happened };

@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["ingest", "publish", "registry", "query", "synthetic"],
     &["features", "kpi", "satisfaction", "risk", "decision"],
     &["contract", "config", "quarantine"],
-    &["types", "error"],
+    &["types", "error", "memory"],
 ];
 
 fn layer(module: &str) -> Option<usize> {

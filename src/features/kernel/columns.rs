@@ -15,6 +15,13 @@ pub struct Column {
     pub values: Values,
 }
 
+impl Column {
+    /// A column that has not been filled.
+    pub(super) fn empty(name: String) -> Self {
+        Self { name, values: Values::Count(Vec::new()) }
+    }
+}
+
 /// Values of a feature. A row is null where [`Values::get`] says so.
 #[derive(Debug, Clone)]
 pub enum Values {

@@ -1,13 +1,15 @@
 //! The walk of a lane whose events all enter in the order in which they happened: nearly every one.
 //!
 //! Then a window is a stretch of the entity's events, from `leave` to `enter`. Counts are differences of places and sums are
-//! differences of running sums, each found in a loop that does one thing. The general walk is in `sweep`.
+//! differences of running sums, each found in a loop that does one thing. The general one is in `walk`.
 
+use super::NO_VALUE;
 use super::columns::{Sink, Slot};
-use super::declare::{Aggregate, Lane};
+use super::declare::{Aggregate, Lane, Needs};
+use super::others::{Others, put, take};
 use super::run::Run;
-use super::sweep::{Asked, Before, Scratch, queue, smoothed};
-use super::{NO_KEY, NO_VALUE};
+use super::sweep::{Asked, Before, Scratch, smoothed};
+use super::walk::{Cursor, queue};
 use std::ops::Range;
 
 /// Running sums over an entity's events, and where its queries stand among them. Places count from its first event.
@@ -19,7 +21,7 @@ pub(super) struct Stretches {
     valued: Vec<u32>,
     /// Number of true labels before each place.
     hits: Vec<u32>,
-    /// For each query the first place that it does not see yet, at the delay last asked for.
+    /// For each query the first place that it does not see yet.
     enter: Vec<u32>,
     /// For each query the first place that it still sees.
     leave: Vec<u32>,
@@ -27,13 +29,13 @@ pub(super) struct Stretches {
 
 impl Stretches {
     /// Prepares running sums. `false` if they might leave 64 bits: then they cannot be used.
-    pub(super) fn measure(&mut self, run: &Run, events: Range<usize>) -> bool {
+    pub(super) fn measure(&mut self, needs: Needs, run: &Run, events: Range<usize>) -> bool {
         self.sums.clear();
         self.valued.clear();
         self.hits.clear();
         self.sums.push(0);
         self.hits.push(0);
-        if !run.value.is_empty() {
+        if needs.sum {
             let values = &run.value[events.clone()];
             let (mut sum, mut nulls) = (0_i64, false);
             let mut size = 0_u64;
@@ -56,7 +58,7 @@ impl Stretches {
                 self.valued.extend(values.iter().scan(0, running));
             }
         }
-        if !run.label.is_empty() {
+        if needs.hits {
             let running = |n: &mut u32, &label: &bool| {
                 *n += u32::from(label);
                 Some(*n)
@@ -66,8 +68,7 @@ impl Stretches {
         true
     }
 
-    /// Finds where the queries stand at a delay.
-    pub(super) fn enter(&mut self, happened: &[i64], at: &[i64], delay: i64) {
+    fn enter(&mut self, happened: &[i64], at: &[i64], delay: i64) {
         let mut place = 0;
         self.enter.clear();
         self.enter.extend(at.iter().map(|at| {
@@ -79,7 +80,7 @@ impl Stretches {
         }));
     }
 
-    fn leave(&mut self, lane: &Lane, happened: &[i64], asked: &Asked) {
+    fn leave(&mut self, lane: &Lane, happened: &[i64], asked: Asked) {
         self.leave.clear();
         if lane.span.is_none() {
             // What entered before the horizon is in the totals it begins with.
@@ -115,17 +116,19 @@ pub(super) fn glide(
     run: &Run,
     events: Range<usize>,
     before: Before,
-    asked: &Asked,
+    others: Others,
+    asked: Asked,
     scratch: &mut Scratch,
 ) -> bool {
     let happened = &run.happened[events.clone()];
+    scratch.stretches.enter(happened, asked.at, lane.delay);
     scratch.stretches.leave(lane, happened, asked);
     let start = before.totals;
     let mut fits = true;
-    for &(column, aggregate) in &lane.outputs {
+    for (&(_, aggregate), sink) in lane.outputs.iter().zip(asked.sinks) {
         let places = &scratch.stretches;
         let rows = || asked.rows.iter().map(|&row| row as usize).zip(places.each());
-        match (aggregate, &asked.sinks[column]) {
+        match (aggregate, sink) {
             (Aggregate::Count, Sink::Count(cells)) => {
                 for (row, (leave, enter)) in rows() {
                     cells[row].set(start.count + (enter - leave) as u32);
@@ -168,15 +171,15 @@ pub(super) fn glide(
                 }
             }
             (Aggregate::Max, sink) => greatest(run, events.clone(), before, asked, sink, scratch),
-            (Aggregate::Distinct, sink) => distinct(before, asked, sink, scratch),
+            (Aggregate::Distinct, sink) => distinct(others, asked, sink, scratch),
             _ => {}
         }
     }
     fits
 }
 
-fn greatest(run: &Run, events: Range<usize>, before: Before, asked: &Asked, sink: &Sink, scratch: &mut Scratch) {
-    let Scratch { greatest, stretches, .. } = scratch;
+fn greatest(run: &Run, events: Range<usize>, before: Before, asked: Asked, sink: &Sink, scratch: &mut Scratch) {
+    let Scratch { cursor: Cursor { greatest, .. }, stretches, .. } = scratch;
     let Sink::Integer(cells) = sink else { return };
     greatest.clear();
     let mut next = 0;
@@ -194,40 +197,20 @@ fn greatest(run: &Run, events: Range<usize>, before: Before, asked: &Asked, sink
     }
 }
 
-fn distinct(before: Before, asked: &Asked, sink: &Sink, scratch: &mut Scratch) {
+fn distinct(others: Others, asked: Asked, sink: &Sink, scratch: &mut Scratch) {
     let Sink::Count(cells) = sink else { return };
-    let mut different = scratch.begin_distinct(before);
-    let Scratch { seen, local, stretches, .. } = scratch;
+    let Scratch { cursor: Cursor { seen, .. }, stretches, .. } = scratch;
+    let mut different = others.begin(seen);
     let (mut added, mut removed) = (0, 0);
     for (&row, (leave, enter)) in asked.rows.iter().zip(stretches.each()) {
         while added < enter {
-            different += put(seen, local[added]);
+            different += put(seen, others.local[added]);
             added += 1;
         }
         while removed < leave {
-            different -= take(seen, local[removed]);
+            different -= take(seen, others.local[removed]);
             removed += 1;
         }
         cells[row as usize].set(different);
     }
-}
-
-/// One more of a local number; 1 if it is the first.
-pub(super) fn put(seen: &mut [u32], local: u32) -> u32 {
-    if local == NO_KEY {
-        return 0;
-    }
-    let n = &mut seen[local as usize];
-    *n += 1;
-    u32::from(*n == 1)
-}
-
-/// One less of a local number; 1 if it was the last.
-pub(super) fn take(seen: &mut [u32], local: u32) -> u32 {
-    if local == NO_KEY {
-        return 0;
-    }
-    let n = &mut seen[local as usize];
-    *n -= 1;
-    u32::from(*n == 0)
 }

@@ -7,20 +7,41 @@ use std::hash::{DefaultHasher, Hasher};
 /// Keys (text, or the bytes of a number or hash) and their numbers 0, 1, 2, … in the order of first sight.
 ///
 /// All keys stand in one buffer; the table holds a number and 32 bits of the hash, so that few keys are compared in vain.
+/// The place in the table is the first of those bits: it grows in one pass from front to back, without a look at a key.
 #[derive(Debug, Clone, Default)]
 pub struct Interner {
     bytes: Vec<u8>,
     /// Where each key ends in `bytes`.
     ends: Vec<u64>,
-    /// Open addressing, a power of two: hash bits and number; a number of `NO_KEY` is a free place.
+    /// Open addressing, a power of two: hash bits and number; a number of [`NO_KEY`] is a free place.
     slots: Vec<(u32, u32)>,
+    /// By how much hash bits are shifted to give a place.
+    shift: u32,
 }
 
-fn hash(key: &[u8]) -> u64 {
+/// Keys looked for at once. In a table that no cache holds each look waits for memory three times; those of a block wait
+/// together. The block itself stays in the nearest cache.
+const BLOCK: usize = 128;
+
+/// Three quarters of the 2³² places that hash bits tell apart.
+const MOST: usize = 3 << 30;
+
+/// What is known of a key of a block before it is compared.
+#[derive(Clone, Copy)]
+struct Guess {
+    hash: u32,
+    /// The key with these hash bits, or [`NO_KEY`].
+    id: u32,
+    /// Where it stands.
+    start: usize,
+    end: usize,
+}
+
+fn hash(key: &[u8]) -> u32 {
     // The standard hasher with its fixed keys: the same in every run.
     let mut hasher = DefaultHasher::new();
     hasher.write(key);
-    hasher.finish()
+    (hasher.finish() >> 32) as u32
 }
 
 impl Interner {
@@ -36,34 +57,42 @@ impl Interner {
 
     /// The key of a number.
     pub fn key(&self, id: u32) -> Option<&[u8]> {
+        let (start, end) = self.stands(id)?;
+        self.bytes.get(start..end)
+    }
+
+    fn stands(&self, id: u32) -> Option<(usize, usize)> {
         let at = id as usize;
         let end = *self.ends.get(at)?;
         let start = if at == 0 { 0 } else { self.ends[at - 1] };
-        self.bytes.get(start as usize..end as usize)
+        Some((start as usize, end as usize))
     }
 
     /// The number of a key, new if it was never seen.
     ///
     /// # Errors
-    /// [`Error::InputRefused`] beyond 2³² − 1 keys.
+    /// [`Error::InputRefused`] beyond 3 · 2³⁰ keys.
     pub fn intern(&mut self, key: &[u8]) -> Result<u32> {
-        if (self.len() + 1) * 4 > self.slots.len() * 3 {
+        self.intern_hashed(hash(key), key)
+    }
+
+    fn intern_hashed(&mut self, hash: u32, key: &[u8]) -> Result<u32> {
+        if (self.len() + 1) * 4 > self.slots.len() * 3 && self.len() < MOST {
             self.grow();
         }
-        let hash = hash(key);
-        let (tag, mask) = ((hash >> 32) as u32, self.slots.len() - 1);
-        let mut place = hash as usize & mask;
+        let mut place = self.place(hash);
         while self.slots[place].1 != NO_KEY {
-            if self.slots[place].0 == tag && self.key(self.slots[place].1) == Some(key) {
+            if self.slots[place].0 == hash && self.key(self.slots[place].1) == Some(key) {
                 return Ok(self.slots[place].1);
             }
-            place = (place + 1) & mask;
+            place = self.after(place);
         }
-        let id = u32::try_from(self.len()).ok().filter(|&id| id != NO_KEY).ok_or_else(|| Error::InputRefused {
-            message: "an entity has more than 4,294,967,294 different keys".to_owned(),
-            hint: None,
-        })?;
-        self.slots[place] = (tag, id);
+        if self.len() == MOST {
+            let message = "a column has more than 3,221,225,472 different keys".to_owned();
+            return Err(Error::InputRefused { message, hint: None });
+        }
+        let id = self.len() as u32;
+        self.slots[place] = (hash, id);
         self.bytes.extend_from_slice(key);
         self.ends.push(self.bytes.len() as u64);
         Ok(id)
@@ -74,30 +103,87 @@ impl Interner {
     /// # Errors
     /// As [`Self::intern`].
     pub fn intern_all<K: AsRef<[u8]>>(&mut self, keys: impl IntoIterator<Item = Option<K>>) -> Result<Vec<u32>> {
-        keys.into_iter().map(|key| key.map_or(Ok(NO_KEY), |key| self.intern(key.as_ref()))).collect()
+        let mut keys = keys.into_iter();
+        let mut ids = Vec::with_capacity(keys.size_hint().0);
+        let (mut block, mut guesses) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
+        loop {
+            block.clear();
+            block.extend(keys.by_ref().take(BLOCK));
+            if block.is_empty() {
+                return Ok(ids);
+            }
+            self.guess(&block, &mut guesses);
+            for (key, guess) in block.iter().zip(&guesses) {
+                ids.push(match key.as_ref().map(AsRef::as_ref) {
+                    None => NO_KEY,
+                    Some(key) if guess.id != NO_KEY && self.bytes[guess.start..guess.end] == *key => guess.id,
+                    Some(key) => self.intern_hashed(guess.hash, key)?,
+                });
+            }
+        }
     }
 
+    /// Where the keys of a block stand, probably. One loop a load: no load waits for that of another key.
+    fn guess<K: AsRef<[u8]>>(&self, block: &[Option<K>], guesses: &mut Vec<Guess>) {
+        guesses.clear();
+        guesses.extend(block.iter().map(|key| {
+            let hash = key.as_ref().map_or(0, |key| hash(key.as_ref()));
+            Guess { hash, id: NO_KEY, start: 0, end: 0 }
+        }));
+        if self.is_empty() {
+            return;
+        }
+        // Without a branch that has to wait for what is loaded.
+        let touched = guesses.iter().map(|guess| self.slots[self.place(guess.hash)].1);
+        std::hint::black_box(touched.fold(0, u32::wrapping_add));
+        for guess in guesses.iter_mut() {
+            let mut place = self.place(guess.hash);
+            while self.slots[place].1 != NO_KEY && self.slots[place].0 != guess.hash {
+                place = self.after(place);
+            }
+            guess.id = self.slots[place].1;
+        }
+        for guess in guesses.iter_mut() {
+            if let Some((start, end)) = self.stands(guess.id) {
+                (guess.start, guess.end) = (start, end);
+            }
+        }
+        let touched = guesses.iter().map(|guess| self.bytes.get(guess.start).copied().unwrap_or(0));
+        std::hint::black_box(touched.fold(0, u8::wrapping_add));
+    }
+
+    /// Where the search for hash bits begins.
+    fn place(&self, hash: u32) -> usize {
+        (hash >> self.shift) as usize
+    }
+
+    fn after(&self, place: usize) -> usize {
+        (place + 1) & (self.slots.len() - 1)
+    }
+
+    /// Doubles the table.
     fn grow(&mut self) {
         let size = (self.slots.len() * 2).max(64);
-        self.slots = vec![(0, NO_KEY); size];
-        for id in 0..self.len() as u32 {
-            let hash = hash(self.key(id).unwrap_or_default());
-            let mut place = hash as usize & (size - 1);
+        self.shift = 32 - size.trailing_zeros();
+        let before = std::mem::replace(&mut self.slots, vec![(0, NO_KEY); size]);
+        for (hash, id) in before.into_iter().filter(|&(_, id)| id != NO_KEY) {
+            let mut place = self.place(hash);
             while self.slots[place].1 != NO_KEY {
-                place = (place + 1) & (size - 1);
+                place = self.after(place);
             }
-            self.slots[place] = ((hash >> 32) as u32, id);
+            self.slots[place] = (hash, id);
         }
     }
 
-    /// Forgets all keys but the `live` ones; the others' new numbers by their old ones.
-    pub(super) fn keep(&mut self, live: &[bool]) -> Result<Vec<u32>> {
+    /// Forgets all keys but the `live` ones (those beyond its end are not). The new numbers by the old ones: those kept in
+    /// their order, [`NO_KEY`] for the rest; [`State::rename`](super::State::rename) takes them.
+    ///
+    /// # Errors
+    /// None in practice; see [`Self::intern`].
+    pub fn keep(&mut self, live: &[bool]) -> Result<Vec<u32>> {
         let mut kept = Self::default();
-        let mut renamed = Vec::with_capacity(self.len());
-        for id in 0..self.len() as u32 {
-            let key = self.key(id).filter(|_| live.get(id as usize).copied().unwrap_or(false));
-            renamed.push(key.map_or(Ok(NO_KEY), |key| kept.intern(key))?);
-        }
+        let lives = |&id: &u32| live.get(id as usize).copied().unwrap_or(false);
+        let renamed = kept.intern_all((0..self.len() as u32).map(|id| self.key(id).filter(|_| lives(&id))))?;
         *self = kept;
         Ok(renamed)
     }
@@ -108,16 +194,14 @@ impl Interner {
 
     /// From what [`Self::parts`] gave; `None` if these are no such parts.
     pub(super) fn from_parts(ends: &[u64], bytes: &[u8]) -> Option<Self> {
+        let mut starts = std::iter::once(&0).chain(ends);
+        let keys: Option<Vec<_>> = ends
+            .iter()
+            .map(|&end| bytes.get(usize::try_from(*starts.next()?).ok()?..usize::try_from(end).ok()?))
+            .collect();
         let mut interner = Self::default();
-        let mut start = 0;
-        for (at, &end) in ends.iter().enumerate() {
-            let key = bytes.get(start..usize::try_from(end).ok()?)?;
-            if interner.intern(key).ok()? as usize != at {
-                return None;
-            }
-            start = end as usize;
-        }
-        (start == bytes.len()).then_some(interner)
+        let ids = interner.intern_all(keys?.into_iter().map(Some)).ok()?;
+        (ids.iter().copied().eq(0..ids.len() as u32) && interner.bytes.len() == bytes.len()).then_some(interner)
     }
 }
 
@@ -138,6 +222,39 @@ mod tests {
         let (ends, bytes) = interner.parts();
         assert_eq!(Interner::from_parts(ends, bytes).unwrap().parts(), (ends, bytes));
         assert!(Interner::from_parts(&ends[..2], bytes).is_none(), "bytes that no key owns");
+        assert!(Interner::from_parts(&[1, 2], b"aa").is_none(), "a key twice");
+        assert!(Interner::from_parts(&[2, 1], b"aa").is_none(), "a key that ends before it begins");
+    }
+
+    #[test]
+    fn many_at_once_and_one_by_one_get_the_same_numbers() {
+        // Lengths from 0 on, most keys again in the same block and in later ones, nulls between.
+        let keys: Vec<Option<Vec<u8>>> = (0..50_000_u64)
+            .map(|n| n.wrapping_mul(n) % 7_919)
+            .map(|n| (n % 13 > 0).then(|| n.to_string().repeat((n % 4) as usize).into_bytes()))
+            .collect();
+        let (mut whole, mut single) = (Interner::default(), Interner::default());
+        let ids = whole.intern_all(keys.iter().map(Option::as_ref)).unwrap();
+        let one = |key: &Option<Vec<u8>>| key.as_ref().map_or(NO_KEY, |key| single.intern(key).unwrap());
+        assert_eq!(ids, keys.iter().map(one).collect::<Vec<_>>());
+        assert_eq!(whole.parts(), single.parts());
+        for (key, &id) in keys.iter().zip(&ids) {
+            assert_eq!(whole.key(id), key.as_deref());
+        }
+    }
+
+    #[test]
+    fn keys_with_the_same_hash_bits_stay_apart() {
+        // So many that some of them agree in all 32 bits, whichever way they are looked for.
+        let keys: Vec<[u8; 8]> = (0..300_000_u64).map(u64::to_le_bytes).collect();
+        let mut hashes: Vec<u32> = keys.iter().map(|key| hash(key)).collect();
+        hashes.sort_unstable();
+        assert!(hashes.windows(2).any(|pair| pair[0] == pair[1]));
+        let mut interner = Interner::default();
+        let all: Vec<u32> = (0..300_000).collect();
+        assert_eq!(interner.intern_all(keys.iter().map(Some)).unwrap(), all);
+        assert_eq!(interner.intern_all(keys.iter().map(Some)).unwrap(), all);
+        assert!(keys.iter().zip(&all).all(|(key, &id)| interner.intern(key).unwrap() == id));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::NO_KEY;
 use super::declare::Lane;
 use super::run::Run;
+use super::state::renamed;
 use super::sweep::{Before, Totals};
 
 /// Totals of a lifetime lane up to the horizon; empty for a window.
@@ -32,9 +33,7 @@ impl Life {
                 continue;
             }
             let entity = run.entity[at] as usize;
-            if self.totals.len() <= entity {
-                self.totals.resize(entity + 1, Totals::default());
-            }
+            self.reach(entity + 1);
             self.totals[entity].add(lane, run, at);
             if lane.needs.distinct && run.other[at] != NO_KEY {
                 pairs.push((run.entity[at], run.other[at]));
@@ -42,22 +41,51 @@ impl Life {
         }
         if !pairs.is_empty() {
             self.others.append(&mut pairs);
-            // Two sorted stretches, nearly: a merge sort takes them as they are.
-            self.others.sort();
-            self.others.dedup();
+            self.sort();
         }
     }
 
-    pub(super) fn rename(&mut self, entities: &[u32]) {
-        let mut totals = Vec::new();
-        for (entity, total) in std::mem::take(&mut self.totals).into_iter().enumerate() {
-            // Names keep their order, so places only ever move down.
-            if entities[entity] != NO_KEY {
-                totals.resize(entities[entity] as usize, Totals::default());
-                totals.push(total);
+    /// Entities of which there are totals. Pairs of others are only of these.
+    pub(super) fn entities(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.totals).filter(|(_, totals)| totals.count > 0).map(|(entity, _)| entity)
+    }
+
+    /// Adds what is known of other events.
+    pub(super) fn join(&mut self, other: Self) {
+        self.reach(other.totals.len());
+        self.totals.iter_mut().zip(&other.totals).for_each(|(totals, other)| totals.join(other));
+        if !other.others.is_empty() {
+            self.others.extend(other.others);
+            self.sort();
+        }
+    }
+
+    fn reach(&mut self, entities: usize) {
+        if self.totals.len() < entities {
+            self.totals.resize(entities, Totals::default());
+        }
+    }
+
+    /// Gives keys new numbers; those without one go.
+    pub(super) fn rename(&mut self, entities: &[u32], others: &[u32]) {
+        let before = std::mem::take(&mut self.totals);
+        for (entity, totals) in (0..).zip(&before).filter(|(_, totals)| totals.count > 0) {
+            let entity = renamed(entities, entity);
+            if entity != NO_KEY {
+                self.reach(entity as usize + 1);
+                self.totals[entity as usize].join(totals);
             }
         }
-        self.totals = totals;
-        self.others.iter_mut().for_each(|(owner, _)| *owner = entities[*owner as usize]);
+        self.others
+            .iter_mut()
+            .for_each(|(owner, id)| (*owner, *id) = (renamed(entities, *owner), renamed(others, *id)));
+        self.others.retain(|&(owner, id)| owner != NO_KEY && id != NO_KEY);
+        self.sort();
+    }
+
+    fn sort(&mut self) {
+        // Sorted stretches, nearly: a merge sort takes them as they are.
+        self.others.sort();
+        self.others.dedup();
     }
 }

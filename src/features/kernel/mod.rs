@@ -6,31 +6,42 @@
 //!
 //! [`Declarations`] say what is computed; a [`State`] takes [`Events`] and answers [`Queries`] in [`State::step`]; a batch is
 //! one step on an empty state. Everything is an integer until the last division, so that neither the order of rows, the cut
-//! into steps nor the number of threads can show. [`State::expire`] bounds the state, [`State::save`] keeps it.
+//! into steps nor the number of threads can show. [`State::expire`] bounds the state.
+//!
+//! Keys become numbers once, in an [`Interner`] that states share. [`State::mark_live`], [`Interner::keep`] and
+//! [`State::rename`] forget keys of which nothing is left. [`saved`] frames keys and states as bytes. States of shards of
+//! keys become one by [`State::merge`].
 //!
 //! Cost: a step sorts what it is given and walks, once a window, over the events its queries' entities have retained. In
-//! a batch that is a constant for each row, however heavy its key. A small step with a query for a key of a million retained
-//! events walks over that million.
+//! a batch that is a constant for each row, however heavy its key. In small steps an entity with many events is walked over
+//! once, and from then on costs what is new and what leaves its windows (`heavy`).
 //!
-//! The features of a run still come from the simple code of `history`, which this replaces once declarations reach the
-//! pipeline file.
-//!
-//! Inside: `sort` and `run` bring rows into the order of entity and time, `sweep` and `glide` walk, `life` keeps totals,
-//! `saved` knows the bytes.
+//! Inside: `sort` and `run` bring rows into the order of entity and time, `answer` shares out entities, `sweep`, `glide` and
+//! `walk` answer one entity in one window, `others` numbers what distinct counts count, `life` keeps totals.
 
+mod answer;
 mod columns;
 mod declare;
 mod glide;
+mod heavy;
 mod interner;
 mod life;
+mod others;
 mod run;
-mod saved;
+pub mod saved;
 mod sort;
 mod state;
 mod sweep;
+mod walk;
 
 #[cfg(test)]
+mod heavy_tests;
+#[cfg(test)]
+mod merge_tests;
+#[cfg(test)]
 mod naive;
+#[cfg(test)]
+mod refusal_tests;
 #[cfg(test)]
 mod tests;
 

@@ -2,6 +2,7 @@
 
 use super::declare::Needs;
 use super::sort::{Sorted, gather};
+use super::state::renamed;
 use super::{NO_KEY, NO_VALUE};
 use crate::error::{Error, Result};
 use std::ops::Range;
@@ -33,15 +34,8 @@ pub struct Queries<'a> {
     pub at: &'a [i64],
 }
 
-fn broken(what: &str) -> Error {
+pub(super) fn broken(what: &str) -> Error {
     Error::Invariant(format!("feature kernel: {what}"))
-}
-
-fn known_ids(ids: &[u32], known: usize, what: &str) -> Result<()> {
-    match ids.iter().all(|&id| id == NO_KEY || (id as usize) < known) {
-        true => Ok(()),
-        false => Err(broken(&format!("{what} that the state has not numbered"))),
-    }
 }
 
 fn countable(rows: usize) -> Result<()> {
@@ -52,7 +46,7 @@ fn countable(rows: usize) -> Result<()> {
 }
 
 impl Events<'_> {
-    pub(super) fn check(&self, needs: Needs, entities: usize, others: usize) -> Result<()> {
+    pub(super) fn check(&self, needs: Needs) -> Result<()> {
         let rows = self.entity.len();
         countable(rows)?;
         let lengths = [
@@ -73,13 +67,12 @@ impl Events<'_> {
         if let Some((.., what)) = missing.into_iter().find(|(needed, absent, _)| rows > 0 && *needed && *absent) {
             return Err(broken(&format!("events without {what}, which a declaration reads")));
         }
-        known_ids(self.entity, entities, "entities")?;
-        known_ids(self.other.unwrap_or_default(), others, "other keys")
+        Ok(())
     }
 }
 
 impl Queries<'_> {
-    pub(super) fn check(&self, entities: usize, horizon: i64) -> Result<()> {
+    pub(super) fn check(&self, horizon: i64) -> Result<()> {
         countable(self.entity.len())?;
         if self.at.len() != self.entity.len() {
             return Err(broken("query columns of different lengths"));
@@ -87,7 +80,7 @@ impl Queries<'_> {
         if let Some(at) = self.at.iter().find(|&&at| at < horizon) {
             return Err(broken(&format!("a query at {at} after everything before {horizon} has expired")));
         }
-        known_ids(self.entity, entities, "entities")
+        Ok(())
     }
 }
 
@@ -133,7 +126,7 @@ impl Run {
     }
 
     /// Appends events of another run; the order has to be restored.
-    fn append(&mut self, other: &Self, rows: Range<usize>) {
+    pub(super) fn append(&mut self, other: &Self, rows: Range<usize>) {
         if self.known.is_empty() && !other.known.is_empty() {
             self.known = self.happened.to_vec();
         }
@@ -158,6 +151,22 @@ impl Run {
             other: gather(&self.other, order),
             label: gather(&self.label, order),
         }
+    }
+
+    /// Puts the events from `first` on into an order.
+    pub(super) fn reorder_from(&mut self, first: usize, order: &[u32]) {
+        fn column<T: Copy>(column: &mut [T], first: usize, order: &[u32]) {
+            if !column.is_empty() {
+                let moved: Vec<T> = order.iter().map(|&at| column[at as usize]).collect();
+                column[first..].copy_from_slice(&moved);
+            }
+        }
+        column(&mut Arc::make_mut(&mut self.entity)[..], first, order);
+        column(&mut Arc::make_mut(&mut self.happened)[..], first, order);
+        column(&mut self.known, first, order);
+        column(&mut self.value, first, order);
+        column(&mut self.other, first, order);
+        column(&mut self.label, first, order);
     }
 
     /// Two runs as one; linear.
@@ -193,6 +202,18 @@ impl Run {
         // Sorted stretches in a row: a merge sort takes them as they are.
         order.sort_by_key(|&at| (picked.entity[at as usize], picked.happened[at as usize]));
         picked.reorder(&order)
+    }
+
+    /// Gives keys new numbers; events of entities without one go, other keys without one become null.
+    pub(super) fn rename(&mut self, entities: &[u32], others: &[u32]) {
+        self.retain(|run, at| renamed(entities, run.entity[at]) != NO_KEY);
+        Arc::make_mut(&mut self.entity).iter_mut().for_each(|id| *id = renamed(entities, *id));
+        self.other.iter_mut().for_each(|id| *id = renamed(others, *id));
+        if !self.entity.is_sorted() {
+            let mut order: Vec<u32> = (0..self.len() as u32).collect();
+            order.sort_by_key(|&at| (self.entity[at as usize], self.happened[at as usize]));
+            *self = self.reorder(&order);
+        }
     }
 
     /// Drops what `keep` does not want.

@@ -1,7 +1,8 @@
-//! State as bytes: little-endian columns.
+//! State as bytes: little-endian columns behind a header that tells whose they are.
 //!
-//! `magic (8) · version u32 · hash of the declarations (32) · horizon i64 · entity keys · other keys · one run · totals of each
-//! lane · BLAKE3 of all of that (32)`; every column is its length (u64) and its values.
+//! `magic (8) · version u32 · hash of what is declared (32) · body · BLAKE3 of all of that (32)`. [`Writer`] and [`Reader`] know
+//! this frame; the body is what the owner of keys and states puts there and reads back in the same order: keys by
+//! [`Interner::save_into`], states by [`State::save_into`]. Every column is its length (u64) and its values.
 
 use super::NO_KEY;
 use super::declare::Declarations;
@@ -24,8 +25,12 @@ fn refused(why: &str, hint: &str) -> Error {
 
 const REBUILD: &str = "move the state away and run over the whole history: it is rebuilt from the accepted tables";
 
+fn damaged() -> Error {
+    refused("is damaged or cut short", REBUILD)
+}
+
 /// A value of fixed width in a column.
-trait Cell: Sized {
+pub(super) trait Cell: Sized {
     const WIDTH: usize;
     fn put(&self, to: &mut Vec<u8>);
     fn get(from: &[u8]) -> Option<Self>;
@@ -52,13 +57,93 @@ fn put<C: Cell>(to: &mut Vec<u8>, column: impl ExactSizeIterator<Item = C>) {
     column.for_each(|cell| cell.put(to));
 }
 
-/// What has not been read yet.
-struct Rest<'a>(&'a [u8]);
+/// Bytes of state in the making.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    bytes: Vec<u8>,
+}
 
-impl<'a> Rest<'a> {
+impl Writer {
+    /// Begins with the header. `declared` is a hash of everything that the body depends on, such as of every
+    /// [`Declarations::hash`] in order; a [`Reader`] of another refuses.
+    pub fn new(declared: &[u8; HASH]) -> Self {
+        let mut bytes = MAGIC.to_vec();
+        VERSION.put(&mut bytes);
+        bytes.extend_from_slice(declared);
+        Self { bytes }
+    }
+
+    /// The end of the body, for [`Interner::save_into`] and [`State::save_into`].
+    pub fn body(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Appends a column of bytes of the owner's; [`Reader::bytes`] gives it back.
+    pub fn bytes(&mut self, column: &[u8]) {
+        put(&mut self.bytes, column.iter().copied());
+    }
+
+    /// Ends with the checksum.
+    pub fn finish(mut self) -> Vec<u8> {
+        let hash = blake3::hash(&self.bytes);
+        self.bytes.extend_from_slice(hash.as_bytes());
+        self.bytes
+    }
+}
+
+/// A body that has not been read yet.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Checks header and checksum of what a [`Writer`] of the same `declared` made.
+    ///
+    /// # Errors
+    /// [`Error::InputRefused`] for bytes that are no state, are damaged, are of another version or of other declarations,
+    /// each with what to do.
+    pub fn open(bytes: &'a [u8], declared: &[u8; HASH]) -> Result<Self> {
+        let mut reader = Self { rest: bytes };
+        if reader.take(MAGIC.len()) != Some(MAGIC.as_slice()) {
+            return Err(refused("is no feature state", "is it another file of that name?"));
+        }
+        let version: u32 = reader.one().ok_or_else(damaged)?;
+        if version != VERSION {
+            return Err(refused(&format!("has version {version}, this program reads version {VERSION}"), REBUILD));
+        }
+        let body = bytes.len().checked_sub(HASH).ok_or_else(damaged)?;
+        let (body, hash) = bytes.split_at(body);
+        if blake3::hash(body).as_bytes() != hash {
+            return Err(damaged());
+        }
+        if reader.take(HASH) != Some(declared.as_slice()) {
+            return Err(refused("was made for other feature declarations than the pipeline's", REBUILD));
+        }
+        let rest = reader.rest.len().checked_sub(HASH).ok_or_else(damaged)?;
+        Ok(Self { rest: &reader.rest[..rest] })
+    }
+
+    /// A column that [`Writer::bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::InputRefused`] if there is none.
+    pub fn bytes(&mut self) -> Result<&'a [u8]> {
+        let length = self.one::<u64>().and_then(|length| usize::try_from(length).ok());
+        length.and_then(|length| self.take(length)).ok_or_else(damaged)
+    }
+
+    /// Makes sure that everything was read.
+    ///
+    /// # Errors
+    /// [`Error::InputRefused`] if something is left: the body is not what was expected.
+    pub fn finish(self) -> Result<()> {
+        if self.rest.is_empty() { Ok(()) } else { Err(damaged()) }
+    }
+
     fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(bytes)?;
-        self.0 = rest;
+        let (taken, rest) = self.rest.split_at_checked(bytes)?;
+        self.rest = rest;
         Some(taken)
     }
 
@@ -72,90 +157,81 @@ impl<'a> Rest<'a> {
     }
 }
 
-impl State {
-    /// The state as bytes. Events are put into one run on the way, which changes no answer.
-    pub fn save(&mut self) -> Vec<u8> {
-        self.compact();
-        let mut to = Vec::new();
-        to.extend_from_slice(MAGIC);
-        VERSION.put(&mut to);
-        to.extend_from_slice(&self.declarations.hash());
-        self.horizon.put(&mut to);
-        for keys in [&self.entities, &self.others] {
-            let (ends, bytes) = keys.parts();
-            put(&mut to, ends.iter().copied());
-            put(&mut to, bytes.iter().copied());
-        }
-        let none = Run::default();
-        let run = self.runs.first().unwrap_or(&none);
-        put(&mut to, run.entity.iter().copied());
-        put(&mut to, run.happened.iter().copied());
-        put(&mut to, run.known.iter().copied());
-        put(&mut to, run.value.iter().copied());
-        put(&mut to, run.other.iter().copied());
-        put(&mut to, run.label.iter().map(|&label| u8::from(label)));
-        for life in &self.lives {
-            put(&mut to, life.totals.iter().map(|t| t.sum));
-            put(&mut to, life.totals.iter().map(|t| t.last));
-            put(&mut to, life.totals.iter().map(|t| t.max));
-            put(&mut to, life.totals.iter().map(|t| t.count));
-            put(&mut to, life.totals.iter().map(|t| t.valued));
-            put(&mut to, life.totals.iter().map(|t| t.hits));
-            put(&mut to, life.others.iter().map(|&(entity, _)| entity));
-            put(&mut to, life.others.iter().map(|&(_, other)| other));
-        }
-        let hash = blake3::hash(&to);
-        to.extend_from_slice(hash.as_bytes());
-        to
+impl Interner {
+    /// Appends all keys in the order of their numbers.
+    pub fn save_into(&self, to: &mut Vec<u8>) {
+        let (ends, bytes) = self.parts();
+        put(to, ends.iter().copied());
+        put(to, bytes.iter().copied());
     }
 
-    /// A state that [`Self::save`] wrote for the same declarations.
+    /// The keys that [`Self::save_into`] wrote, with the same numbers.
     ///
     /// # Errors
-    /// [`Error::InputRefused`] for bytes that are no state, are damaged, are of another version or of other declarations,
-    /// each with what to do.
-    pub fn load(declarations: Declarations, bytes: &[u8]) -> Result<Self> {
-        let mut rest = Rest(bytes);
-        if rest.take(MAGIC.len()) != Some(MAGIC.as_slice()) {
-            return Err(refused("is no feature state", "is it another file of that name?"));
+    /// [`Error::InputRefused`] for bytes that are no such keys.
+    pub fn read(from: &mut Reader) -> Result<Self> {
+        let ends: Vec<u64> = from.column().ok_or_else(damaged)?;
+        Self::from_parts(&ends, from.bytes()?).ok_or_else(damaged)
+    }
+}
+
+impl State {
+    /// Appends the state. Events are put into one run on the way, which changes no answer.
+    pub fn save_into(&mut self, to: &mut Vec<u8>) {
+        self.compact();
+        self.horizon.put(to);
+        let none = Run::default();
+        let run = self.runs.first().unwrap_or(&none);
+        put(to, run.entity.iter().copied());
+        put(to, run.happened.iter().copied());
+        put(to, run.known.iter().copied());
+        put(to, run.value.iter().copied());
+        put(to, run.other.iter().copied());
+        put(to, run.label.iter().map(|&label| u8::from(label)));
+        for life in &self.lives {
+            put(to, life.totals.iter().map(|t| t.sum));
+            put(to, life.totals.iter().map(|t| t.last));
+            put(to, life.totals.iter().map(|t| t.max));
+            put(to, life.totals.iter().map(|t| t.count));
+            put(to, life.totals.iter().map(|t| t.valued));
+            put(to, life.totals.iter().map(|t| t.hits));
+            put(to, life.others.iter().map(|&(entity, _)| entity));
+            put(to, life.others.iter().map(|&(_, other)| other));
         }
-        let version: u32 = rest.one().ok_or_else(damaged)?;
-        if version != VERSION {
-            return Err(refused(&format!("has version {version}, this program reads version {VERSION}"), REBUILD));
-        }
-        let body = bytes.len().checked_sub(HASH).ok_or_else(damaged)?;
-        let (body, hash) = bytes.split_at(body);
-        if blake3::hash(body).as_bytes() != hash {
-            return Err(damaged());
-        }
-        if rest.take(HASH) != Some(declarations.hash().as_slice()) {
-            return Err(refused("was made for other feature declarations than the pipeline's", REBUILD));
-        }
-        rest.0 = &rest.0[..rest.0.len() - HASH];
-        let state = Self::read(declarations, &mut rest).filter(|_| rest.0.is_empty());
-        state.filter(State::is_whole).ok_or_else(damaged)
     }
 
-    fn read(declarations: Declarations, rest: &mut Rest) -> Option<Self> {
-        let horizon = rest.one()?;
-        let entities = Interner::from_parts(&rest.column()?, &rest.column::<u8>()?)?;
-        let others = Interner::from_parts(&rest.column()?, &rest.column::<u8>()?)?;
+    /// The state that [`Self::save_into`] wrote for the same declarations, over keys of which there are so many.
+    ///
+    /// # Errors
+    /// [`Error::InputRefused`] for bytes that are no such state or that name a key which is not there.
+    pub fn read(declarations: Declarations, entities: usize, others: usize, from: &mut Reader) -> Result<Self> {
+        let state = Self::read_columns(declarations, from);
+        state.filter(|state| state.is_whole(entities, others)).ok_or_else(damaged)
+    }
+
+    fn read_columns(declarations: Declarations, from: &mut Reader) -> Option<Self> {
+        let mut state = Self::new(declarations);
+        state.horizon = from.one()?;
         let run = Run {
-            entity: Arc::new(rest.column()?),
-            happened: Arc::new(rest.column()?),
-            known: rest.column()?,
-            value: rest.column()?,
-            other: rest.column()?,
-            label: rest.column::<u8>()?.into_iter().map(|label| label != 0).collect(),
+            entity: Arc::new(from.column()?),
+            happened: Arc::new(from.column()?),
+            known: from.column()?,
+            value: from.column()?,
+            other: from.column()?,
+            label: from.column::<u8>()?.into_iter().map(|label| label != 0).collect(),
         };
-        let runs = if run.len() > 0 { vec![run] } else { Vec::new() };
-        let lives = declarations.lanes.iter().map(|_| read_life(rest)).collect::<Option<_>>()?;
-        Some(Self { declarations, entities, others, horizon, runs, lives })
+        if run.len() > 0 {
+            state.runs.push(run);
+        }
+        for life in &mut state.lives {
+            *life = read_life(from)?;
+        }
+        Some(state)
     }
 
     /// Whether the columns fit together; what the checksum cannot know is what another program meant.
-    fn is_whole(&self) -> bool {
-        let (entities, others, needs) = (self.entities.len(), self.others.len(), self.declarations.needs);
+    fn is_whole(&self, entities: usize, others: usize) -> bool {
+        let needs = self.declarations.needs;
         let of = |length: usize, rows: usize, needed: bool| if needed { length == rows } else { length == 0 };
         let run_fits = |run: &Run| {
             let rows = run.len();
@@ -176,14 +252,10 @@ impl State {
     }
 }
 
-fn damaged() -> Error {
-    refused("is damaged or cut short", REBUILD)
-}
-
-fn read_life(rest: &mut Rest) -> Option<Life> {
-    let (sum, last, max) = (rest.column::<i128>()?, rest.column::<i64>()?, rest.column::<i64>()?);
-    let (count, valued, hits) = (rest.column::<u32>()?, rest.column::<u32>()?, rest.column::<u32>()?);
-    let (entity, other) = (rest.column::<u32>()?, rest.column::<u32>()?);
+fn read_life(from: &mut Reader) -> Option<Life> {
+    let (sum, last, max) = (from.column::<i128>()?, from.column::<i64>()?, from.column::<i64>()?);
+    let (count, valued, hits) = (from.column::<u32>()?, from.column::<u32>()?, from.column::<u32>()?);
+    let (entity, other) = (from.column::<u32>()?, from.column::<u32>()?);
     let lengths = [last.len(), max.len(), count.len(), valued.len(), hits.len()];
     if lengths != [sum.len(); 5] || entity.len() != other.len() {
         return None;

@@ -25,13 +25,12 @@ pub(super) struct Sorted {
 }
 
 impl Sorted {
-    pub(super) fn new(entity: &[u32], time: &[i64], entities: usize) -> Self {
+    pub(super) fn new(entity: &[u32], time: &[i64]) -> Self {
         let rows = entity.len();
+        // One more than the greatest number; `NO_KEY` wraps to none.
+        let entities = entity.iter().map(|entity| entity.wrapping_add(1)).max().unwrap_or(0) as usize;
         if rows < PART_ROWS || rows < entities / 8 {
-            let mut order: Vec<u32> = (0..rows as u32).filter(|&row| entity[row as usize] != NO_KEY).collect();
-            order.sort_unstable_by_key(|&row| (entity[row as usize], time[row as usize]));
-            let (entity, time) = (gather(entity, &order), gather(time, &order));
-            return Self { slots: None, order, entity: Arc::new(entity), time: Arc::new(time), rows };
+            return Self::few(entity, time);
         }
         // Entities of a part: a power of two, so that an entity's part is a shift away.
         let shift = (entities * PART_ROWS / rows).max(1).next_power_of_two().trailing_zeros();
@@ -67,6 +66,27 @@ impl Sorted {
         });
         let (entity, time) = rayon::join(|| gather(&entity, &order), || gather(&time, &order));
         Self { slots: Some(slots), order, entity: Arc::new(entity), time: Arc::new(time), rows }
+    }
+
+    /// Too few for parts, or too few for so many entities: compared, each row as one number.
+    fn few(entity: &[u32], time: &[i64]) -> Self {
+        const SIGN: u64 = 1 << 63;
+        let pack = |((&entity, &time), row): ((&u32, &i64), u32)| {
+            u128::from(entity) << 96 | u128::from(time as u64 ^ SIGN) << 32 | u128::from(row)
+        };
+        let with_entity = entity.iter().zip(time).zip(0_u32..).filter(|((entity, _), _)| **entity != NO_KEY);
+        let mut packed: Vec<u128> = with_entity.map(pack).collect();
+        match packed.len() < PART_ROWS {
+            true => packed.sort_unstable(),
+            false => packed.par_sort_unstable(),
+        }
+        Self {
+            slots: None,
+            order: packed.iter().map(|&row| row as u32).collect(),
+            entity: Arc::new(packed.iter().map(|&row| (row >> 96) as u32).collect()),
+            time: Arc::new(packed.iter().map(|&row| ((row >> 32) as u64 ^ SIGN) as i64).collect()),
+            rows: entity.len(),
+        }
     }
 
     /// Number of slots.

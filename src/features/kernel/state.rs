@@ -1,61 +1,38 @@
-//! The state between steps: keys, events that a window can still reach, totals over the whole life.
+//! The state between steps: events that a window can still reach, totals over the whole life.
 
 use super::NO_KEY;
-use super::columns::{Column, Sink, Spare};
-use super::declare::{Declaration, Declarations};
-use super::interner::Interner;
+use super::columns::{Column, Values};
+use super::declare::Declarations;
+use super::heavy::{Heavies, Kept};
 use super::life::Life;
-use super::run::{Events, Queries, Run, rows_of};
+use super::run::{Events, Queries, Run, broken};
 use super::sort::Sorted;
-use super::sweep::{Asked, Scratch, sweep};
-use crate::error::{Error, Result};
-use rayon::prelude::*;
-use std::borrow::Cow;
-use std::ops::Range;
-use std::sync::Arc;
-
-/// Events and queries that one task takes on at least: enough to be worth a task, little enough to share out evenly.
-const TASK_ROWS: usize = 16_384;
+use crate::error::Result;
 
 /// Features of one entity over one kind of event, from step to step.
+///
+/// Entities and other keys are numbers that somebody else gives (an [`Interner`](super::Interner)): several states share
+/// them. Any number below [`NO_KEY`] is taken; what is kept by entity is as long as the greatest one.
 ///
 /// A batch is one step on an empty state. Any cut into steps gives the same bits, as long as each query comes with or after
 /// the events known before it, and no later than [`State::expire`] was told.
 #[derive(Debug, Clone)]
 pub struct State {
     pub(super) declarations: Declarations,
-    pub(super) entities: Interner,
-    pub(super) others: Interner,
     pub(super) horizon: i64,
     /// Retained events, each run less than half of the one before: few to look at, and each event is moved a few times.
     pub(super) runs: Vec<Run>,
     /// By lane.
     pub(super) lives: Vec<Life>,
-}
-
-/// Queries of an entity and its events.
-struct Group {
-    entity: u32,
-    queries: Range<usize>,
-    events: Range<usize>,
+    /// What makes small steps quick; nothing that is not in the runs.
+    pub(super) heavies: Heavies,
 }
 
 impl State {
     /// Nothing seen yet.
     pub fn new(declarations: Declarations) -> Self {
         let lives = vec![Life::default(); declarations.lanes.len()];
-        let (entities, others) = (Interner::default(), Interner::default());
-        Self { declarations, entities, others, horizon: i64::MIN, runs: Vec::new(), lives }
-    }
-
-    /// Numbers of entities; valid until [`Self::expire`], which may forget some.
-    pub fn entities(&mut self) -> &mut Interner {
-        &mut self.entities
-    }
-
-    /// Numbers of the other keys that distinct counts count; valid until [`Self::expire`].
-    pub fn others(&mut self) -> &mut Interner {
-        &mut self.others
+        Self { declarations, horizon: i64::MIN, runs: Vec::new(), lives, heavies: Heavies::default() }
     }
 
     /// What is computed.
@@ -78,28 +55,89 @@ impl State {
     /// Queries and events come in any order. A query sees what was known strictly before its T, of this step or earlier.
     ///
     /// # Errors
-    /// [`Error::Invariant`], with the state as it was: columns of different lengths or missing, unnumbered keys, a T before
-    /// the horizon. [`Error::InputRefused`] if a sum leaves the 64 bits.
+    /// As [`Self::step_each`].
     pub fn step(&mut self, events: &Events, queries: &Queries) -> Result<Vec<Column>> {
-        events.check(self.declarations.needs, self.entities.len(), self.others.len())?;
-        queries.check(self.entities.len(), self.horizon)?;
-        let entities = self.entities.len();
-        let sorted = Sorted::new(events.entity, events.happened_at, entities);
+        let mut columns: Vec<Column> = self.declarations.all().iter().map(|d| Column::empty(d.name())).collect();
+        self.step_each(events, queries, &mut |column, values| {
+            columns[column].values = values;
+            Ok(())
+        })?;
+        Ok(columns)
+    }
+
+    /// As [`Self::step`], handing over each column as soon as it is complete, with the place of its declaration. Columns of
+    /// one window and delay are computed together, and only they are held: what is done with them bounds the memory.
+    ///
+    /// # Errors
+    /// [`Error::Invariant`](crate::error::Error::Invariant), with the state as it was: columns of different lengths or
+    /// missing, a T before the horizon. [`Error::InputRefused`](crate::error::Error::InputRefused) if a sum leaves the 64
+    /// bits, and any error of `each`; then the events are in the state, and columns may have been handed over.
+    pub fn step_each(
+        &mut self,
+        events: &Events,
+        queries: &Queries,
+        each: &mut dyn FnMut(usize, Values) -> Result<()>,
+    ) -> Result<()> {
+        events.check(self.declarations.needs)?;
+        queries.check(self.horizon)?;
+        let sorted = Sorted::new(events.entity, events.happened_at);
         self.admit(Run::new(events, self.declarations.needs, &sorted));
         // Where every event also asks, once: the rows are the same rows.
         match std::ptr::eq(events.entity, queries.entity) && std::ptr::eq(events.happened_at, queries.at) {
-            true => self.answer(&sorted),
+            true => self.answer(&sorted, each),
             false => {
                 drop(sorted);
-                self.answer(&Sorted::new(queries.entity, queries.at, entities))
+                self.answer(&Sorted::new(queries.entity, queries.at), each)
             }
         }
     }
 
+    /// Takes in what another state of the same declarations has seen, such as one of another shard of keys. Its keys are
+    /// given the numbers that they have here, by their numbers there. Entities may be in both; then what is known of them
+    /// adds up. Both go on from the later horizon.
+    ///
+    /// # Errors
+    /// [`Error::Invariant`](crate::error::Error::Invariant), with the state as it was: other declarations, or a key that is
+    /// used and has no number here.
+    pub fn merge(&mut self, mut other: Self, entities: &[u32], others: &[u32]) -> Result<()> {
+        if self.declarations != other.declarations {
+            return Err(broken("states of different declarations do not add up"));
+        }
+        other.expire(self.horizon);
+        if !other.keys_all(|id| renamed(entities, id) != NO_KEY, |id| renamed(others, id) != NO_KEY) {
+            return Err(broken("a state to be merged uses keys that were not given a number"));
+        }
+        self.expire(other.horizon);
+        self.heavies.clear();
+        other.rename(entities, others);
+        other.runs.into_iter().for_each(|run| self.push(run));
+        self.lives.iter_mut().zip(other.lives).for_each(|(life, other)| life.join(other));
+        Ok(())
+    }
+
+    /// Whether all entities and all other keys that are used pass.
+    fn keys_all(&self, entity: impl Fn(u32) -> bool, other: impl Fn(u32) -> bool) -> bool {
+        self.runs
+            .iter()
+            .all(|run| run.entity.iter().all(|&id| entity(id)) && run.other.iter().all(|&id| id == NO_KEY || other(id)))
+            && self
+                .lives
+                .iter()
+                .all(|life| life.entities().all(&entity) && life.others.iter().all(|&(_, id)| other(id)))
+    }
+
     fn admit(&mut self, mut run: Run) {
         if self.horizon > i64::MIN {
+            let late = |at: &usize| run.known(*at) < self.horizon;
+            (0..run.len()).filter(late).for_each(|at| self.heavies.forget(run.entity[at]));
             self.settle(&mut run, i64::MIN, self.horizon);
         }
+        let kept = Kept { lanes: &self.declarations.lanes, lives: &self.lives, horizon: self.horizon };
+        self.heavies.take(kept, &run);
+        self.push(run);
+    }
+
+    fn push(&mut self, run: Run) {
         if run.len() > 0 {
             self.runs.push(run);
         }
@@ -123,64 +161,13 @@ impl State {
         }
     }
 
-    fn answer(&mut self, queries: &Sorted) -> Result<Vec<Column>> {
-        let Sorted { order, entity, time: at, .. } = queries;
-        // Many queries: all runs become one. Few: only what their entities need is put together.
-        if order.len() >= self.retained() / 8 {
-            self.compact();
-        }
-        let run = match self.runs.as_slice() {
-            [] => Cow::Owned(Run::default()),
-            [run] => Cow::Borrowed(run),
-            runs => Cow::Owned(Run::of_entities(runs, entity.chunk_by(|a, b| a == b).map(|same| same[0]))),
-        };
-        let mut groups = Vec::new();
-        let (mut first, mut start) = (0, 0);
-        for same in entity.chunk_by(|a, b| a == b) {
-            let events = rows_of(&run.entity, same[0], start);
-            start = events.end;
-            groups.push(Group { entity: same[0], queries: first..first + same.len(), events });
-            first += same.len();
-        }
-        let sinks: Vec<Sink> =
-            self.declarations.all().iter().map(|d| Sink::new(d.aggregate, queries.taken())).collect();
-        let one = |scratch: &mut Scratch, group: &Group| {
-            let asked = Asked {
-                at: &at[group.queries.clone()],
-                rows: &order[group.queries.clone()],
-                sinks: &sinks,
-                horizon: self.horizon,
-            };
-            let before = |lane: usize| self.lives[lane].before(group.entity);
-            sweep(&self.declarations.lanes, &run, group.events.clone(), before, asked, scratch)
-        };
-        let fits = tasks(&groups)
-            .into_par_iter()
-            .map_init(Scratch::default, |scratch, task| groups[task].iter().all(|group| one(scratch, group)))
-            .reduce(|| true, |a, b| a && b);
-        if !fits {
-            return Err(Error::InputRefused {
-                message: "the amounts of one entity add up to more than 64 bits hold".to_owned(),
-                hint: Some("amounts are minor units; check the currency and the decimal sign of the source".to_owned()),
-            });
-        }
-        let (names, mut spare) = (self.declarations.all().iter().map(Declaration::name), Spare::default());
-        Ok(names
-            .zip(sinks)
-            .map(|(name, sink)| Column { name, values: sink.finish(queries.slots.as_deref(), &mut spare) })
-            .collect())
-    }
-
     /// Says that no query before `before` will come: what no window can reach any more becomes totals or is forgotten.
-    ///
-    /// Numbers of keys taken before are void. Going back is ignored.
-    ///
-    /// # Errors
-    /// None in practice; see [`Interner::intern`].
-    pub fn expire(&mut self, before: i64) -> Result<()> {
+    /// Going back is ignored.
+    pub fn expire(&mut self, before: i64) {
         if before <= self.horizon {
-            return Ok(());
+            return;
         }
+        self.heavies.clear();
         let mut runs = std::mem::take(&mut self.runs);
         for run in &mut runs {
             self.settle(run, self.horizon, before);
@@ -189,7 +176,6 @@ impl State {
         self.runs = runs;
         self.horizon = before;
         self.compact();
-        self.forget_keys()
     }
 
     /// Takes into the lifetime totals what entered in `[from, to)`, and drops what no query from `to` on can need.
@@ -206,48 +192,40 @@ impl State {
         });
     }
 
-    /// Forgets keys of which nothing is left, once they are a quarter of all.
-    fn forget_keys(&mut self) -> Result<()> {
-        let mut entities = vec![false; self.entities.len()];
-        let mut others = vec![false; self.others.len()];
+    /// Marks the entities and other keys of which something is kept; the rest can be forgotten by
+    /// [`Interner::keep`](super::Interner::keep). Several states may mark the same slices, in any roles. Numbers beyond the
+    /// end of a slice are passed over.
+    pub fn mark_live(&self, entities: &mut [bool], others: &mut [bool]) {
+        fn mark(live: &mut [bool], ids: impl Iterator<Item = u32>) {
+            for id in ids {
+                if let Some(live) = live.get_mut(id as usize) {
+                    *live = true;
+                }
+            }
+        }
         for run in &self.runs {
-            run.entity.iter().for_each(|&id| entities[id as usize] = true);
-            run.other.iter().filter(|&&id| id != NO_KEY).for_each(|&id| others[id as usize] = true);
+            mark(entities, run.entity.iter().copied());
+            mark(others, run.other.iter().copied());
         }
         for life in &self.lives {
-            for (entity, _) in life.totals.iter().enumerate().filter(|(_, totals)| totals.count > 0) {
-                entities[entity] = true;
-            }
-            life.others.iter().for_each(|&(_, id)| others[id as usize] = true);
+            mark(entities, life.entities());
+            mark(others, life.others.iter().map(|&(_, id)| id));
         }
-        let stale = |live: &[bool]| live.iter().filter(|&&live| !live).count() * 4 > live.len();
-        if stale(&entities) {
-            let renamed = self.entities.keep(&entities)?;
-            self.runs
-                .iter_mut()
-                .flat_map(|run| Arc::make_mut(&mut run.entity))
-                .for_each(|id| *id = renamed[*id as usize]);
-            self.lives.iter_mut().for_each(|life| life.rename(&renamed));
-        }
-        if stale(&others) {
-            let renamed = self.others.keep(&others)?;
-            let named = |id: &mut u32| *id = renamed.get(*id as usize).copied().unwrap_or(NO_KEY);
-            self.runs.iter_mut().flat_map(|run| &mut run.other).for_each(named);
-            self.lives.iter_mut().flat_map(|life| &mut life.others).for_each(|(_, id)| named(id));
-        }
-        Ok(())
+    }
+
+    /// Gives entities and other keys new numbers, by their old ones. What is kept of an entity without a new number (beyond
+    /// the end, or [`NO_KEY`]) is dropped, and such another key becomes null: [`Self::mark_live`] says which have to have one.
+    ///
+    /// Quick where numbers keep their order, as those of [`Interner::keep`](super::Interner::keep) do.
+    pub fn rename(&mut self, entities: &[u32], others: &[u32]) {
+        self.heavies.clear();
+        self.runs.iter_mut().for_each(|run| run.rename(entities, others));
+        self.runs.retain(|run| run.len() > 0);
+        self.lives.iter_mut().for_each(|life| life.rename(entities, others));
     }
 }
 
-/// Groups in stretches of about [`TASK_ROWS`]. They depend on the data alone, and no result depends on them.
-fn tasks(groups: &[Group]) -> Vec<Range<usize>> {
-    let (mut tasks, mut first, mut rows) = (Vec::new(), 0, 0);
-    for (at, group) in groups.iter().enumerate() {
-        rows += group.queries.len() + group.events.len();
-        if rows >= TASK_ROWS || at + 1 == groups.len() {
-            tasks.push(first..at + 1);
-            (first, rows) = (at + 1, 0);
-        }
-    }
-    tasks
+/// The new number of a key; [`NO_KEY`] if it has none.
+pub(super) fn renamed(names: &[u32], id: u32) -> u32 {
+    names.get(id as usize).copied().unwrap_or(NO_KEY)
 }

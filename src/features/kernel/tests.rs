@@ -2,14 +2,16 @@
 //! late knowledge and empty windows are the rule there and not the exception.
 
 use super::naive::{self, Event, Query};
+use super::saved::{Reader, Writer};
 use super::*;
+use crate::error::Result;
 use proptest::prelude::*;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Every aggregate over every window, at three delays.
-fn declarations() -> Declarations {
+pub(super) fn declarations() -> Declarations {
     let mut all = Vec::new();
     for (delay, what) in [(0, "now"), (5, "soon"), (17, "later")] {
         for window in [Window::Span(1), Window::Span(7), Window::Span(30), Window::Lifetime] {
@@ -30,11 +32,48 @@ fn declarations() -> Declarations {
     Declarations::new(all).unwrap()
 }
 
-fn step(state: &mut State, events: &[Event], queries: &[Query]) -> Vec<Column> {
+/// A state with its keys, as one who uses it holds them.
+#[derive(Clone)]
+pub(super) struct Keyed {
+    pub(super) entities: Interner,
+    pub(super) others: Interner,
+    pub(super) state: State,
+}
+
+impl Keyed {
+    pub(super) fn new(declarations: Declarations) -> Self {
+        Self { entities: Interner::default(), others: Interner::default(), state: State::new(declarations) }
+    }
+
+    pub(super) fn expire(&mut self, before: i64) {
+        self.state.expire(before);
+        let mut live = (vec![false; self.entities.len()], vec![false; self.others.len()]);
+        self.state.mark_live(&mut live.0, &mut live.1);
+        self.state.rename(&self.entities.keep(&live.0).unwrap(), &self.others.keep(&live.1).unwrap());
+    }
+
+    pub(super) fn save(&mut self) -> Vec<u8> {
+        let mut writer = Writer::new(&self.state.declarations().hash());
+        self.entities.save_into(writer.body());
+        self.others.save_into(writer.body());
+        self.state.save_into(writer.body());
+        writer.finish()
+    }
+
+    pub(super) fn load(declarations: Declarations, bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::open(bytes, &declarations.hash())?;
+        let (entities, others) = (Interner::read(&mut reader)?, Interner::read(&mut reader)?);
+        let state = State::read(declarations, entities.len(), others.len(), &mut reader)?;
+        reader.finish()?;
+        Ok(Self { entities, others, state })
+    }
+}
+
+pub(super) fn step(state: &mut Keyed, events: &[Event], queries: &[Query]) -> Vec<Column> {
     let key = |key: Option<u8>| key.map(|key| [key]);
-    let entity = state.entities().intern_all(events.iter().map(|e| key(e.entity))).unwrap();
-    let asked = state.entities().intern_all(queries.iter().map(|q| key(q.0))).unwrap();
-    let other = state.others().intern_all(events.iter().map(|e| key(e.other))).unwrap();
+    let entity = state.entities.intern_all(events.iter().map(|e| key(e.entity))).unwrap();
+    let asked = state.entities.intern_all(queries.iter().map(|q| key(q.0))).unwrap();
+    let other = state.others.intern_all(events.iter().map(|e| key(e.other))).unwrap();
     let happened: Vec<i64> = events.iter().map(|e| e.happened).collect();
     let known: Vec<i64> = events.iter().map(|e| e.known).collect();
     let value: Vec<i64> = events.iter().map(|e| e.value.unwrap_or(NO_VALUE)).collect();
@@ -48,18 +87,18 @@ fn step(state: &mut State, events: &[Event], queries: &[Query]) -> Vec<Column> {
         label: Some(&label),
     };
     let at: Vec<i64> = queries.iter().map(|q| q.1).collect();
-    state.step(&events, &Queries { entity: &asked, at: &at }).unwrap()
+    state.state.step(&events, &Queries { entity: &asked, at: &at }).unwrap()
 }
 
-fn batch(events: &[Event], queries: &[Query]) -> Vec<Column> {
-    step(&mut State::new(declarations()), events, queries)
+pub(super) fn batch(events: &[Event], queries: &[Query]) -> Vec<Column> {
+    step(&mut Keyed::new(declarations()), events, queries)
 }
 
-fn key(names: u8) -> impl Strategy<Value = Option<u8>> {
+pub(super) fn key(names: u8) -> impl Strategy<Value = Option<u8>> {
     prop_oneof![1 => Just(None), 7 => (0..names).prop_map(Some)]
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub(super) fn event() -> impl Strategy<Value = Event> {
     let lag = prop_oneof![4 => Just(0_i64), 2 => 1..40_i64, 1 => -10..0_i64];
     let value =
         prop_oneof![1 => Just(None), 6 => (-20..20_i64).prop_map(Some), 1 => any::<i32>().prop_map(|v| Some(v.into()))];
@@ -68,12 +107,17 @@ fn event() -> impl Strategy<Value = Event> {
     })
 }
 
-fn history() -> impl Strategy<Value = (Vec<Event>, Vec<Query>)> {
+pub(super) fn history() -> impl Strategy<Value = (Vec<Event>, Vec<Query>)> {
     (prop::collection::vec(event(), 0..70), prop::collection::vec((key(5), 0..130_i64), 0..40))
 }
 
 /// Which rows come in which step, so that every event is there when a query may see it.
-fn cut(events: &[Event], queries: &[Query], steps: usize, dice: &mut ChaCha8Rng) -> (Vec<usize>, Vec<usize>) {
+pub(super) fn cut(
+    events: &[Event],
+    queries: &[Query],
+    steps: usize,
+    dice: &mut ChaCha8Rng,
+) -> (Vec<usize>, Vec<usize>) {
     let asked: Vec<usize> = queries.iter().map(|_| dice.random_range(0..steps)).collect();
     let told = events.iter().map(|event| {
         let may_see =
@@ -104,7 +148,7 @@ proptest! {
         let mut dice = ChaCha8Rng::seed_from_u64(seed);
         let (told, asked) = cut(&events, &queries, steps, &mut dice);
         let whole = batch(&events, &queries);
-        let mut state = State::new(declarations());
+        let mut state = Keyed::new(declarations());
         for now in 0..steps {
             let part: Vec<Event> = events.iter().zip(&told).filter(|(_, s)| **s == now).map(|(e, _)| e.clone()).collect();
             let rows: Vec<usize> = (0..queries.len()).filter(|&row| asked[row] == now).collect();
@@ -116,10 +160,10 @@ proptest! {
             }
             let rest = queries.iter().zip(&asked).filter(|(_, s)| **s > now).map(|(q, _)| q.1).min().unwrap_or(200);
             if dice.random_bool(0.6) {
-                state.expire(rest - dice.random_range(0..10)).unwrap();
+                state.expire(rest - dice.random_range(0..10));
             }
             if dice.random_bool(0.5) {
-                state = State::load(declarations(), &state.save()).unwrap();
+                state = Keyed::load(declarations(), &state.save()).unwrap();
             }
         }
     }
@@ -186,7 +230,7 @@ fn one_thread_and_two_give_the_same_bits_and_so_do_small_steps() {
     events = order.iter().map(|&row| events[row].clone()).collect();
     queries = order.iter().map(|&row| queries[row]).collect();
     let whole = batch(&events, &queries);
-    let mut state = State::new(declarations());
+    let mut state = Keyed::new(declarations());
     let mut start = 0;
     for (number, length) in [40_000, 9_000, 7, 300, 1, 1_500, 100, 9_092].into_iter().enumerate() {
         let rows = start..start + length;
@@ -203,7 +247,7 @@ fn one_thread_and_two_give_the_same_bits_and_so_do_small_steps() {
         }
         start += length;
         if number % 3 == 2 {
-            state.expire(events[start - 1].happened).unwrap();
+            state.expire(events[start - 1].happened);
         }
     }
     assert_eq!(start, events.len());
@@ -212,9 +256,9 @@ fn one_thread_and_two_give_the_same_bits_and_so_do_small_steps() {
 #[test]
 fn rows_that_ask_about_themselves_are_sorted_once_and_get_the_same_bits() {
     let (rows, _) = crowd(40_000);
-    let mut state = State::new(declarations());
-    let entity = state.entities().intern_all(rows.iter().map(|e| e.entity.map(|key| [key]))).unwrap();
-    let other = state.others().intern_all(rows.iter().map(|e| e.other.map(|key| [key]))).unwrap();
+    let mut state = Keyed::new(declarations());
+    let entity = state.entities.intern_all(rows.iter().map(|e| e.entity.map(|key| [key]))).unwrap();
+    let other = state.others.intern_all(rows.iter().map(|e| e.other.map(|key| [key]))).unwrap();
     let happened: Vec<i64> = rows.iter().map(|e| e.happened).collect();
     let value: Vec<i64> = rows.iter().map(|e| e.value.unwrap_or(NO_VALUE)).collect();
     let label: Vec<bool> = rows.iter().map(|e| e.label).collect();
@@ -227,11 +271,11 @@ fn rows_that_ask_about_themselves_are_sorted_once_and_get_the_same_bits() {
         label: Some(&label),
     };
     let (also, at) = (entity.clone(), happened.clone());
-    let twice = state.clone().step(&events, &Queries { entity: &also, at: &at }).unwrap();
-    assert_eq!(state.step(&events, &Queries { entity: &entity, at: &happened }).unwrap(), twice);
+    let twice = state.state.clone().step(&events, &Queries { entity: &also, at: &at }).unwrap();
+    assert_eq!(state.state.step(&events, &Queries { entity: &entity, at: &happened }).unwrap(), twice);
 }
 
-fn plain(entity: u8, happened: i64) -> Event {
+pub(super) fn plain(entity: u8, happened: i64) -> Event {
     Event { entity: Some(entity), happened, known: happened, value: Some(100), other: None, label: true }
 }
 
@@ -271,86 +315,15 @@ fn what_no_window_reaches_is_forgotten_with_its_key() {
     for (declared, retained, keys) in
         [(vec![window.clone()], 10, 10), (vec![window, life.clone()], 10, 100), (vec![life], 0, 100)]
     {
-        let mut state = State::new(Declarations::new(declared).unwrap());
+        let mut state = Keyed::new(Declarations::new(declared).unwrap());
         step(&mut state, &events, &[]);
-        state.expire(100).unwrap();
-        assert_eq!((state.retained(), state.entities().len(), state.horizon()), (retained, keys, 100));
-        assert!(state.step(&Events::default(), &Queries { entity: &[0], at: &[99] }).is_err(), "before the horizon");
-        let bytes = state.save();
-        assert_eq!(State::load(state.declarations().clone(), &bytes).unwrap().save(), bytes);
-    }
-}
-
-#[test]
-fn a_state_of_other_features_another_version_or_damaged_is_refused_and_says_so() {
-    let mut state = State::new(declarations());
-    step(&mut state, &[plain(1, 5), plain(2, 6)], &[]);
-    let bytes = state.save();
-    let says = |declarations: Declarations, bytes: &[u8]| {
-        let error = State::load(declarations, bytes).unwrap_err();
-        assert!(error.hint().is_some());
-        error.to_string()
-    };
-    let other = Declarations::new(declarations().all()[1..].to_vec()).unwrap();
-    assert_eq!(
-        says(other, &bytes),
-        "the feature state was made for other feature declarations than the pipeline's; nothing was published"
-    );
-    let mut newer = bytes.clone();
-    newer[8] = 9;
-    assert_eq!(
-        says(declarations(), &newer),
-        "the feature state has version 9, this program reads version 1; nothing was published"
-    );
-    assert_eq!(says(declarations(), b"PAR1"), "the feature state is no feature state; nothing was published");
-    for length in 8..bytes.len() {
-        assert_eq!(
-            says(declarations(), &bytes[..length]),
-            "the feature state is damaged or cut short; nothing was published"
+        state.expire(100);
+        assert_eq!((state.state.retained(), state.entities.len(), state.state.horizon()), (retained, keys, 100));
+        assert!(
+            state.state.step(&Events::default(), &Queries { entity: &[0], at: &[99] }).is_err(),
+            "before the horizon"
         );
+        let bytes = state.save();
+        assert_eq!(Keyed::load(state.state.declarations().clone(), &bytes).unwrap().save(), bytes);
     }
-    let mut flipped = bytes;
-    let middle = flipped.len() / 2;
-    flipped[middle] ^= 1;
-    assert_eq!(says(declarations(), &flipped), "the feature state is damaged or cut short; nothing was published");
-}
-
-#[test]
-fn every_problem_of_declarations_is_told_at_once() {
-    let good = Declaration::new("customer_order", Aggregate::Count, Window::Span(86_400_000_000));
-    let rate = Aggregate::Rate { prior: 2.0, weight: -1.0 };
-    let all = vec![
-        good.clone(),
-        good.clone().delayed(-1),
-        Declaration::new("device_fraud", rate, Window::Lifetime),
-        Declaration::new("ip_order", Aggregate::Count, Window::Span(0)),
-    ];
-    let said: Vec<String> = Declarations::new(all).unwrap_err().iter().map(ToString::to_string).collect();
-    assert_eq!(
-        said,
-        [
-            "`customer_order_count_24h`: a delay must not be negative, got -1 µs",
-            "`device_fraud_rate_lifetime`: a prior must be between 0 and 1, got 2",
-            "`device_fraud_rate_lifetime`: a weight must be a number of at least 0, got -1",
-            "`ip_order_count_0h`: a window must span at least 1 µs, got 0",
-            "`customer_order_count_24h`: a feature is declared once, this one is declared again",
-        ]
-    );
-}
-
-#[test]
-fn sums_beyond_64_bits_and_columns_that_do_not_fit_are_errors_and_no_wraps() {
-    let mut state = State::new(declarations());
-    let events: Vec<Event> = (0..3).map(|n| Event { value: Some(i64::MAX / 2), ..plain(1, n) }).collect();
-    state.entities().intern(&[1]).unwrap();
-    let ask = |state: &mut State, at| state.step(&Events::default(), &Queries { entity: &[0], at: &[at] });
-    step(&mut state, &events, &[]);
-    assert!(ask(&mut state, 2).is_ok());
-    assert!(ask(&mut state, 9).unwrap_err().to_string().contains("more than 64 bits"));
-    assert!(ask(&mut state, i64::MAX).is_err() && ask(&mut state, i64::MIN).is_ok());
-    let short = Events { entity: &[0], ..Events::default() };
-    assert!(state.step(&short, &Queries::default()).is_err());
-    let bare = Events { entity: &[0], happened_at: &[1], ..Events::default() };
-    assert!(state.step(&bare, &Queries::default()).unwrap_err().to_string().contains("without values"));
-    assert!(state.step(&Events::default(), &Queries { entity: &[7], at: &[1] }).is_err());
 }

@@ -1,0 +1,192 @@
+//! The engine between steps: saved, loaded, merged with another shard's, and rid of what no query can reach.
+
+use super::keys::Keys;
+use super::plan::{Plan, Who};
+use super::{Engine, Units};
+use crate::config::FeatureSpec;
+use crate::error::Result;
+use crate::features::kernel::saved::{Reader, Writer};
+use crate::features::kernel::{Interner, NO_KEY, State};
+use std::collections::BTreeMap;
+
+/// What renames a set of keys that has no names of its own: the whole shop is 0 for ever.
+const SHOP: &[u32] = &[0];
+
+/// The set of an entity's keys, or of a pair's; empty for the whole shop.
+pub(super) fn key_set(who: Who) -> String {
+    match who {
+        (entity, _) if entity.column.is_empty() => String::new(),
+        (entity, None) => entity.name.to_owned(),
+        (first, Some(second)) => format!("{}+{}", first.name, second.name),
+    }
+}
+
+impl Plan {
+    /// A hash of everything that the state depends on.
+    fn hash(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        for state in &self.states {
+            hasher.update(format!("{:?} {:?}", state.level, state.stream).as_bytes());
+            hasher.update(&state.declarations.hash());
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
+
+impl Engine {
+    /// Everything seen so far as bytes, with a version and a checksum.
+    pub fn save(&mut self) -> Vec<u8> {
+        let mut writer = Writer::new(&self.plan.hash());
+        writer.bytes(&(self.keys.of.len() as u64).to_le_bytes());
+        for (name, keys) in &self.keys.of {
+            writer.bytes(name.as_bytes());
+            keys.save_into(writer.body());
+        }
+        for state in &mut self.states {
+            state.save_into(writer.body());
+        }
+        writer.finish()
+    }
+
+    /// What [`Self::save`] wrote for the same features.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InputRefused`] for bytes that are no state, are damaged, are of another version or of other
+    /// features, each with what to do.
+    pub fn load(specs: &[FeatureSpec], units: Units, bytes: &[u8]) -> Result<Self> {
+        let plan = Plan::new(specs, units)?;
+        let mut reader = Reader::open(bytes, &plan.hash())?;
+        let mut keys = Keys::default();
+        let sets = reader.bytes()?.try_into().map_or(0, u64::from_le_bytes);
+        for _ in 0..sets {
+            let name = String::from_utf8_lossy(reader.bytes()?).into_owned();
+            keys.of.insert(name, Interner::read(&mut reader)?);
+        }
+        let size = |set: &str| if set.is_empty() { SHOP.len() } else { keys.of.get(set).map_or(0, Interner::len) };
+        let mut states = Vec::with_capacity(plan.states.len());
+        for state in &plan.states {
+            let entities = size(&key_set(state.who));
+            let others = state.other.map_or(0, |other| size(&key_set((other, None))));
+            states.push(State::read(state.declarations.clone(), entities, others, &mut reader)?);
+        }
+        reader.finish()?;
+        Ok(Self { plan, states, keys })
+    }
+
+    /// Says that nothing placed before `before` will ask: what no window can reach any more becomes totals or is forgotten,
+    /// and so are keys of which nothing is left. Numbers of keys taken before are void.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InputRefused`] beyond 2³² − 1 keys.
+    pub fn expire(&mut self, before: i64) -> Result<()> {
+        let mut live: BTreeMap<String, Vec<bool>> =
+            self.keys.of.iter().map(|(name, keys)| (name.clone(), vec![false; keys.len()])).collect();
+        for (plan, state) in self.plan.states.iter().zip(&mut self.states) {
+            state.expire(before);
+            // Two slices of one map: taken out, marked, put back.
+            let (whose, other) = (key_set(plan.who), plan.other.map(|other| key_set((other, None))));
+            let mut entities = live.remove(&whose).unwrap_or_default();
+            let mut others = other.as_ref().and_then(|other| live.remove(other)).unwrap_or_default();
+            state.mark_live(&mut entities, &mut others);
+            live.insert(whose, entities);
+            other.map(|other| live.insert(other, others));
+        }
+        // A pair keeps its parts.
+        for (name, keys) in self.keys.of.iter().filter(|(name, _)| name.contains('+')) {
+            let Some(pairs) = live.remove(name) else { continue };
+            for (id, _) in pairs.iter().enumerate().filter(|(_, live)| **live) {
+                let parts = keys.key(id as u32).and_then(Keys::parts);
+                for (part, set) in parts.into_iter().flatten().zip(name.split('+')) {
+                    if let Some(live) = live.get_mut(set).and_then(|live| live.get_mut(part as usize)) {
+                        *live = true;
+                    }
+                }
+            }
+            live.insert(name.clone(), pairs);
+        }
+        let names = self.keys.forget(&live)?;
+        for (plan, state) in self.plan.states.iter().zip(&mut self.states) {
+            let of = |who: Who| names.get(&key_set(who)).map_or(SHOP, Vec::as_slice);
+            state.rename(of(plan.who), plan.other.map_or(SHOP, |other| of((other, None))));
+        }
+        Ok(())
+    }
+
+    /// Takes over what another engine of the same features has seen: that of another shard, or another part of the events.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InputRefused`] beyond 2³² − 1 keys, [`crate::error::Error::Invariant`] for other features.
+    pub fn merge(&mut self, other: Self) -> Result<()> {
+        if self.plan.hash() != other.plan.hash() {
+            return Err(crate::error::Error::Invariant("engines of different features were merged".to_owned()));
+        }
+        let names = self.keys.take_in(&other.keys)?;
+        for ((plan, state), theirs) in self.plan.states.iter().zip(&mut self.states).zip(other.states) {
+            let of = |who: Who| names.get(&key_set(who)).map_or(SHOP, Vec::as_slice);
+            state.merge(theirs, of(plan.who), plan.other.map_or(SHOP, |other| of((other, None))))?;
+        }
+        Ok(())
+    }
+
+    /// Keys by set, and events kept because a window can still reach them: what the size of the state comes from.
+    pub fn size(&self) -> (BTreeMap<&str, usize>, usize) {
+        let keys = self.keys.of.iter().map(|(name, keys)| (name.as_str(), keys.len())).collect();
+        (keys, self.states.iter().map(State::retained).sum())
+    }
+}
+
+impl Keys {
+    /// The two numbers of a pair's key.
+    fn parts(key: &[u8]) -> Option<[u32; 2]> {
+        let number = |from: usize| Some(u32::from_le_bytes(key.get(from..from + 4)?.try_into().ok()?));
+        Some([number(0)?, number(4)?])
+    }
+
+    /// Forgets what is not live; the new numbers of each set by the old ones.
+    fn forget(&mut self, live: &BTreeMap<String, Vec<bool>>) -> Result<BTreeMap<String, Vec<u32>>> {
+        let mut names: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        // Plain ones first: pairs are made of their numbers.
+        let (pairs, plain): (Vec<String>, Vec<String>) = self.of.keys().cloned().partition(|name| name.contains('+'));
+        for name in plain.into_iter().chain(pairs) {
+            let Some(keys) = self.of.get_mut(&name) else { continue };
+            let live = live.get(&name).map(Vec::as_slice).unwrap_or_default();
+            let renamed = keys.keep(live)?;
+            if let Some((first, second)) = name.split_once('+') {
+                *keys = Self::renamed_pairs(keys, names.get(first), names.get(second))?;
+            }
+            names.insert(name, renamed);
+        }
+        Ok(names)
+    }
+
+    fn renamed_pairs(keys: &Interner, first: Option<&Vec<u32>>, second: Option<&Vec<u32>>) -> Result<Interner> {
+        let mut pairs = Interner::default();
+        for id in 0..keys.len() as u32 {
+            let [a, b] = keys.key(id).and_then(Self::parts).unwrap_or([NO_KEY; 2]);
+            let name = |names: Option<&Vec<u32>>, id: u32| names.and_then(|n| n.get(id as usize)).copied();
+            let (a, b) = (name(first, a).unwrap_or(NO_KEY), name(second, b).unwrap_or(NO_KEY));
+            pairs.intern(&Self::pair_key(a, b))?;
+        }
+        Ok(pairs)
+    }
+
+    /// Takes over another's keys; our numbers of each set by theirs.
+    fn take_in(&mut self, other: &Self) -> Result<BTreeMap<String, Vec<u32>>> {
+        let mut names: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        let (pairs, plain): (Vec<_>, Vec<_>) = other.of.iter().partition(|(name, _)| name.contains('+'));
+        for (name, keys) in plain.into_iter().chain(pairs) {
+            let moved;
+            let keys = match name.split_once('+') {
+                Some((first, second)) => {
+                    moved = Self::renamed_pairs(keys, names.get(first), names.get(second))?;
+                    &moved
+                }
+                None => keys,
+            };
+            let ours = self.of.entry(name.clone()).or_default();
+            let numbers = (0..keys.len() as u32).map(|id| ours.intern(keys.key(id).unwrap_or_default()));
+            names.insert(name.clone(), numbers.collect::<Result<_>>()?);
+        }
+        Ok(names)
+    }
+}

@@ -1,0 +1,211 @@
+//! What happened, out of the accepted tables: the orders and lines that ask, and the events that features count.
+
+use super::engine::{Facts, Grid, Happenings, Keys, Level, Phase, Stream};
+use super::kernel::NO_VALUE;
+use super::labels::Outcomes;
+use super::tables::{NO_ROW, Tables};
+use crate::config::FeatureSpec;
+use crate::contract::feature::{Entity, EventKind};
+use crate::error::Result;
+use std::collections::BTreeMap;
+
+/// What became of orders, and of their lines where there are lines.
+pub(super) struct Settled<'a> {
+    pub(super) fraud: &'a Outcomes,
+    pub(super) returned: &'a Outcomes,
+    pub(super) lines_returned: Option<&'a Outcomes>,
+}
+
+/// What an input lacks for a feature: columns with their tables; nothing if it can be computed.
+pub(super) fn missing(spec: &FeatureSpec, tables: &Tables, settled: &Settled) -> Vec<String> {
+    let mut missing = Vec::new();
+    for entity in [Some(spec.entity), spec.with, spec.other].into_iter().flatten() {
+        let table = if entity.of_line { "order_items" } else { "orders" };
+        if !entity.column.is_empty() && !tables.has(table, entity.column) {
+            missing.push(entity.needs.to_owned());
+        }
+    }
+    let table = table_of(spec.events);
+    if let Some(value) = spec.value
+        && !tables.has(table, value.name)
+    {
+        missing.push(format!("{table}.{}", value.name));
+    }
+    let (needs, there) = match spec.events {
+        EventKind::Order => ("", true),
+        EventKind::Line => ("order_items.order_id", tables.has("order_items", "order_id")),
+        EventKind::Fraud => {
+            ("one of orders.fraud, tickets.kind, review_decisions.decision", settled.fraud.are_supplied())
+        }
+        EventKind::Return => ("returns.requested_at and orders.delivered_at", settled.returned.are_supplied()),
+        EventKind::ReturnRequest => ("returns.requested_at", tables.has("returns", "requested_at")),
+        EventKind::Contact | EventKind::Dispute | EventKind::Claim | EventKind::Chargeback => {
+            ("tickets.kind", tables.has("tickets", "kind"))
+        }
+        EventKind::Feedback => ("feedback.score", tables.has("feedback", "score")),
+    };
+    if !there {
+        missing.push(needs.to_owned());
+    }
+    missing
+}
+
+/// The table that tells of a kind of event.
+fn table_of(events: EventKind) -> &'static str {
+    match events {
+        EventKind::Order | EventKind::Fraud | EventKind::Return => "orders",
+        EventKind::Line => "order_items",
+        EventKind::ReturnRequest => "returns",
+        EventKind::Contact | EventKind::Dispute | EventKind::Claim | EventKind::Chargeback => "tickets",
+        EventKind::Feedback => "feedback",
+    }
+}
+
+/// Reads what the features need and nothing else. `order_of_line` is empty without lines.
+pub(super) fn facts(
+    specs: &[FeatureSpec],
+    tables: &Tables,
+    settled: &Settled,
+    order_of_line: Vec<u32>,
+    keys: &mut Keys,
+) -> Result<Facts> {
+    let mut facts = Facts { order_of_line, ..Facts::default() };
+    facts.orders.placed_at.clone_from(&tables.placed_at);
+    facts.lines.placed_at = facts.order_of_line.iter().map(|&row| at(&tables.placed_at, row)).collect();
+    let mut kinds = BTreeMap::new();
+    for spec in specs {
+        for entity in [Some(spec.entity), spec.with, spec.other].into_iter().flatten() {
+            read_keys(entity, tables, keys, &mut facts)?;
+        }
+        if let Some(value) = spec.value
+            && spec.events.is_placement()
+        {
+            let grid = if spec.events == EventKind::Line { &mut facts.lines } else { &mut facts.orders };
+            read_value(value.name, table_of(spec.events), tables, grid)?;
+        }
+        kinds.insert(spec.events, ());
+    }
+    for kind in kinds.into_keys() {
+        match kind {
+            EventKind::Order => {
+                facts.events.insert(happened(kind, Level::Order), Happenings::default());
+            }
+            EventKind::Line => {
+                facts.events.insert(happened(kind, Level::Line), Happenings::default());
+            }
+            EventKind::Fraud => {
+                outcomes(kind, Level::Order, settled.fraud, None, &mut facts);
+                let lines = std::mem::take(&mut facts.order_of_line);
+                outcomes(kind, Level::Line, settled.fraud, Some(&lines), &mut facts);
+                facts.order_of_line = lines;
+            }
+            EventKind::Return => {
+                outcomes(kind, Level::Order, settled.returned, None, &mut facts);
+                if let Some(returned) = settled.lines_returned {
+                    outcomes(kind, Level::Line, returned, None, &mut facts);
+                }
+            }
+            EventKind::ReturnRequest => {
+                let events = rows_of(kind, "requested_at", None, tables, keys)?;
+                facts.events.insert(happened(kind, Level::Order), events);
+            }
+            EventKind::Contact | EventKind::Dispute | EventKind::Claim | EventKind::Chargeback => {
+                let of_kind = tables.says("tickets", "kind", kind.name())?;
+                let events = rows_of(kind, "opened_at", Some(&of_kind), tables, keys)?;
+                facts.events.insert(happened(kind, Level::Order), events);
+            }
+            EventKind::Feedback => {
+                // A survey that nobody answered is no feedback.
+                let answered = tables.ints("feedback", "score")?.unwrap_or_default();
+                let answered: Vec<bool> = answered.into_iter().map(|score| score != NO_VALUE).collect();
+                let events = rows_of(kind, "received_at", Some(&answered), tables, keys)?;
+                facts.events.insert(happened(kind, Level::Order), events);
+            }
+        }
+    }
+    Ok(facts)
+}
+
+fn happened(kind: EventKind, level: Level) -> Stream {
+    Stream { kind, phase: Phase::Happened, level }
+}
+
+fn at(column: &[i64], row: u32) -> i64 {
+    column.get(row as usize).copied().unwrap_or(NO_VALUE)
+}
+
+fn read_keys(entity: &'static Entity, tables: &Tables, keys: &mut Keys, facts: &mut Facts) -> Result<()> {
+    let (table, grid) = if entity.of_line { ("order_items", &mut facts.lines) } else { ("orders", &mut facts.orders) };
+    if !entity.column.is_empty()
+        && !grid.keys.contains_key(entity.name)
+        && let Some(numbers) = tables.keys(table, entity, keys)?
+    {
+        grid.keys.insert(entity.name, numbers);
+    }
+    Ok(())
+}
+
+fn read_value(name: &'static str, table: &str, tables: &Tables, grid: &mut Grid) -> Result<()> {
+    if !grid.values.contains_key(name)
+        && let Some(values) = tables.ints(table, name)?
+    {
+        grid.values.insert(name, values);
+    }
+    Ok(())
+}
+
+/// The three streams of an outcome; `orders` says which order's outcome a line has, if it has none of its own.
+fn outcomes(kind: EventKind, level: Level, outcomes: &Outcomes, orders: Option<&[u32]>, facts: &mut Facts) {
+    let rows = orders.map_or(outcomes.known.len(), <[u32]>::len);
+    let outcome = |row: usize| orders.map_or(Some(row), |orders| (orders[row] != NO_ROW).then(|| orders[row] as usize));
+    let ripe: Vec<i64> = outcomes.ripened().collect();
+    let mut streams = [Phase::Happened, Phase::Ripe, Phase::RipeHappened].map(|phase| (phase, Vec::new(), Vec::new()));
+    for row in 0..rows {
+        let Some(at) = outcome(row) else { continue };
+        let (yes, ripe) = (outcomes.known[at].happened(), (ripe[at] != NO_VALUE).then_some(ripe[at]));
+        for ((_, rows, times), time) in
+            streams.iter_mut().zip([yes, ripe, yes.zip(ripe).map(|(yes, ripe)| yes.max(ripe))])
+        {
+            if let Some(time) = time {
+                rows.push(row as u32);
+                times.push(time);
+            }
+        }
+    }
+    for (phase, rows, times) in streams {
+        let events = Happenings { rows: Some(rows), known_at: Some(times), ..Happenings::default() };
+        facts.events.insert(Stream { kind, phase, level }, events);
+    }
+}
+
+/// The rows of a table of its own as events, those that `keep` wants.
+fn rows_of(
+    kind: EventKind,
+    clock: &str,
+    keep: Option<&[bool]>,
+    tables: &Tables,
+    keys: &mut Keys,
+) -> Result<Happenings> {
+    let table = table_of(kind);
+    let kept: Vec<usize> = (0..tables.frame(table).height()).filter(|&row| keep.is_none_or(|keep| keep[row])).collect();
+    fn pick<T: Copy>(column: &[T], kept: &[usize]) -> Vec<T> {
+        kept.iter().map(|&row| column[row]).collect()
+    }
+    let mut events = Happenings {
+        happened_at: Some(pick(&tables.first_of(table, &[clock])?, &kept)),
+        known_at: Some(pick(&tables.first_of(table, &["known_at", clock])?, &kept)),
+        rows: Some(pick(&tables.order_rows(table)?, &kept)),
+        ..Happenings::default()
+    };
+    if let Some(customer) = crate::contract::feature::entity("customer")
+        && let Some(numbers) = tables.keys(table, customer, keys)?
+    {
+        events.keys.insert(customer.name, pick(&numbers, &kept));
+    }
+    for value in kind.values() {
+        if let Some(values) = tables.ints(table, value.name)? {
+            events.values.insert(value.name, pick(&values, &kept));
+        }
+    }
+    Ok(events)
+}

@@ -1,0 +1,189 @@
+//! Entities with many events in small steps: walks that go on where they stopped.
+//!
+//! A walk over all that is kept of an entity costs as much as there is, however few rows a step brings. So where a step is
+//! small and an entity has much, its events are kept a second time, with a [`Cursor`] for each lane: a later step costs what it
+//! adds, what leaves, and a search. Rows that happened before others cost a move of those after them; a T before the latest
+//! one a whole walk, as does the first step after a load, a merge or an expiry, which forget all of this. No answer depends
+//! on it.
+
+use super::NO_KEY;
+use super::declare::Lane;
+use super::life::Life;
+use super::others::Others;
+use super::run::{Run, rows_of};
+use super::sweep::{Asked, Before};
+use super::walk::{Cursor, Walk};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+/// From how many events on an entity is kept here: a walk over fewer takes less than the rest of a step. Lower it, and more
+/// events are kept twice.
+const MANY: usize = 1_024;
+
+/// Entities that were asked in small steps.
+#[derive(Debug, Clone)]
+pub(super) struct Heavies {
+    /// From how many events on; tests take other figures.
+    pub(super) from: usize,
+    entities: BTreeMap<u32, Heavy>,
+}
+
+impl Default for Heavies {
+    fn default() -> Self {
+        Self { from: MANY, entities: BTreeMap::new() }
+    }
+}
+
+/// What a walk needs of the state.
+#[derive(Clone, Copy)]
+pub(super) struct Kept<'a> {
+    pub(super) lanes: &'a [Lane],
+    pub(super) lives: &'a [Life],
+    pub(super) horizon: i64,
+}
+
+impl Heavies {
+    pub(super) fn clear(&mut self) {
+        self.entities.clear();
+    }
+
+    pub(super) fn has(&self, entity: u32) -> bool {
+        self.entities.contains_key(&entity)
+    }
+
+    /// Forgets an entity whose lifetime totals change.
+    pub(super) fn forget(&mut self, entity: u32) {
+        self.entities.remove(&entity);
+    }
+
+    /// Takes in what is to be retained of a step.
+    pub(super) fn take(&mut self, kept: Kept, run: &Run) {
+        let mut start = 0;
+        for (&entity, heavy) in &mut self.entities {
+            let rows = rows_of(&run.entity, entity, start);
+            start = rows.end;
+            if !rows.is_empty() {
+                heavy.take(kept, run, rows);
+            }
+        }
+    }
+
+    /// Sees to it that those of the asked entities (sorted) that have much are here.
+    pub(super) fn gather(&mut self, kept: Kept, runs: &[Run], asked: impl Iterator<Item = u32>) {
+        let mut starts = vec![0; runs.len()];
+        let mut much = |entity: u32| {
+            let rows = |(run, start): (&Run, &mut usize)| {
+                let rows = rows_of(&run.entity, entity, *start);
+                *start = rows.end;
+                rows.len()
+            };
+            runs.iter().zip(&mut starts).map(rows).sum::<usize>() >= self.from
+        };
+        let new: Vec<u32> = asked.filter(|&entity| much(entity)).filter(|entity| !self.has(*entity)).collect();
+        let made: Vec<_> = new.par_iter().map(|&entity| (entity, Heavy::new(kept, runs, entity))).collect();
+        self.entities.extend(made);
+    }
+
+    /// Those that are asked: entity by query, sorted.
+    pub(super) fn asked(&mut self, entity: &[u32]) -> Vec<HeavyGroup<'_>> {
+        let mut start = 0;
+        let group = |(&of, heavy)| {
+            let queries = rows_of(entity, of, start);
+            start = queries.end;
+            HeavyGroup { entity: of, queries, heavy }
+        };
+        self.entities.iter_mut().map(group).filter(|group| !group.queries.is_empty()).collect()
+    }
+}
+
+/// Queries of an entity that is kept here.
+pub(super) struct HeavyGroup<'a> {
+    pub(super) entity: u32,
+    pub(super) queries: Range<usize>,
+    pub(super) heavy: &'a mut Heavy,
+}
+
+/// One entity.
+#[derive(Debug, Clone)]
+pub(super) struct Heavy {
+    /// Its events; other keys by their numbers in `names`.
+    run: Run,
+    /// Small numbers of other keys.
+    names: HashMap<u32, u32>,
+    /// By lane.
+    cursors: Vec<Cursor>,
+}
+
+fn number(names: &mut HashMap<u32, u32>, other: u32) -> u32 {
+    if other == NO_KEY {
+        return NO_KEY;
+    }
+    let next = names.len() as u32;
+    *names.entry(other).or_insert(next)
+}
+
+impl Heavy {
+    fn new(kept: Kept, runs: &[Run], entity: u32) -> Self {
+        let mut run = Run::of_entities(runs, std::iter::once(entity));
+        let mut names = HashMap::new();
+        for life in kept.lives {
+            life.before(entity).others.iter().for_each(|&(_, other)| _ = number(&mut names, other));
+        }
+        run.other.iter_mut().for_each(|other| *other = number(&mut names, *other));
+        let mut heavy = Self { run, names, cursors: Vec::new() };
+        let begun = |(lane, life): (_, &Life)| heavy.begin(lane, life.before(entity), kept.horizon);
+        heavy.cursors = kept.lanes.iter().zip(kept.lives).map(begun).collect();
+        heavy
+    }
+
+    fn begin(&self, lane: &Lane, before: Before, horizon: i64) -> Cursor {
+        let named = |(_, other): &(u32, u32)| self.names.get(other).copied().unwrap_or(NO_KEY);
+        let earlier: Vec<u32> = before.others.iter().map(named).collect();
+        let others = Others { local: &self.run.other, before: &earlier, names: self.names.len() };
+        let walk = Walk { lane, run: &self.run, events: 0..self.run.len(), others, horizon };
+        let mut cursor = Cursor::default();
+        cursor.find_late(&walk);
+        cursor.begin(&walk, before);
+        cursor
+    }
+
+    /// Puts new events among the old ones.
+    fn take(&mut self, kept: Kept, new: &Run, rows: Range<usize>) {
+        let (length, count) = (self.run.len(), rows.len());
+        let begins = new.happened[rows.start];
+        let first = self.run.happened.partition_point(|&happened| happened <= begins);
+        self.run.append(new, rows);
+        for other in self.run.other.iter_mut().skip(length) {
+            *other = number(&mut self.names, *other);
+        }
+        let mut moved: Vec<u32> = (first as u32..(length + count) as u32).collect();
+        if first < length {
+            let mut order = moved.clone();
+            // Two sorted stretches: a merge sort takes them as they are, and leaves the old ones before equal new ones.
+            order.sort_by_key(|&row| self.run.happened[row as usize]);
+            self.run.reorder_from(first, &order);
+            for (place, &row) in (first as u32..).zip(&order) {
+                moved[row as usize - first] = place;
+            }
+        }
+        let others = Others { local: &self.run.other, before: &[], names: self.names.len() };
+        for (lane, cursor) in kept.lanes.iter().zip(&mut self.cursors) {
+            let walk = Walk { lane, run: &self.run, events: 0..length + count, others, horizon: kept.horizon };
+            cursor.insert(&walk, first, &moved, (length..length + count).map(|row| moved[row - first] as usize));
+        }
+    }
+
+    /// Answers queries in a lane. `false` if a sum left the 64 bits.
+    pub(super) fn answer(&mut self, number: usize, lane: &Lane, before: Before, asked: Asked) -> bool {
+        let Some(at) = self.cursors.get(number).map(|cursor| cursor.at) else { return true };
+        // What is asked of an earlier T than the latest needs a walk of its own.
+        let back = asked.at.partition_point(|&asked| asked < at);
+        let (earlier, later) = asked.split_at(back);
+        let mut fresh = if back > 0 { self.begin(lane, before, asked.horizon) } else { Cursor::default() };
+        let others = Others { local: &self.run.other, before: &[], names: self.names.len() };
+        let walk = Walk { lane, run: &self.run, events: 0..self.run.len(), others, horizon: asked.horizon };
+        let fits = walk.go(earlier, &mut fresh);
+        walk.go(later, &mut self.cursors[number]) && fits
+    }
+}

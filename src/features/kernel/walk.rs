@@ -1,0 +1,217 @@
+//! The walk of one entity's queries over its events in a lane, whatever the order in which they were known.
+//!
+//! An event is seen by the queries with `enters < T ≤ happened + delay + span`, where `enters = max(known, happened + delay)`.
+//! So a walk over T adds each event once and takes it out once. Events enter in the order in which they happened: a pointer;
+//! but those known later than their delay allows enter in the order in which they were known: a second list. All leave in the
+//! order in which they happened: a third pointer.
+
+use super::NO_VALUE;
+use super::columns::{Sink, Slot};
+use super::declare::{Aggregate, Lane};
+use super::others::{Others, put, take};
+use super::run::Run;
+use super::sweep::{Asked, Before, Totals, smoothed};
+use std::collections::VecDeque;
+use std::ops::Range;
+
+/// One lane of one entity.
+pub(super) struct Walk<'a> {
+    pub(super) lane: &'a Lane,
+    pub(super) run: &'a Run,
+    pub(super) events: Range<usize>,
+    pub(super) others: Others<'a>,
+    /// Events that entered a lifetime lane before this are in [`Before`].
+    pub(super) horizon: i64,
+}
+
+/// How far a walk has come, and what it has in hand: all that a later T needs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cursor {
+    /// The latest T.
+    pub(super) at: i64,
+    /// The first event that has not happened for it.
+    enter: usize,
+    /// The first event that its window still reaches.
+    leave: usize,
+    /// Events that are known late and have not entered, by when they are known.
+    pub(super) late: VecDeque<usize>,
+    totals: Totals,
+    /// Candidates for the greatest value: rows ascending, values descending.
+    pub(super) greatest: VecDeque<usize>,
+    /// Number of events in the window by local number of their other key.
+    pub(super) seen: Vec<u32>,
+    different: u32,
+}
+
+impl Cursor {
+    /// Lists what was known late; the first part of [`Self::begin`].
+    pub(super) fn find_late(&mut self, walk: &Walk) {
+        let Walk { run, events, .. } = walk;
+        self.late.clear();
+        if !run.known.is_empty() {
+            self.late.extend(events.clone().filter(|&event| !walk.punctual(event)));
+            self.late.make_contiguous().sort_by_key(|&event| run.known[event]);
+        }
+    }
+
+    /// Stands before the first T.
+    pub(super) fn begin(&mut self, walk: &Walk, before: Before) {
+        self.at = i64::MIN;
+        (self.enter, self.leave) = (walk.events.start, walk.events.start);
+        self.totals = before.totals;
+        self.greatest.clear();
+        self.different = if walk.lane.needs.distinct { walk.others.begin(&mut self.seen) } else { 0 };
+    }
+
+    /// Goes on in the same events after some were put among them: each row from `first` on is now the one that `moved` tells,
+    /// the new ones are those given.
+    pub(super) fn insert(&mut self, walk: &Walk, first: usize, moved: &[u32], new: impl Iterator<Item = usize>) {
+        for row in self.greatest.iter_mut().chain(&mut self.late).filter(|row| **row >= first) {
+            *row = moved[*row - first] as usize;
+        }
+        let (lane, run) = (walk.lane, walk.run);
+        let (end, floor) = (self.at.saturating_sub(lane.delay), lane.floor(self.at));
+        self.enter = run.happened.partition_point(|&happened| happened < end);
+        if lane.span.is_some() {
+            self.leave = run.happened.partition_point(|&happened| happened < floor);
+        }
+        self.seen.resize(walk.others.names.max(self.seen.len()), 0);
+        for event in new {
+            let known = run.known(event);
+            if lane.enters(run.happened[event], known) < self.at {
+                if walk.reaches(event, floor) {
+                    self.add(walk, event);
+                }
+            } else if !walk.punctual(event) {
+                let place = self.late.partition_point(|&late| run.known(late) <= known);
+                self.late.insert(place, event);
+            }
+        }
+    }
+
+    fn add(&mut self, walk: &Walk, event: usize) {
+        let (lane, run) = (walk.lane, walk.run);
+        self.totals.add(lane, run, event);
+        if lane.needs.max && lane.span.is_some() {
+            queue(&mut self.greatest, run, event);
+        }
+        if lane.needs.distinct {
+            self.different += put(&mut self.seen, walk.others.local[event - walk.events.start]);
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// Whether an event enters by its happening alone.
+    fn punctual(&self, event: usize) -> bool {
+        self.run.known(event) <= self.run.happened[event].saturating_add(self.lane.delay)
+    }
+
+    /// Whether an event that has entered counts: in the window, or over the whole life not in what it began with.
+    fn reaches(&self, event: usize, floor: i64) -> bool {
+        let happened = self.run.happened[event];
+        match self.lane.span {
+            Some(_) => happened >= floor,
+            None => self.lane.enters(happened, self.run.known(event)) >= self.horizon,
+        }
+    }
+
+    /// Answers queries, none of which is before where the cursor is. `false` if a sum left the 64 bits.
+    pub(super) fn go(&self, asked: Asked, cursor: &mut Cursor) -> bool {
+        let Self { lane, run, events, .. } = self;
+        let happened = &run.happened[..events.end];
+        let mut fits = true;
+        for (&at, &row) in asked.at.iter().zip(asked.rows) {
+            let floor = lane.floor(at);
+            if lane.span.is_some() {
+                while cursor.leave < events.end && happened[cursor.leave] < floor {
+                    let event = cursor.leave;
+                    // In the window since an earlier query? Then out.
+                    if if self.punctual(event) { event < cursor.enter } else { run.known(event) < cursor.at } {
+                        cursor.totals.remove(lane, run, event);
+                        if lane.needs.distinct {
+                            cursor.different -= take(&mut cursor.seen, self.others.local[event - events.start]);
+                        }
+                    }
+                    cursor.leave += 1;
+                }
+                while cursor.greatest.front().is_some_and(|&front| front < cursor.leave) {
+                    cursor.greatest.pop_front();
+                }
+            }
+            let end = at.saturating_sub(lane.delay);
+            while cursor.enter < events.end && happened[cursor.enter] < end {
+                if self.punctual(cursor.enter) && self.reaches(cursor.enter, floor) {
+                    cursor.add(self, cursor.enter);
+                }
+                cursor.enter += 1;
+            }
+            while let Some(event) = cursor.late.pop_front_if(|&mut event| run.known(event) < at) {
+                if self.reaches(event, floor) {
+                    cursor.add(self, event);
+                }
+            }
+            cursor.at = at;
+            let max = if lane.span.is_some() { cursor.greatest.front().map(|&e| run.value(e)) } else { None };
+            fits &= self.answer(asked.sinks, row, at, max, cursor);
+        }
+        fits
+    }
+
+    fn answer(&self, sinks: &[Sink], row: u32, at: i64, max: Option<i64>, cursor: &Cursor) -> bool {
+        let Cursor { totals, different, .. } = cursor;
+        let max = max.unwrap_or(totals.max);
+        let mut fits = true;
+        for (&(_, aggregate), sink) in self.lane.outputs.iter().zip(sinks) {
+            let row = row as usize;
+            match (aggregate, sink) {
+                (Aggregate::Count, Sink::Count(cells)) => cells[row].set(totals.count),
+                (Aggregate::Distinct, Sink::Count(cells)) => cells[row].set(*different),
+                (Aggregate::Sum, Sink::Integer(cells)) => match i64::try_from(totals.sum) {
+                    Ok(sum) if sum != NO_VALUE => cells[row].set(sum),
+                    _ => fits = false,
+                },
+                (Aggregate::Max, Sink::Integer(cells)) if totals.valued > 0 => cells[row].set(max),
+                (Aggregate::SinceLast, Sink::Integer(cells)) if totals.count > 0 => {
+                    cells[row].set(at.saturating_sub(totals.last));
+                }
+                (Aggregate::Mean, Sink::Real(cells)) if totals.valued > 0 => {
+                    cells[row].set(totals.sum as f64 / f64::from(totals.valued));
+                }
+                (Aggregate::Rate { prior, weight }, Sink::Real(cells)) => {
+                    cells[row].set(smoothed(totals.hits, totals.count, prior, weight));
+                }
+                _ => {}
+            }
+        }
+        fits
+    }
+}
+
+/// Takes an event into the queue of greatest values, wherever its row stands among those already in it.
+pub(super) fn queue(greatest: &mut VecDeque<usize>, run: &Run, event: usize) {
+    let value = run.value(event);
+    if value == NO_VALUE {
+        return;
+    }
+    // Later rows leave later: one of them that is as great makes this one needless for ever.
+    let mut place = greatest.len();
+    if greatest.back().is_some_and(|&last| last > event) {
+        place = greatest.partition_point(|&row| row < event);
+        if greatest.get(place).is_some_and(|&later| run.value(later) >= value) {
+            return;
+        }
+    }
+    // And this one makes earlier ones needless that are not greater.
+    let mut kept = place;
+    while kept > 0 && run.value(greatest[kept - 1]) <= value {
+        kept -= 1;
+    }
+    if place == greatest.len() {
+        greatest.truncate(kept);
+        greatest.push_back(event);
+    } else {
+        greatest.drain(kept..place);
+        greatest.insert(kept, event);
+    }
+}

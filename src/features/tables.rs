@@ -1,0 +1,160 @@
+//! The accepted tables as features read them: columns as slices, keys as numbers, rows that know their order.
+
+use super::engine::Keys;
+use super::kernel::{NO_KEY, NO_VALUE};
+use crate::contract::feature::Entity;
+use crate::error::{Error, Result};
+use polars::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+
+/// A column of texts; a null or blank one is no value.
+pub(super) type Texts = Vec<Option<String>>;
+
+/// The row of an order that is none.
+pub(super) const NO_ROW: u32 = NO_KEY;
+
+const STAGE: &str = "reading features";
+
+/// Accepted tables by name, as they were known at the run's clock.
+pub(super) struct Tables<'a> {
+    all: &'a BTreeMap<&'static str, DataFrame>,
+    none: DataFrame,
+    /// Rows of orders by id.
+    by_id: HashMap<&'a str, u32>,
+    /// When each order was placed, UTC microseconds.
+    pub(super) placed_at: Vec<i64>,
+    /// Amount of each order, minor units.
+    pub(super) amount: Vec<i64>,
+}
+
+impl<'a> Tables<'a> {
+    pub(super) fn new(all: &'a BTreeMap<&'static str, DataFrame>) -> Result<Self> {
+        let mut tables =
+            Self { all, none: DataFrame::empty(), by_id: HashMap::new(), placed_at: Vec::new(), amount: Vec::new() };
+        // The contract has made sure that these have values.
+        let known = |column: Option<Vec<i64>>| column.unwrap_or_default();
+        tables.placed_at = known(tables.ints("orders", "placed_at")?);
+        tables.amount = known(tables.ints("orders", "amount")?);
+        if let Some(orders) = all.get("orders").filter(|orders| orders.get_column_index("order_id").is_some()) {
+            let ids = orders.column("order_id").and_then(Column::str).map_err(Error::frames(STAGE))?;
+            tables.by_id.reserve(ids.len());
+            tables.by_id.extend(ids.iter().enumerate().filter_map(|(row, id)| Some((id?, row as u32))));
+        }
+        Ok(tables)
+    }
+
+    /// Number of orders.
+    pub(super) fn orders(&self) -> usize {
+        self.placed_at.len()
+    }
+
+    /// A table; an empty frame if it is absent.
+    pub(super) fn frame(&self, table: &str) -> &DataFrame {
+        self.all.get(table).unwrap_or(&self.none)
+    }
+
+    /// Whether a column was supplied.
+    pub(super) fn has(&self, table: &str, column: &str) -> bool {
+        self.frame(table).get_column_index(column).is_some()
+    }
+
+    /// A text column; `None` if it is absent.
+    pub(super) fn texts(&self, table: &str, name: &str) -> Result<Option<Texts>> {
+        Ok(self
+            .text_column(table, name)?
+            .map(|column| column.iter().map(|v| v.filter(|t| !t.trim().is_empty()).map(str::to_owned)).collect()))
+    }
+
+    fn text_column(&self, table: &str, name: &str) -> Result<Option<StringChunked>> {
+        if !self.has(table, name) {
+            return Ok(None);
+        }
+        self.frame(table).column(name).and_then(|c| c.str().cloned()).map(Some).map_err(Error::frames(STAGE))
+    }
+
+    /// Whether each row has one of the words in a column; no row has, if it is absent.
+    pub(super) fn says(&self, table: &str, name: &str, word: &str) -> Result<Vec<bool>> {
+        match self.text_column(table, name)? {
+            Some(column) => Ok(column.iter().map(|v| v == Some(word)).collect()),
+            None => Ok(vec![false; self.frame(table).height()]),
+        }
+    }
+
+    /// An integer, money or instant column, [`NO_VALUE`] where it is null; `None` if it is absent.
+    pub(super) fn ints(&self, table: &str, name: &str) -> Result<Option<Vec<i64>>> {
+        if !self.has(table, name) {
+            return Ok(None);
+        }
+        let column = self.frame(table).column(name).map_err(Error::frames(STAGE))?.to_physical_repr();
+        let column = column.i64().map_err(Error::frames(STAGE))?;
+        Ok(Some(column.iter().map(|v| v.unwrap_or(NO_VALUE)).collect()))
+    }
+
+    /// The first of several instants that a row has; [`NO_VALUE`] where it has none of them.
+    pub(super) fn first_of(&self, table: &str, names: &[&str]) -> Result<Vec<i64>> {
+        let mut first = vec![NO_VALUE; self.frame(table).height()];
+        for name in names {
+            for (first, at) in first.iter_mut().zip(self.ints(table, name)?.unwrap_or_default()) {
+                if *first == NO_VALUE {
+                    *first = at;
+                }
+            }
+        }
+        Ok(first)
+    }
+
+    /// A yes-or-no column; `None` if it is absent.
+    pub(super) fn flags(&self, table: &str, name: &str) -> Result<Option<Vec<Option<bool>>>> {
+        if !self.has(table, name) {
+            return Ok(None);
+        }
+        let column = self.frame(table).column(name).and_then(|c| c.bool().cloned()).map_err(Error::frames(STAGE))?;
+        Ok(Some(column.iter().collect()))
+    }
+
+    /// A number column; NaN where it has no value.
+    pub(super) fn floats(&self, table: &str, name: &str) -> Result<Vec<f64>> {
+        let column = self.frame(table).column(name).and_then(|c| c.cast(&DataType::Float64));
+        let column = column.map_err(Error::frames(STAGE))?;
+        Ok(column.f64().map_err(Error::frames(STAGE))?.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+    }
+
+    /// Names of the model features that the pipeline maps itself, sorted.
+    pub(super) fn own_features(&self, table: &str) -> Vec<String> {
+        let names = self.frame(table).get_column_names().into_iter();
+        let mut names: Vec<String> = names.filter(|n| n.starts_with("x_")).map(|n| n.to_string()).collect();
+        names.sort();
+        names
+    }
+
+    /// Numbers of an entity's keys in a table; none where they are null or blank. `None` if the column is absent.
+    pub(super) fn keys(&self, table: &str, entity: &'static Entity, keys: &mut Keys) -> Result<Option<Vec<u32>>> {
+        match self.text_column(table, entity.column)? {
+            Some(column) => {
+                keys.number(entity, column.iter().map(|key| key.filter(|key| !key.trim().is_empty()))).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The row of each row's order; [`NO_ROW`] where it has none.
+    pub(super) fn order_rows(&self, table: &str) -> Result<Vec<u32>> {
+        match self.text_column(table, "order_id")? {
+            Some(ids) => {
+                let row = |id: Option<&str>| id.and_then(|id| self.by_id.get(id)).copied().unwrap_or(NO_ROW);
+                Ok(ids.iter().map(row).collect())
+            }
+            None => Ok(vec![NO_ROW; self.frame(table).height()]),
+        }
+    }
+}
+
+/// A value, if it is one.
+pub(super) fn some(value: i64) -> Option<i64> {
+    (value != NO_VALUE).then_some(value)
+}
+
+/// A value as models take it.
+pub(super) fn float(value: i64) -> f64 {
+    some(value).map_or(f64::NAN, |value| value as f64)
+}

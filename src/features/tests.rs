@@ -1,0 +1,209 @@
+//! Features of small shops, worked out by hand.
+
+use super::*;
+use crate::config::{Pipeline, built_in_features};
+use crate::types::time::{DAY, HOUR};
+use polars::prelude::*;
+
+const TERMS: Terms = Terms {
+    zone: chrono_tz::UTC,
+    as_of: 400 * DAY,
+    fraud_matures_after: 10 * DAY,
+    return_window: 30 * DAY,
+    undelivered_after: 90 * DAY,
+    return_unit: Level::Order,
+};
+
+fn instants(name: &str, times: &[Option<i64>]) -> Column {
+    let utc = DataType::Datetime(TimeUnit::Microseconds, Some(polars::prelude::TimeZone::UTC));
+    Column::new(name.into(), times).cast(&utc).unwrap()
+}
+
+fn frame(columns: Vec<Column>) -> DataFrame {
+    DataFrame::new_infer_height(columns).unwrap()
+}
+
+/// The declared features, in the grammar of a pipeline file.
+fn declared(text: &str) -> Vec<FeatureSpec> {
+    let file = format!(
+        "name = \"t\"\nsources.s = {{ path = \"s.csv\" }}\ntables.orders = {{ sql = \"SELECT * FROM s\" }}\n\
+         features.catalogue = \"none\"\n{text}"
+    );
+    Pipeline::parse(&file, "t.toml", std::path::Path::new("."), &[], &|_| None).unwrap().features
+}
+
+fn column(matrix: &Matrix, name: &str) -> Vec<Option<f64>> {
+    let at = matrix.names.iter().position(|n| n == name).unwrap_or_else(|| panic!("no {name}: {:?}", matrix.names));
+    matrix.column(at).iter().map(|value| (!value.is_nan()).then_some(*value)).collect()
+}
+
+/// Orders of one channel by the day they were placed and, of frauds, the day they came to light; honest ones are
+/// trusted to be so after ten days.
+fn frauds(orders: &[(i64, Option<i64>)], as_of_day: i64) -> Features {
+    let days = |days: Vec<Option<i64>>| days.into_iter().map(|day| day.map(|d| d * DAY)).collect::<Vec<_>>();
+    let ids: Vec<String> = (0..orders.len()).map(|n| format!("o{n}")).collect();
+    let frame = frame(vec![
+        Column::new("order_id".into(), &ids),
+        Column::new("customer_id".into(), &ids),
+        Column::new("channel".into(), vec!["web"; orders.len()]),
+        Column::new("amount".into(), vec![100_i64; orders.len()]),
+        instants("placed_at", &days(orders.iter().map(|(placed, _)| Some(*placed)).collect())),
+        Column::new("fraud".into(), orders.iter().map(|(_, known)| known.map(|_| true)).collect::<Vec<_>>()),
+        instants("fraud_known_at", &days(orders.iter().map(|(_, known)| *known).collect())),
+    ]);
+    let terms = Terms { as_of: as_of_day * DAY, ..TERMS };
+    build(&BTreeMap::from([("orders", frame)]), &built_in_features(), &terms).unwrap()
+}
+
+#[test]
+fn a_category_s_rate_is_over_ripe_orders_whatever_was_known_of_the_others() {
+    // The fraud of day 0 is known on day 2. On day 5 nothing is ripe; on day 13 the orders of days 0 and 1 are; on
+    // day 30 all four earlier ones.
+    let orders = [(0, Some(2)), (1, None), (5, None), (13, None), (30, None)];
+    let rates = column(&frauds(&orders, 40).matrix, "channel_fraud_rate_lifetime");
+    assert_eq!(rates, [None, None, None, Some(0.5), Some(0.25)]);
+}
+
+#[test]
+fn a_fraud_that_comes_to_light_late_changes_nothing_before_it_does() {
+    let orders = [(0, Some(2)), (1, Some(25)), (5, None), (13, None), (30, None)];
+    let rates = column(&frauds(&orders, 40).matrix, "channel_fraud_rate_lifetime");
+    assert_eq!(rates[3..], [Some(0.5), Some(0.5)]);
+}
+
+#[test]
+fn a_shop_of_which_nothing_is_known_yet_has_the_features_of_an_old_one() {
+    let (young, old) = (frauds(&[(0, None), (1, None)], 2), frauds(&[(0, Some(3)), (1, None)], 40));
+    assert_eq!(young.matrix.names, old.matrix.names);
+    assert!(column(&young.matrix, "channel_fraud_rate_lifetime").iter().all(Option::is_none));
+}
+
+/// Five orders of two customers on two devices, hours after the first; the third has no device.
+fn orders() -> DataFrame {
+    let hours = [0, 10, 20, 30, 30];
+    frame(vec![
+        Column::new("order_id".into(), ["a", "b", "c", "d", "e"]),
+        instants("placed_at", &hours.map(|h| Some(h * HOUR))),
+        Column::new("customer_id".into(), ["x", "y", "x", "x", "y"]),
+        Column::new("device_id".into(), [Some("1"), Some("1"), None, Some("2"), Some("1")]),
+        Column::new("amount".into(), [100_i64, 300, 200, 900, 600]),
+        instants("delivered_at", &[Some(15 * HOUR), None, Some(25 * HOUR), None, None]),
+    ])
+}
+
+#[test]
+fn every_aggregate_is_what_it_says_of_orders() {
+    let specs = declared(
+        r#"
+        [[features.declare]]
+        entity = "customer"
+        value = "amount"
+        aggregates = ["count", "sum", "mean", "max", "ratio", "since_last"]
+        windows = ["24h", "lifetime"]
+        [[features.declare]]
+        entity = "device"
+        other = "customer"
+        aggregates = ["distinct", "share"]
+        [[features.declare]]
+        entity = "customer+device"
+        aggregates = ["first_use", "count"]
+        [[features.declare]]
+        entity = "device"
+        aggregates = ["count"]
+        windows = ["24h"]
+        delay = "10h"
+        what = "settled"
+        "#,
+    );
+    let features = build(&BTreeMap::from([("orders", orders())]), &specs, &TERMS).unwrap();
+    let of = |name: &str| column(&features.matrix, name);
+    let n = |values: [f64; 5]| values.map(Some);
+    assert_eq!(of("customer_order_count_lifetime"), n([0.0, 0.0, 1.0, 2.0, 1.0]));
+    assert_eq!(of("customer_order_count_24h"), n([0.0, 0.0, 1.0, 1.0, 1.0]));
+    assert_eq!(of("customer_amount_sum_24h"), n([0.0, 0.0, 100.0, 200.0, 300.0]));
+    assert_eq!(of("customer_amount_mean_lifetime"), [None, None, Some(100.0), Some(150.0), Some(300.0)]);
+    assert_eq!(of("customer_amount_max_lifetime"), [None, None, Some(100.0), Some(200.0), Some(300.0)]);
+    assert_eq!(of("customer_amount_ratio_lifetime"), [None, None, Some(2.0), Some(6.0), Some(2.0)]);
+    assert_eq!(of("customer_order_since_last_24h"), [None, None, Some(20.0), Some(10.0), Some(20.0)]);
+    assert_eq!(of("device_customer_distinct_lifetime"), [Some(0.0), Some(1.0), None, Some(0.0), Some(2.0)]);
+    // Of the shop's orders before it, those on its device: none of one, one of one, none known, none and two of three.
+    assert_eq!(of("device_order_share_lifetime"), [None, Some(1.0), None, Some(0.0), Some(2.0 / 3.0)]);
+    assert_eq!(of("customer_device_first_use_lifetime"), [None, None, None, Some(1.0), Some(0.0)]);
+    assert_eq!(of("customer_device_order_count_lifetime"), [Some(0.0), Some(0.0), None, Some(0.0), Some(1.0)]);
+    // Orders of the 24 hours that end ten hours before: of `e` both, `b` at hour 10 included and hour 20 not.
+    assert_eq!(of("settled_count_24h"), [Some(0.0), Some(0.0), None, Some(0.0), Some(2.0)]);
+}
+
+#[test]
+fn what_happens_to_lines_counts_for_lines_and_over_baskets() {
+    let items = frame(vec![
+        Column::new("order_id".into(), ["a", "a", "b", "e", "e"]),
+        Column::new("line".into(), ["1", "2", "1", "1", "2"]),
+        Column::new("sku".into(), ["shoe", "sock", "shoe", "shoe", "hat"]),
+        Column::new("unit_price".into(), [80_i64, 20, 300, 200, 400]),
+    ]);
+    // The shoe of `a` went back, known at hour 28; the sock was kept, certain thirty hours after delivery.
+    let returns = frame(vec![
+        Column::new("return_id".into(), ["r"]),
+        Column::new("order_id".into(), ["a"]),
+        Column::new("line".into(), ["1"]),
+        instants("requested_at", &[Some(27 * HOUR)]),
+        instants("known_at", &[Some(28 * HOUR)]),
+    ]);
+    let specs = declared(
+        r#"
+        [[features.declare]]
+        entity = "sku"
+        value = "unit_price"
+        aggregates = ["count", "ratio"]
+        [[features.declare]]
+        entity = "sku"
+        events = "return"
+        aggregates = ["count", "rate"]
+        prior = 0.5
+        weight = 2
+        [[features.declare]]
+        entity = "customer"
+        events = "return"
+        aggregates = ["count"]
+        "#,
+    );
+    let tables = BTreeMap::from([("orders", orders()), ("order_items", items), ("returns", returns)]);
+    let terms = Terms { return_window: 14 * HOUR, return_unit: Level::Line, ..TERMS };
+    let features = build(&tables, &specs, &terms).unwrap();
+    let lines = features.lines.unwrap();
+    let of = |name: &str| column(&lines.matrix, name);
+    assert_eq!(lines.order, [0, 0, 1, 4, 4]);
+    assert_eq!(of("sku_line_count_lifetime"), [0.0, 0.0, 1.0, 2.0, 0.0].map(Some));
+    assert_eq!(of("sku_unit_price_ratio_lifetime"), [None, None, Some(3.75), Some(200.0 / 190.0), None]);
+    // At hour 30 the shoe of `a` is known to be back and ripe since hour 29; the one of `b` was never delivered.
+    assert_eq!(of("sku_return_count_lifetime"), [0.0, 0.0, 0.0, 1.0, 0.0].map(Some));
+    assert_eq!(of("sku_return_rate_lifetime"), [0.5, 0.5, 0.5, 2.0 / 3.0, 0.5].map(Some));
+    assert_eq!(of("line_cost_share"), [0.8, 0.2, 1.0, 1.0 / 3.0, 2.0 / 3.0].map(Some));
+    assert_eq!(of("amount"), [100.0, 100.0, 300.0, 600.0, 600.0].map(Some), "the order's own come with each line");
+    let over = |name: &str| column(&features.matrix, name);
+    assert_eq!(over("basket_max_sku_line_count_lifetime"), [Some(0.0), Some(1.0), None, None, Some(2.0)]);
+    assert_eq!(over("basket_mean_sku_line_count_lifetime"), [Some(0.0), Some(1.0), None, None, Some(1.0)]);
+    assert_eq!(over("customer_return_count_lifetime"), [0.0, 0.0, 0.0, 1.0, 0.0].map(Some), "one line of `x` is back");
+    let labels: Vec<_> = lines.returned.known.iter().map(|outcome| outcome.label()).collect();
+    assert_eq!(labels, [Some(true), Some(false), Some(false), Some(false), Some(false)]);
+}
+
+#[test]
+fn what_the_input_cannot_feed_is_named_with_what_is_missing() {
+    let features = build(&BTreeMap::from([("orders", orders())]), &built_in_features(), &TERMS).unwrap();
+    let find = |name: &str| features.described.iter().find(|feature| feature.name == name).unwrap();
+    assert_eq!(find("ip_order_count_24h").missing, ["orders.ip"]);
+    assert_eq!(find("network_order_count_24h").missing, ["orders.ip"]);
+    assert_eq!(find("payment_customer_distinct_lifetime").missing, ["orders.payment_id"]);
+    assert_eq!(find("customer_dispute_count_lifetime").missing, ["tickets.kind"]);
+    assert_eq!(find("sku_line_count_30d").missing, ["order_items.sku", "order_items.order_id"]);
+    let there = find("device_customer_distinct_30d");
+    assert_eq!(
+        (there.missing.len(), there.note.label.as_str()),
+        (0, "different customers with this device in 30 days")
+    );
+    let computed = features.described.iter().filter(|feature| feature.missing.is_empty()).count();
+    assert_eq!(computed, features.matrix.width());
+    assert!(features.described.iter().all(|f| !f.note.label.is_empty() && !f.null.is_empty()));
+}
