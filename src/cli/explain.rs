@@ -37,7 +37,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<u8> {
         }
         let value = column.get(0).map_err(Error::frames("explain"))?;
         let shown = if value.is_null() { "–".to_owned() } else { plain(&value) };
-        let _ = writeln!(text, "  {name:<38} {shown:>16}  {}", crate::features::note(name).label);
+        let _ = writeln!(text, "  {name:<38} {shown:>16}  {}", crate::features::note(name, &[]).label);
     }
     to_stdout(&text)?;
     Ok(DONE)

@@ -199,9 +199,10 @@ pub(super) fn over_lines(over: &str, spec: &FeatureSpec) -> Described {
 }
 
 fn basket(over: &str, note: FeatureNote) -> FeatureNote {
-    let over = if over == "max" { "highest in the basket" } else { "mean over the basket" };
+    let is_mean = over == "mean";
+    let over = if is_mean { "mean over the basket" } else { "highest in the basket" };
     // A mean of counts is no count.
-    let unit = if note.unit == Count { Number } else { note.unit };
+    let unit = if note.unit == Count && is_mean { Number } else { note.unit };
     FeatureNote { label: format!("{} ({over})", note.label), unit }
 }
 
@@ -226,7 +227,7 @@ fn events_need(events: EventKind) -> &'static [&'static str] {
 }
 
 /// What a declared feature says.
-pub fn note_of(spec: &FeatureSpec) -> FeatureNote {
+fn note_of(spec: &FeatureSpec) -> FeatureNote {
     let whose = whose(spec.entity, spec.with);
     let when = when(spec.span, spec.delay);
     let events = spec.events.words();
@@ -280,14 +281,17 @@ fn plural(words: &str) -> String {
     }
 }
 
-/// What a feature says, as far as its name tells: for outputs whose pipeline is not at hand.
-pub fn note(name: &str) -> FeatureNote {
+/// What a feature says: one of the declared ones, a fact, or as far as its name tells, where its pipeline is not at hand.
+pub fn note(name: &str, declared: &[FeatureSpec]) -> FeatureNote {
     if FACTS.iter().any(|fact| fact.0 == name) || name.starts_with("x_") {
         return fact(name).note;
     }
+    if let Some(spec) = declared.iter().find(|spec| spec.name == name) {
+        return note_of(spec);
+    }
     for over in ["max", "mean"] {
         if let Some(line) = name.strip_prefix("basket_").and_then(|rest| rest.strip_prefix(over)?.strip_prefix('_')) {
-            return basket(over, note(line));
+            return basket(over, note(line, declared));
         }
     }
     if let Some(spec) = crate::config::built_in_features().into_iter().find(|spec| spec.name == name) {

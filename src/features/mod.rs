@@ -21,10 +21,10 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use describe::{Described, FeatureNote, FeatureUnit, note, note_of};
+pub use describe::{Described, FeatureNote, FeatureUnit, note};
 
 use crate::config::FeatureSpec;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use chrono_tz::Tz;
 use engine::{Engine, Level, Units};
 use events::Settled;
@@ -120,7 +120,7 @@ pub fn build(tables: &BTreeMap<&'static str, DataFrame>, specs: &[FeatureSpec], 
         Ok(())
     })?;
     let orders = tables.orders();
-    let mut of_lines = Matrix::default();
+    let (mut of_lines, mut over_lines) = (Matrix::default(), Vec::new());
     for (spec, window) in possible.iter().zip(windows) {
         let Some((level, values)) = window else { continue };
         described.push(describe::window(spec, Vec::new()));
@@ -132,6 +132,7 @@ pub fn build(tables: &BTreeMap<&'static str, DataFrame>, specs: &[FeatureSpec], 
                 {
                     let name = format!("basket_{over}_{}", spec.name);
                     described.push(describe::over_lines(over, spec));
+                    over_lines.push(name.clone());
                     matrix.push(name, values);
                 }
                 of_lines.push(spec.name.clone(), values);
@@ -143,8 +144,17 @@ pub fn build(tables: &BTreeMap<&'static str, DataFrame>, specs: &[FeatureSpec], 
         (Level::Line, Some(returned)) => {
             let own = basket::of_lines(&tables, &facts.order_of_line)?;
             described.extend(own.iter().map(|(name, _)| describe::fact(name)));
+            if facts.order_of_line.contains(&tables::NO_ROW) {
+                return Err(Error::Invariant("an order line without its order came to the features".to_owned()));
+            }
             let rows: Vec<usize> = facts.order_of_line.iter().map(|&order| order as usize).collect();
-            let mut whole = matrix.take(&rows);
+            let mut whole = Matrix::default();
+            // Each line has its own; what they come to over the basket says the same again.
+            for (name, column) in
+                matrix.names.iter().zip(&matrix.columns).filter(|(name, _)| !over_lines.contains(name))
+            {
+                whole.push(name.clone(), rows.iter().map(|&row| column[row]).collect());
+            }
             own.into_iter().for_each(|(name, values)| whole.push(name, values));
             of_lines.names.into_iter().zip(of_lines.columns).for_each(|(name, values)| whole.push(name, values));
             let placed_at = facts.lines.placed_at;

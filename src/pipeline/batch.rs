@@ -1,7 +1,8 @@
 //! One batch run: ingest, KPIs and satisfaction, features, scores, decisions, publish.
 
 use super::inputs::{Clock, Inputs, read};
-use super::scoring::{self, Scored};
+use super::scores;
+use super::scoring::{self, Examples, Scored};
 use super::summary::{Stage, Summary, TargetState, peak_memory_mib};
 use super::{satisfied, training};
 use crate::config::{FailOn, Pipeline};
@@ -58,12 +59,12 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
         .time("features", || features::build(tables, &pipeline.features, &training::feature_terms(pipeline, as_of)))?;
     tick("scores");
     let (fraud, returned, scores) = stages.time("risk", || {
-        let fraud = scoring::score(fraud_model, &features)?;
-        let returned = scoring::score(return_model, &features)?;
-        let scores = scoring::decide_orders(pipeline, &inputs.ingested, &features, &fraud, &returned, as_of)?;
+        let fraud = scoring::score(fraud_model, &Examples::of(Target::Fraud, &features))?;
+        let returned = scoring::score(return_model, &Examples::of(Target::Return, &features))?;
+        let scores = scores::decide_orders(pipeline, &inputs.ingested, &features, &fraud, &returned, as_of)?;
         Ok((fraud, returned, scores))
     })?;
-    let days = scoring::placed_days(pipeline, &features);
+    let days = scores::placed_days(pipeline, &features);
     let order_satisfaction = satisfied::measured(tables, &days)?;
     let run_id = run_id(pipeline, &inputs.hashes, &[&fraud, &returned], as_of);
 
@@ -175,7 +176,7 @@ fn summarise(
     inputs: &Inputs,
     features: &Features,
     scored: [&Scored; 2],
-    scores: &scoring::Scores,
+    scores: &scores::Scores,
     run_id: String,
 ) -> Summary {
     let ingested = &inputs.ingested;
@@ -183,9 +184,9 @@ fn summarise(
     for row in &ingested.rejected {
         *reasons.entry(row.reason.code().to_owned()).or_default() += 1;
     }
-    let risk = Target::ALL.into_iter().zip(scored).zip([&features.fraud, &features.returned]).zip(scores.flagged);
-    let risk = risk.map(|(((target, scored), outcomes), flagged)| {
-        let (labelled, positives) = scoring::label_counts(outcomes);
+    let risk = Target::ALL.into_iter().zip(scored).zip(scores.flagged);
+    let risk = risk.map(|((target, scored), flagged)| {
+        let (labelled, positives) = scoring::label_counts(Examples::of(target, features).outcomes);
         TargetState {
             target: target.to_string(),
             model: scored.version().map(str::to_owned),

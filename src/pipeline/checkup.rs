@@ -1,7 +1,7 @@
 //! `ordersight check`: what the inputs are worth before anything is computed from them.
 
 use super::inputs::Clock;
-use super::scoring::{label_counts, no_labels};
+use super::scoring::{Examples, label_counts, no_labels};
 use super::training::feature_terms;
 use crate::config::Pipeline;
 use crate::contract::input::{Kind, table};
@@ -60,9 +60,8 @@ pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&
     let features = features::build(&ingested.tables, &pipeline.features, &feature_terms(pipeline, clock.as_of))?;
     let targets = Target::ALL
         .into_iter()
-        .zip([&features.fraud, &features.returned])
-        .map(|(target, outcomes)| {
-            let (mature, positive) = label_counts(outcomes);
+        .map(|target| {
+            let (mature, positive) = label_counts(Examples::of(target, &features).outcomes);
             (target.to_string(), no_labels(target, &ingested), mature, positive)
         })
         .collect();

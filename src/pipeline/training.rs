@@ -1,7 +1,7 @@
 //! From a pipeline's history to a registered model.
 
 use super::inputs::{Clock, read};
-use super::scoring::no_labels;
+use super::scoring::{Examples, no_labels};
 use crate::config::{self, Pipeline, ReturnUnit};
 use crate::error::{Error, Result};
 use crate::features::engine::Level;
@@ -86,14 +86,10 @@ pub fn train(
     let mut trained = Vec::new();
     for &target in targets {
         tick(&format!("{target} model"));
-        let outcomes = match target {
-            Target::Fraud => &features.fraud,
-            Target::Return => &features.returned,
-        };
+        let Examples { matrix, placed_at, outcomes } = Examples::of(target, &features);
         let family = options.family.unwrap_or_else(|| family(pipeline, target));
         let settings = TrainSettings::new(family, options.seed, options.clock.as_of);
-        let result =
-            fit(target, &features.matrix, &features.placed_at, &outcomes.ripe_labels(), outcomes.ripe_at(), &settings)?;
+        let result = fit(target, matrix, placed_at, &outcomes.ripe_labels(), outcomes.ripe_at(), &settings)?;
         let provenance = Provenance {
             pipeline: pipeline.raw.name.clone(),
             label_rule: label_rule(pipeline, target),
@@ -129,9 +125,15 @@ fn label_rule(pipeline: &Pipeline, target: Target) -> String {
             )
         }
         Target::Return => {
-            let window = pipeline.raw.risk.returns.clone().unwrap_or_default().window;
+            let settings = pipeline.raw.risk.returns.clone().unwrap_or_default();
+            let (window, undelivered) = (settings.window, settings.undelivered_after);
+            let unit = match settings.unit {
+                ReturnUnit::Order => "order",
+                ReturnUnit::Line => "order line",
+            };
             format!(
-                "returned: a return requested within {window} after delivery; kept: that time has passed without one"
+                "{unit} returned: a return requested within {window} after delivery; kept: that time has passed without \
+                 one, or nothing was delivered within {undelivered} after placement"
             )
         }
     }

@@ -76,7 +76,7 @@ targets = "amazn"
 fail_on = ["quarentine"]
 return_window = "30"
 [risk.fraud]
-family = "boosted"
+family = "boostd"
 [decision]
 review_cost = "four"
 rules = [{ name = "a", when = "amount >", effect = "stop", reason = "" }]
@@ -92,7 +92,7 @@ show = ["email"]
   `money.base`: must be a three-letter ISO 4217 code such as `EUR`, found `EURO`
   `name`: is required and missing
   `privacy.show`: no source column is called `email`
-  `risk.fraud.family`: must be one of `logistic`, found `boosted`
+  `risk.fraud.family`: must be one of `logistic`, `boosted`, found `boostd` (did you mean `boosted`?)
   `sources.my orders`: a source's name is made of letters, digits and `_`, so that SQL can use it
   `sources.my orders.decimal`: must be `.` or `,`, found `·`
   `sources.my orders.delimiter`: must be one ASCII character or `tab`, found `;;`

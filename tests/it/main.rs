@@ -14,6 +14,7 @@ mod privacy;
 mod quarantine;
 
 mod determinism;
+mod features;
 mod readers;
 mod reference;
 

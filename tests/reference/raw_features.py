@@ -307,6 +307,8 @@ def compare(con, features, of_lines, published):
     con.execute(f"create table each as select order_id, line, {columns} from facts")
     windows = [name for name in of_lines if not name.startswith("line_")]
     over_lines = {f"basket_{word}_{name}": (sql, name) for name in windows for word, sql in OVER_LINES.items()}
+    if per_line:
+        over_lines = {}
     names = [name for name in features if per_line or name not in of_lines] + list(over_lines)
     absent = [name for name in names if name not in published]
     if absent:

@@ -44,7 +44,7 @@ struct Step {
     feature: usize,
     /// Least value that passes; minus infinity for any.
     from: f64,
-    /// Value from which none passes; NaN, which nothing reaches, for none.
+    /// Value from which none passes; infinity for any.
     below: f64,
     /// Whether a missing value passes.
     missing: bool,
@@ -54,7 +54,7 @@ struct Step {
 
 impl Step {
     fn lets_pass(&self, x: f64) -> bool {
-        if x.is_nan() { self.missing } else { x >= self.from && !(x >= self.below) }
+        if x.is_nan() { self.missing } else { x >= self.from && (x < self.below || self.below == f64::INFINITY) }
     }
 }
 
@@ -89,7 +89,7 @@ impl Ways {
             let mut step = Step {
                 feature: tree.feature[split] as usize,
                 from: f64::NEG_INFINITY,
-                below: f64::NAN,
+                below: f64::INFINITY,
                 missing: true,
                 share: 1.0,
             };
