@@ -29,7 +29,7 @@ fn declared(text: &str) -> Vec<FeatureSpec> {
         "name = \"t\"\nsources.s = {{ path = \"s.csv\" }}\ntables.orders = {{ sql = \"SELECT * FROM s\" }}\n\
          features.catalogue = \"none\"\n{text}"
     );
-    Pipeline::parse(&file, "t.toml", std::path::Path::new("."), &[], &|_| None).unwrap().features
+    Pipeline::parse(&file, "t.toml", ".".as_ref(), &[], &|_| None).unwrap().features
 }
 
 fn column(matrix: &Matrix, name: &str) -> Vec<Option<f64>> {
