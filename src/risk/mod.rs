@@ -11,8 +11,8 @@
 //! on disk by the registry. Time order always: nothing is learnt from an order that is placed after one it is
 //! tested on, nor (where the data reaches) from a label that was not yet known then.
 //!
-//! Families sit behind linfa's traits (`Fit` gives an object with `PredictInplace` of raw log-odds): [`logistic`], whose
-//! choice of [`penalty`] is its training, and [`boosted`] trees. Another is a variant of [`Family`] and of
+//! Families sit behind linfa's traits (`Fit` gives an object with `PredictInplace` of raw log-odds): [`logistic`],
+//! trained by the choice of its [`penalty`], and [`boosted`] trees. Another is a variant of [`Family`] and of
 //! [`model::Learner`] and an arm in [`train`].
 
 use std::fmt;

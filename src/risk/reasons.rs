@@ -99,7 +99,8 @@ pub fn describe(contribution: &Contribution, text: Option<&FeatureText>) -> Stri
     format!("{fact} ({average}), {}", effect(contribution.contribution))
 }
 
-/// The words behind a 1: the first of the counted things loses its plural, `other customers on …` is `other customer on …`.
+/// The words behind a 1: the first of the counted things loses its plural, `other customers on …` is `other customer
+/// on …`.
 fn singular(label: &str) -> String {
     const COUNTED: [&str; 8] = ["orders", "customers", "frauds", "returns", "items", "lines", "units", "sizes"];
     let mut words: Vec<&str> = label.split(' ').collect();

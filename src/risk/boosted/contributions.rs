@@ -1,8 +1,8 @@
 //! What each feature did to the score of one row: exact Shapley values of the trees.
 //!
-//! The game is that of TreeSHAP (Lundberg et al. 2020, "From local explanations to global understanding with explainable
-//! AI for trees", path-dependent form): a feature that is not told goes both ways, by the share of the training that
-//! went there. So values add up to the raw score less the average one.
+//! The game is that of TreeSHAP (Lundberg et al. 2020, "From local explanations to global understanding with
+//! explainable AI for trees", path-dependent form): a feature that is not told goes both ways, by the share of the
+//! training that went there. So values add up to the raw score less the average one.
 //!
 //! They are computed leaf by leaf. On the way to a leaf, feature `i` either lets the row pass (`o = 1`) or not
 //! (`o = 0`), and lets the share `z` of the training pass. By Owen's multilinear extension the Shapley value of `i` at

@@ -2,8 +2,8 @@
 //!
 //! - It is given numbers of bins instead of values (see [`super::bins`]), and NaN for missing; the thresholds of its
 //!   trees are translated back.
-//! - Histograms are built row by row over tiles of columns: a third less time than column by column on a million rows,
-//!   and the order of addition does not depend on threads either way.
+//! - Histograms are built row by row over tiles of columns: two fifths less work than column by column on a million
+//!   rows, and the order of addition does not depend on threads either way.
 //! - It knows weights, but rows are thinned as for the other families: see [`crate::risk::sample`].
 //! - When it stops early it keeps the trees after the best one; they are dropped here.
 
