@@ -1,5 +1,6 @@
 //! What can be asked on the command line.
 
+use crate::pipeline::SheetFormat;
 use crate::query::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -34,12 +35,16 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Train models on a pipeline's history and put them in service.
     Train(TrainArgs),
+    /// Measure on history what a pipeline's model would have been worth, fold by fold.
+    Evaluate(EvaluateArgs),
     /// Look at and change which models are in service.
     Models(ModelsArgs),
     /// One order: its scores, reasons, rules, action and features.
     Explain(ExplainArgs),
     /// SQL over the output tables, each by its name.
     Query(QueryArgs),
+    /// The review queue out to the desk, and its decisions back in.
+    Review(ReviewArgs),
     /// Write report.html, one offline page, into the output folder.
     Report(OutArgs),
     /// Empty cache and staging of an output folder; published data stays.
@@ -160,6 +165,48 @@ pub(super) struct TrainArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct EvaluateArgs {
+    #[command(flatten)]
+    pub(super) common: PipelineArgs,
+    /// What to predict.
+    #[arg(long)]
+    pub(super) target: TargetArg,
+    /// Model family [default: that of the pipeline].
+    #[arg(long)]
+    pub(super) family: Option<FamilyArg>,
+    /// Folds that roll forward over the later half of history [default: 4].
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=50), conflicts_with = "train_until")]
+    pub(super) folds: Option<u8>,
+    /// Learn from orders placed from this instant on, RFC 3339; with --train-until.
+    #[arg(long, value_name = "T", requires = "train_until")]
+    pub(super) train_from: Option<String>,
+    /// One fold with given cuts: learn from orders placed before this instant.
+    #[arg(long, value_name = "T")]
+    pub(super) train_until: Option<String>,
+    /// Calibrate on orders placed from --train-until to before this instant.
+    #[arg(long, value_name = "T", requires = "train_until")]
+    pub(super) calibrate_until: Option<String>,
+    /// Test on orders placed from a gap after --calibrate-until to before this instant.
+    #[arg(long, value_name = "T", requires = "train_until")]
+    pub(super) test_until: Option<String>,
+    /// Time before the test left out, such as 7d [default: the time labels take to mature].
+    #[arg(long, value_name = "SPAN")]
+    pub(super) gap: Option<String>,
+    /// Orders that can be looked at in a day [default: decision.review_capacity_per_day, else one in a hundred].
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) per_day: Option<u32>,
+    /// Leave out of the test customers with a positive order placed longer than this before the day.
+    #[arg(long, value_name = "SPAN")]
+    pub(super) leave_out_known: Option<String>,
+    /// With --leave-out-known: only positive orders placed from this instant on count.
+    #[arg(long, value_name = "T", requires = "leave_out_known")]
+    pub(super) known_since: Option<String>,
+    /// Seed of every draw.
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ModelsArgs {
     #[command(subcommand)]
     pub(super) action: ModelsAction,
@@ -176,8 +223,35 @@ pub(super) enum ModelsAction {
     Show(VersionArgs),
     /// Put a version in service.
     Promote(VersionArgs),
+    /// Have a version score in the champion's shadow, without effect; `none` ends that.
+    Challenge(ChallengeArgs),
+    /// Put the champion before the present one back.
+    Rollback(RollbackArgs),
     /// Take a version out of service.
-    Retire(VersionArgs),
+    Retire(RetireArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ChallengeArgs {
+    /// What the model predicts.
+    pub(super) target: TargetArg,
+    /// Its version, as listed, or `none`.
+    pub(super) version: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RollbackArgs {
+    /// What the model predicts.
+    pub(super) target: TargetArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RetireArgs {
+    #[command(flatten)]
+    pub(super) which: VersionArgs,
+    /// Retire the champion too, and leave its target without a model.
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -237,4 +311,69 @@ pub(super) struct OutArgs {
     /// Output folder.
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReviewArgs {
+    #[command(subcommand)]
+    pub(super) action: ReviewAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ReviewAction {
+    /// Write the review queue as a file to be filled in.
+    Export(ReviewExportArgs),
+    /// Take decisions in as labels for the next run and training.
+    Import(ReviewImportArgs),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SheetArg {
+    /// CSV with a header.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+    /// A Parquet file.
+    Parquet,
+}
+
+impl From<SheetArg> for SheetFormat {
+    fn from(format: SheetArg) -> Self {
+        match format {
+            SheetArg::Csv => Self::Csv,
+            SheetArg::Ndjson => Self::Ndjson,
+            SheetArg::Parquet => Self::Parquet,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReviewExportArgs {
+    /// Output folder of the run.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// How it is written [default: as the file's name says, else csv].
+    #[arg(long)]
+    pub(super) format: Option<SheetArg>,
+    /// A new file to write to [default: standard output].
+    #[arg(long, value_name = "FILE")]
+    pub(super) to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReviewImportArgs {
+    /// The filled-in file: .csv, .ndjson or .parquet.
+    pub(super) file: PathBuf,
+    /// Output folder of the run it came from.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// When rows without a `decided_at` were decided, RFC 3339.
+    #[arg(long, value_name = "T")]
+    pub(super) decided_at: Option<String>,
+    /// Zone of `decided_at` values without an offset, such as Europe/Berlin.
+    #[arg(long, value_name = "ZONE")]
+    pub(super) zone: Option<String>,
+    /// Share of bad rows above which nothing is taken in.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    pub(super) max_share: f64,
 }

@@ -4,7 +4,7 @@ use super::args::{CheckArgs, Cli};
 use super::progress::Progress;
 use super::summary::count;
 use super::{DONE, DONE_BUT, instant, now_micros, to_stdout};
-use crate::config::{Pipeline, json_schema};
+use crate::config::{Effect, Pipeline, RuleMode, json_schema};
 use crate::error::{Error, Result};
 use crate::features::Described;
 use crate::ingest::{ColumnProfile, create_private};
@@ -30,7 +30,10 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs) -> Result<u8> {
     std::fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
     let found = found?;
     to_stdout(&words(&found, args.features))?;
-    Ok(if found.refusal.is_some() { DONE_BUT } else { DONE })
+    // Last, so that what is wrong with a rule does not hide what the data is worth.
+    let refused = found.refusal.is_some();
+    found.rules?;
+    Ok(if refused { DONE_BUT } else { DONE })
 }
 
 fn words(found: &Checkup, features: bool) -> String {
@@ -110,6 +113,15 @@ fn words(found: &Checkup, features: bool) -> String {
         list_features(&there, &absent, &mut text);
     } else {
         let _ = writeln!(text, "  --features lists them with meaning, unit, null and needs");
+    }
+    for rule in found.rules.iter().flatten() {
+        let effect = match (rule.mode, rule.effect) {
+            (RuleMode::Shadow, _) => "in shadow",
+            (RuleMode::Act, Effect::Approve) => "approve",
+            (RuleMode::Act, Effect::Review) => "review",
+            (RuleMode::Act, Effect::Hold) => "hold",
+        };
+        let _ = writeln!(text, "rule {} ({effect}): matches {} orders", rule.name, count(rule.orders));
     }
     if let Some(refusal) = &found.refusal {
         let _ = writeln!(text, "\na run would refuse this input: {refusal}");

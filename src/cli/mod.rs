@@ -3,9 +3,11 @@
 mod args;
 mod check;
 mod demo;
+mod evaluate;
 mod explain;
 mod models;
 mod progress;
+mod review;
 mod run;
 mod summary;
 mod train;
@@ -49,6 +51,7 @@ fn dispatch(cli: &Cli) -> Result<u8> {
         Command::Check(args) => check::run(cli, args),
         Command::Run(args) => run::run(cli, args),
         Command::Train(args) => train::run(cli, args),
+        Command::Evaluate(args) => evaluate::run(cli, args),
         Command::Models(args) => models::run(cli, args),
         Command::Explain(args) => explain::run(args),
         Command::Query(args) => {
@@ -60,6 +63,7 @@ fn dispatch(cli: &Cli) -> Result<u8> {
             to_stdout(&format!("{}\n", path.display()))?;
             Ok(DONE)
         }
+        Command::Review(args) => review::run(cli, &args.action),
         Command::Clean(args) => run::clean(args),
     }
 }
@@ -95,9 +99,13 @@ fn to_stderr(text: &str) {
 }
 
 fn instant(text: Option<&str>) -> Result<Option<i64>> {
+    instant_of("--as-of", text)
+}
+
+fn instant_of(name: &str, text: Option<&str>) -> Result<Option<i64>> {
     text.map(|t| {
         parse_instant(t).ok_or_else(|| Error::Usage {
-            message: format!("--as-of `{t}` is not an RFC 3339 instant"),
+            message: format!("{name} `{t}` is not an RFC 3339 instant"),
             hint: Some("write it as 2024-05-01T00:00:00Z".to_owned()),
         })
     })

@@ -4,6 +4,7 @@ use super::args::{Cli, ModelsAction, ModelsArgs};
 use super::{DONE, to_stderr, to_stdout};
 use crate::error::Result;
 use crate::registry::Registry;
+use crate::risk::Target;
 use comfy_table::{Table, presets};
 
 pub(super) fn run(cli: &Cli, args: &ModelsArgs) -> Result<u8> {
@@ -21,6 +22,8 @@ pub(super) fn run(cli: &Cli, args: &ModelsArgs) -> Result<u8> {
             for model in &listed {
                 let state = if model.champion {
                     "champion"
+                } else if model.challenger {
+                    "challenger"
                 } else if model.retired {
                     "retired"
                 } else {
@@ -35,8 +38,50 @@ pub(super) fn run(cli: &Cli, args: &ModelsArgs) -> Result<u8> {
             to_stdout(&format!("{table}\n"))?;
         }
         ModelsAction::Show(which) => to_stdout(&registry.card(which.target.into(), &which.version)?)?,
-        ModelsAction::Promote(which) => registry.promote(which.target.into(), &which.version)?,
-        ModelsAction::Retire(which) => registry.retire(which.target.into(), &which.version)?,
+        ModelsAction::Promote(which) => {
+            let target = which.target.into();
+            let before = registry.champion_version(target).ok().flatten();
+            registry.promote(target, &which.version)?;
+            if let Some(before) = before.filter(|before| *before != which.version && !cli.quiet) {
+                to_stderr(&compared(&registry, target, &before, &which.version));
+            }
+        }
+        ModelsAction::Challenge(which) => {
+            let version = (which.version != "none").then_some(which.version.as_str());
+            registry.challenge(which.target.into(), version)?;
+        }
+        ModelsAction::Rollback(which) => {
+            let version = registry.rollback(which.target.into())?;
+            if !cli.quiet {
+                to_stderr(&format!("{} model {version} is in service again\n", Target::from(which.target)));
+            }
+        }
+        ModelsAction::Retire(args) => {
+            registry.retire(args.which.target.into(), &args.which.version, args.force)?;
+        }
     }
     Ok(DONE)
+}
+
+/// How the new champion's stored test compares with the former one's. It is said and decides nothing.
+fn compared(registry: &Registry, target: Target, before: &str, after: &str) -> String {
+    let mut text = format!("{target} model {after} is in service instead of {before}\n");
+    let Ok(Some(found)) = registry.compare(target, before, after) else {
+        return text + "  they cannot be compared: one has no stored measures that can be read\n";
+    };
+    let [a, b] = &found.tests;
+    text += &if found.same_rows {
+        format!("  on the same {} orders, {} of them positive:\n", a.rows, a.positives)
+    } else {
+        format!(
+            "  tested on different orders ({} with a rate of {:.4}, {} with {:.4}): part of a difference is theirs\n",
+            a.rows, a.base_rate, b.rows, b.base_rate
+        )
+    };
+    for (name, before, after) in &found.measures {
+        let show = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{v:.4}"));
+        let within = format!("({} to {})", show(after.lower), show(after.upper));
+        text += &format!("  {name:<21} {:>7} before, {:>7} now {within}\n", show(before.value), show(after.value));
+    }
+    text
 }

@@ -1,5 +1,6 @@
 //! Checks that a schema cannot express: names that must exist, settings that must agree with one another.
 
+use super::condition::{self, ConditionColumn, ORDER_FACTS, pointing_at};
 use super::raw::{ColumnType, RawPipeline, Source, TableMap};
 use super::{FeatureSpec, TargetPack, did_you_mean, features, sql};
 use crate::contract::input::{self, Kind, TABLES, Table};
@@ -44,7 +45,7 @@ pub(super) fn check(raw: &RawPipeline, base_dir: &Path, problems: &mut Vec<Probl
         }
     });
     let features = features::expand(&raw.features, problems);
-    check_decision(raw, problems);
+    check_decision(raw, &features, problems);
     check_privacy(raw, problems);
     Checked { zone, as_of, base_exponent, targets, features }
 }
@@ -240,15 +241,25 @@ fn check_segments(raw: &RawPipeline, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_decision(raw: &RawPipeline, problems: &mut Vec<Problem>) {
+fn check_decision(raw: &RawPipeline, features: &[FeatureSpec], problems: &mut Vec<Problem>) {
     let mut seen = BTreeSet::new();
     for (index, rule) in raw.decision.rules.iter().enumerate() {
         let key = format!("decision.rules[{index}]");
         if !seen.insert(&rule.name) {
             problems.push(Problem::new(format!("{key}.name"), format!("two rules are called `{}`", rule.name)));
         }
-        if let Err(message) = sql::inspect_condition(&rule.when) {
-            problems.push(Problem::new(format!("{key}.when"), message));
+        let (columns, mistakes) = condition::inspect(&rule.when);
+        let key = format!("{key}.when");
+        for mistake in mistakes {
+            let mut problem = Problem::new(&key, format!("rule `{}`: {}", rule.name, mistake.message));
+            problem.hint = mistake.hint;
+            problems.push(problem);
+        }
+        for column in columns {
+            if let Some((message, hint)) = unknown_to_rules(&column, raw, features) {
+                let message = pointing_at(&rule.when, column.place, &format!("rule `{}`: {message}", rule.name));
+                problems.push(Problem { key: key.clone(), message, hint: Some(hint) });
+            }
         }
     }
     if let Some(fraud) = &raw.risk.fraud
@@ -262,6 +273,44 @@ fn check_decision(raw: &RawPipeline, problems: &mut Vec<Problem>) {
             .hint("map your label column to `fraud`"),
         );
     }
+}
+
+/// What is wrong with a column that a rule names, and what to do; `None` if an order can have it.
+fn unknown_to_rules(column: &ConditionColumn, raw: &RawPipeline, features: &[FeatureSpec]) -> Option<(String, String)> {
+    let (orders, name) = (raw.tables.get("orders")?, column.name.as_str());
+    let contract = input::table("orders")?;
+    // What SQL gives is known only when it has run; whatever it can give counts as given.
+    let is_mapped = |name: &str| orders.sql.is_some() || orders.columns.contains_key(name);
+    let derived = [("email_domain", "email"), ("ip_network", "ip")];
+    let source = derived.iter().find(|(derived, _)| *derived == name).map_or(name, |(_, from)| from);
+    let of_orders = contract.kind_of(source).is_some();
+    if of_orders && is_mapped(source) {
+        return None;
+    }
+    if ORDER_FACTS.contains(&name) || features.iter().any(|spec| spec.name == name && !spec.is_of_line()) {
+        return None;
+    }
+    if of_orders {
+        let message = format!("`orders.{source}` is not mapped, so that no order has a `{name}`");
+        return Some((message, "map it under [tables.orders.columns], or leave the rule out".to_owned()));
+    }
+    if name.starts_with("line_") || features.iter().any(|spec| spec.name == name) {
+        let message = format!("`{name}` is of order lines, a rule looks at whole orders");
+        return Some((message, "take a feature of the basket or of the customer".to_owned()));
+    }
+    if column.is_quoted {
+        let message = format!("double quotes are for names, and there is no column `{name}`");
+        return Some((message, format!("a text stands in single quotes: '{name}'")));
+    }
+    let mapped = contract.columns.iter().map(|c| c.name).filter(|name| is_mapped(name));
+    let own = orders.columns.keys().map(String::as_str).filter(|name| name.starts_with("x_"));
+    let known = mapped.chain(own).chain(ORDER_FACTS.iter().copied());
+    let known = known.chain(features.iter().filter(|spec| !spec.is_of_line()).map(|spec| spec.name.as_str()));
+    let hint = did_you_mean(name, known).unwrap_or_else(|| {
+        "columns of `orders` and features can be named; `check --features` on the pipeline without this rule lists them"
+            .to_owned()
+    });
+    Some((format!("neither orders nor features have a column `{name}`"), hint))
 }
 
 fn check_privacy(raw: &RawPipeline, problems: &mut Vec<Problem>) {

@@ -1,6 +1,7 @@
 //! The pipeline file: read, checked whole, and turned into a [`Pipeline`] that later stages can trust.
 
 mod check;
+mod condition;
 mod features;
 mod raw;
 mod schema;
@@ -8,6 +9,7 @@ mod sql;
 mod targets;
 mod variables;
 
+pub use condition::{ConditionColumn, Place, condition_columns, pointing_at};
 pub use features::{FeatureSpec, built_in_features};
 pub use raw::*;
 pub use schema::json_schema;

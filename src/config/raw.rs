@@ -41,9 +41,32 @@ pub struct RawPipeline {
     /// Which personal columns may be shown.
     #[serde(default)]
     pub privacy: Privacy,
+    /// How results are worded.
+    #[serde(default)]
+    pub report: Report,
     /// Where results go.
     #[serde(default)]
     pub output: Output,
+}
+
+/// How results are worded.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Report {
+    /// Language of reasons and of `review_queue.action_words`. Names of columns, tables and actions stay as they are.
+    pub language: Language,
+}
+
+/// A language of reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Chinese, in simplified characters.
+    Zh,
 }
 
 /// Zone and clock of the run.
@@ -327,13 +350,25 @@ pub enum Family {
 }
 
 /// Fraud model settings.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FraudRisk {
     /// Model family.
     pub family: Family,
+    /// Features that the model does not learn from, by name; `*` stands for anything. They are computed and published all
+    /// the same.
+    pub without: Vec<String>,
     /// Where the label comes from and when it can be trusted.
     pub label: FraudLabel,
+    /// While there are no fraud labels: have the desk look at the most unusual orders. `order_scores.unusual_score` ranks
+    /// them; it is no probability.
+    pub cold_start: bool,
+}
+
+impl Default for FraudRisk {
+    fn default() -> Self {
+        Self { family: Family::default(), without: Vec::new(), label: FraudLabel::default(), cold_start: true }
+    }
 }
 
 /// The fraud label.
@@ -359,6 +394,9 @@ impl Default for FraudLabel {
 pub struct ReturnRisk {
     /// Model family.
     pub family: Family,
+    /// Features that the model does not learn from, by name; `*` stands for anything. They are computed and published all
+    /// the same.
+    pub without: Vec<String>,
     /// Time after delivery within which a return request makes the label: `30d`.
     #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
     pub window: String,
@@ -376,6 +414,7 @@ impl Default for ReturnRisk {
     fn default() -> Self {
         Self {
             family: Family::default(),
+            without: Vec::new(),
             window: "30d".to_owned(),
             flag_at: 0.5,
             unit: ReturnUnit::default(),
@@ -417,7 +456,14 @@ pub struct Decision {
     /// What a return costs (freight, handling, markdown).
     #[schemars(range(min = 0.0))]
     pub return_cost: f64,
-    /// Rules, tried in order of their effect: approve, hold, review.
+    /// Share of the orders the model would have looked at or stopped that pass untouched, marked in `order_scores.control`;
+    /// none by default. What becomes of them says how often the model is right where nobody interferes: of stopped orders
+    /// nobody ever learns it. One that a rule stops or sends to the desk is never among them.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub control_share: f64,
+    /// Key of the draw of the control share: equal seeds let the same orders pass in every run.
+    pub control_seed: u64,
+    /// Rules, by their effect and not by their place: of those an order matches, approve wins over hold, hold over review.
     pub rules: Vec<Rule>,
 }
 
@@ -430,6 +476,8 @@ impl Default for Decision {
             margin_share: 0.2,
             chargeback_fee: 20.0,
             return_cost: 12.0,
+            control_share: 0.0,
+            control_seed: 1,
             rules: Vec::new(),
         }
     }
@@ -448,16 +496,32 @@ pub enum Effect {
     Hold,
 }
 
+/// Whether a rule does what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum RuleMode {
+    /// It has its effect, and stands in `rule_hits`.
+    #[default]
+    Act,
+    /// It is matched and stands in `shadow_hits`, and changes nothing: for seeing what a new rule would do.
+    Shadow,
+}
+
 /// A rule of the merchant.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Its name, as it stands in `rule_hits`.
+    /// Its name, as it stands in `rule_hits` or `shadow_hits`.
     pub name: String,
-    /// A SQL condition over the columns of `orders` and the features; null does not match.
+    /// A SQL condition over the columns of `orders` and the features of the order. Null never matches, under NOT neither;
+    /// `IS NULL` asks for it. What is divided by zero is null.
     pub when: String,
     /// What it does.
     pub effect: Effect,
+    /// Whether it does it: `act`, or `shadow` to only write down what it would match.
+    #[serde(default)]
+    pub mode: RuleMode,
     /// Why, in words for the reviewer.
     pub reason: String,
 }

@@ -49,19 +49,6 @@ pub fn origin_source(sql: &str, sources: &BTreeSet<&str>) -> Option<String> {
     Some(name.to_string().replace('"', ""))
 }
 
-/// Whether a text is one SQL expression, as rules have it.
-///
-/// # Errors
-/// The parser's message.
-pub(super) fn inspect_condition(sql: &str) -> Result<(), String> {
-    let mut parser = Parser::new(&GenericDialect).try_with_sql(sql).map_err(|e| e.to_string())?;
-    parser.parse_expr().map_err(|e| e.to_string())?;
-    match parser.peek_token().token {
-        sqlparser::tokenizer::Token::EOF => Ok(()),
-        other => Err(format!("unexpected `{other}` after the condition")),
-    }
-}
-
 fn parse(sql: &str) -> Result<Query, String> {
     let mut statements = Parser::parse_sql(&GenericDialect, sql).map_err(|e| e.to_string())?;
     match (statements.pop(), statements.is_empty()) {

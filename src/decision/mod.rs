@@ -1,10 +1,19 @@
 //! From probabilities and rules to what happens with an order, by what it costs.
 //!
-//! Rules come first: allow, then hold, then review. Else the cheapest course wins: letting a fraud pass costs the amount
-//! and a fee, looking costs a reviewer's time, stopping a good order costs its margin. Where the desk cannot look at all of
-//! a day's orders, the most expensive are looked at and the rest pass.
+//! Rules come first: allow, then hold, then review. Else the cheapest course wins: letting a fraud pass costs the
+//! amount and a fee, looking costs a reviewer's time, stopping a good order costs its margin. Where the desk cannot
+//! look at all of a day's orders, the most expensive are looked at and the rest pass. Of what the model would then
+//! have looked at or stopped, the control share passes untouched.
 
-use crate::config::Effect;
+mod control;
+mod measures;
+mod unusual;
+
+pub use control::ControlDraw;
+pub use measures::{ReturnMeasure, measure_of};
+pub use unusual::add_unusual;
+
+use crate::config::{Effect, Language};
 use std::collections::BTreeMap;
 
 /// What happens with an order.
@@ -25,6 +34,16 @@ impl Action {
             Self::Approve => "approve",
             Self::Review => "review",
             Self::Hold => "hold",
+        }
+    }
+
+    /// What the desk reads of it.
+    pub fn words(self, language: Language) -> &'static str {
+        match (language, self) {
+            (Language::En, action) => action.name(),
+            (Language::Zh, Self::Approve) => "放行",
+            (Language::Zh, Self::Review) => "人工审核",
+            (Language::Zh, Self::Hold) => "拦截",
         }
     }
 }
@@ -57,6 +76,10 @@ pub struct Case {
     pub returned: Option<f64>,
     /// The strongest effect of the rules it matches: allow before hold before review.
     pub rule: Option<Effect>,
+    /// Whether the control draw has it.
+    pub drawn: bool,
+    /// Its place among all orders by id: decides between what is otherwise equal.
+    pub place: u32,
 }
 
 /// What was decided.
@@ -66,10 +89,14 @@ pub struct Verdict {
     pub action: Action,
     /// Expected loss if nothing is done, minor units; `None` when neither risk has a probability.
     pub expected_loss: Option<i64>,
-    /// What looking at it is expected to save, minor units; orders a rule stops without a probability count their amount.
+    /// What looking at it is expected to save, minor units; orders a rule stops without a probability count their
+    /// amount.
     pub priority: i64,
     /// Whether the model alone would have it looked at or stopped; `None` without a model.
     pub fraud_flag: Option<bool>,
+    /// Whether it passes as part of the control share; `None` where that is no question: nothing would have been done
+    /// about it, or a rule decided.
+    pub control: Option<bool>,
 }
 
 /// The rule that wins among those an order matches.
@@ -82,10 +109,25 @@ pub fn strongest(effects: impl Iterator<Item = Effect>) -> Option<Effect> {
     effects.min_by_key(rank)
 }
 
-/// Decides on orders. The order of `cases` decides between equals, so it must not depend on chance.
+/// Decides on orders, whatever the order they come in.
 pub fn decide(cases: &[Case], costs: &Costs) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = cases.iter().map(|case| alone(case, costs)).collect();
-    let Some(capacity) = costs.capacity_per_day else { return verdicts };
+    if let Some(capacity) = costs.capacity_per_day {
+        within_capacity(cases, &mut verdicts, capacity);
+    }
+    // Last, so that the control share is drawn from exactly what would have been acted on. The desk's places it frees
+    // stay free: filling them would make what is done with one order depend on the draw of another.
+    for (verdict, case) in verdicts.iter_mut().zip(cases) {
+        verdict.control = (verdict.action != Action::Approve && case.rule.is_none()).then_some(case.drawn);
+        if verdict.control == Some(true) {
+            verdict.action = Action::Approve;
+        }
+    }
+    verdicts
+}
+
+/// Lets pass what is beyond the desk's capacity on the day it was placed.
+fn within_capacity(cases: &[Case], verdicts: &mut [Verdict], capacity: u32) {
     let mut by_day: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
     for (at, case) in cases.iter().enumerate() {
         if verdicts[at].action != Action::Approve {
@@ -96,7 +138,7 @@ pub fn decide(cases: &[Case], costs: &Costs) -> Vec<Verdict> {
         // What must not go on comes first, then what a rule asks for, then what saves most.
         list.sort_by_key(|&at| {
             let ruled = cases[at].rule.is_some();
-            std::cmp::Reverse((verdicts[at].action, ruled, verdicts[at].priority))
+            (std::cmp::Reverse((verdicts[at].action, ruled, verdicts[at].priority)), cases[at].place)
         });
         for &at in list.iter().skip(capacity as usize) {
             // A stopped order stays stopped: only a person may let it go.
@@ -106,7 +148,6 @@ pub fn decide(cases: &[Case], costs: &Costs) -> Vec<Verdict> {
             }
         }
     }
-    verdicts
 }
 
 fn alone(case: &Case, costs: &Costs) -> Verdict {
@@ -139,6 +180,7 @@ fn alone(case: &Case, costs: &Costs) -> Verdict {
         expected_loss,
         priority: saved.round() as i64,
         fraud_flag: by_model.map(|m| m != Action::Approve),
+        control: None,
     }
 }
 
@@ -150,7 +192,7 @@ mod tests {
         Costs { review: 400.0, chargeback_fee: 2_000.0, returned: 1_200.0, margin_share: 0.2, capacity_per_day: None };
 
     fn case(amount: i64, fraud: Option<f64>, rule: Option<Effect>) -> Case {
-        Case { day: 0, amount, fraud, returned: None, rule }
+        Case { day: 0, amount, fraud, returned: None, rule, drawn: false, place: 0 }
     }
 
     #[test]
@@ -197,5 +239,42 @@ mod tests {
         ];
         let actions: Vec<Action> = decide(&cases, &costs).iter().map(|v| v.action).collect();
         assert_eq!(actions, [Action::Approve, Action::Approve, Action::Hold, Action::Hold, Action::Hold]);
+    }
+
+    #[test]
+    fn equal_orders_are_looked_at_by_their_place_and_not_by_their_row() {
+        let costs = Costs { capacity_per_day: Some(1), ..COSTS };
+        let at = |place| Case { place, ..case(10_000, Some(0.10), None) };
+        let looked = |cases: &[Case]| -> Vec<u32> {
+            let verdicts = decide(cases, &costs);
+            cases.iter().zip(&verdicts).filter(|(_, v)| v.action == Action::Review).map(|(c, _)| c.place).collect()
+        };
+        assert_eq!(looked(&[at(2), at(0), at(1)]), [0]);
+        assert_eq!(looked(&[at(0), at(1), at(2)]), [0]);
+    }
+
+    #[test]
+    fn the_control_share_passes_what_the_model_alone_would_have_acted_on() {
+        let drawn = |case: Case| Case { drawn: true, ..case };
+        let cases = [
+            drawn(case(10_000, Some(0.90), None)),
+            drawn(case(10_000, Some(0.01), None)),
+            drawn(case(10_000, Some(0.90), Some(Effect::Hold))),
+            drawn(case(10_000, Some(0.90), Some(Effect::Review))),
+            case(10_000, Some(0.90), None),
+            drawn(case(10_000, None, None)),
+        ];
+        let verdicts = decide(&cases, &COSTS);
+        let found: Vec<(Action, Option<bool>)> = verdicts.iter().map(|v| (v.action, v.control)).collect();
+        let expected = [
+            (Action::Approve, Some(true)),
+            (Action::Approve, None),
+            (Action::Hold, None),
+            (Action::Hold, None),
+            (Action::Hold, Some(false)),
+            (Action::Approve, None),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(verdicts[0].fraud_flag, Some(true), "it stays flagged: that is what is measured");
     }
 }

@@ -1,6 +1,7 @@
 //! Features in words: what each counts or measures, its unit, what its null means, what it needs.
 
-use crate::config::FeatureSpec;
+use super::chinese;
+use crate::config::{FeatureSpec, Language};
 use crate::contract::feature::{AggregateKind, ENTITIES, Entity, EventKind};
 use crate::types::time::{DAY, HOUR};
 
@@ -279,6 +280,21 @@ fn plural(words: &str) -> String {
         words if words.ends_with("ry") => format!("{}ies", words.trim_end_matches('y')),
         words => format!("{words}s"),
     }
+}
+
+/// What a feature says, in a language. The pipeline's own columns keep their names in every language.
+pub fn note_in(language: Language, name: &str, declared: &[FeatureSpec]) -> FeatureNote {
+    let note = note(name, declared);
+    match language {
+        Language::En => note,
+        Language::Zh => FeatureNote { label: chinese::label(name, declared).unwrap_or(note.label), ..note },
+    }
+}
+
+/// Names of all facts of orders and lines.
+#[cfg(test)]
+pub(super) fn fact_names() -> impl Iterator<Item = &'static str> {
+    FACTS.iter().map(|fact| fact.0)
 }
 
 /// What a feature says: one of the declared ones, a fact, or as far as its name tells, where its pipeline is not at hand.

@@ -10,6 +10,7 @@
 //! words. Orders placed in the same instant see nothing of one another, so the order of input never matters.
 
 mod basket;
+mod chinese;
 mod describe;
 pub mod engine;
 mod events;
@@ -21,7 +22,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use describe::{Described, FeatureNote, FeatureUnit, note};
+pub use describe::{Described, FeatureNote, FeatureUnit, note, note_in};
 
 use crate::config::FeatureSpec;
 use crate::error::{Error, Result};
@@ -84,6 +85,14 @@ pub struct Terms {
     pub return_unit: Level,
 }
 
+/// What is known of fraud, without computing anything else.
+///
+/// # Errors
+/// [`crate::error::Error::Frames`] only for defects.
+pub fn known_frauds(tables: &BTreeMap<&'static str, DataFrame>, terms: &Terms) -> Result<Outcomes> {
+    labels::fraud(&Tables::new(tables)?, terms)
+}
+
 /// Computes every feature that the tables can feed.
 ///
 /// # Errors
@@ -113,9 +122,9 @@ pub fn build(tables: &BTreeMap<&'static str, DataFrame>, specs: &[FeatureSpec], 
         matrix.push(name, column);
     }
     let mut engine = Engine::new(&possible, Units { returns: terms.return_unit })?;
-    let facts = events::facts(&possible, &tables, &settled, order_of_line, engine.keys())?;
+    let mut facts = events::facts(&possible, &tables, &settled, order_of_line, engine.keys())?;
     let mut windows: Vec<Option<(Level, Vec<f64>)>> = vec![None; possible.len()];
-    engine.step(&facts, &mut |feature, level, values| {
+    engine.finish(&mut facts, &mut |feature, level, values| {
         windows[feature] = Some((level, values));
         Ok(())
     })?;

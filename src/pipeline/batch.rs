@@ -1,5 +1,6 @@
 //! One batch run: ingest, KPIs and satisfaction, features, scores, decisions, publish.
 
+use super::challengers::Challengers;
 use super::inputs::{Clock, Inputs, read};
 use super::scores;
 use super::scoring::{self, Examples, Scored};
@@ -50,8 +51,9 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
 
     // A missing model is told now, not after everything else was computed.
     let registry = Registry::open(&options.models);
-    let fraud_model = scoring::champion(pipeline, Target::Fraud, &inputs.ingested, &registry)?;
-    let return_model = scoring::champion(pipeline, Target::Return, &inputs.ingested, &registry)?;
+    let fraud_model = scoring::champion(pipeline, Target::Fraud, &inputs.ingested, &registry, as_of)?;
+    let return_model = scoring::champion(pipeline, Target::Return, &inputs.ingested, &registry, as_of)?;
+    let challengers = Challengers::new(pipeline, &inputs.ingested, &registry)?;
     tick("KPIs");
     let (kpis, satisfactions) = stages.time("kpi", || measures(pipeline, &inputs, as_of))?;
     tick("features");
@@ -61,12 +63,15 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     let (fraud, returned, scores) = stages.time("risk", || {
         let fraud = scoring::score(fraud_model, &Examples::of(Target::Fraud, &features))?;
         let returned = scoring::score(return_model, &Examples::of(Target::Return, &features))?;
-        let scores = scores::decide_orders(pipeline, &inputs.ingested, &features, &fraud, &returned, as_of)?;
+        let mut scores = scores::decide_orders(pipeline, &inputs.ingested, &features, &fraud, &returned, as_of)?;
+        for column in challengers.columns(&features)? {
+            scores.order_scores.with_column(column).map_err(Error::frames("challengers"))?;
+        }
         Ok((fraud, returned, scores))
     })?;
     let days = scores::placed_days(pipeline, &features);
     let order_satisfaction = satisfied::measured(tables, &days)?;
-    let run_id = run_id(pipeline, &inputs.hashes, &[&fraud, &returned], as_of);
+    let run_id = run_id(pipeline, &inputs.hashes, &[&fraud, &returned], &challengers, as_of);
 
     tick("publishing");
     let publishing = Instant::now();
@@ -79,6 +84,7 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     ]);
     metadata.extend(fraud.version().map(|v| ("fraud_model".to_owned(), v.to_owned())));
     metadata.extend(returned.version().map(|v| ("return_model".to_owned(), v.to_owned())));
+    metadata.extend(challengers.versions().map(|(target, v)| (format!("{target}_challenger"), v.to_owned())));
     let mut staging = publisher.begin(&run_id, metadata)?;
     staging.write(named("kpi")?, &kpis.frame)?;
     staging.write(named("satisfaction")?, &satisfactions.frame)?;
@@ -137,7 +143,13 @@ fn measures(pipeline: &Pipeline, inputs: &Inputs, as_of: i64) -> Result<(kpi::Co
 }
 
 /// Equal inputs, pipeline, models and clock give equal ids; so does equal everything but the time of day.
-fn run_id(pipeline: &Pipeline, hashes: &BTreeMap<String, String>, scored: &[&Scored], as_of: i64) -> String {
+fn run_id(
+    pipeline: &Pipeline,
+    hashes: &BTreeMap<String, String>,
+    scored: &[&Scored],
+    challengers: &Challengers,
+    as_of: i64,
+) -> String {
     let mut hasher = blake3::Hasher::new();
     for (file, hash) in hashes {
         hasher.update(file.as_bytes()).update(b"\0").update(hash.as_bytes()).update(b"\n");
@@ -145,6 +157,9 @@ fn run_id(pipeline: &Pipeline, hashes: &BTreeMap<String, String>, scored: &[&Sco
     hasher.update(pipeline.fingerprint.as_bytes());
     for scored in scored {
         hasher.update(scored.version().unwrap_or("-").as_bytes()).update(b"\n");
+    }
+    for (target, version) in challengers.versions() {
+        hasher.update(target.name().as_bytes()).update(version.as_bytes()).update(b"\n");
     }
     hasher.update(&as_of.to_le_bytes());
     hasher.finalize().to_hex()[..16].to_owned()

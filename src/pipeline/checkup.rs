@@ -3,11 +3,11 @@
 use super::inputs::Clock;
 use super::scoring::{Examples, label_counts, no_labels};
 use super::training::feature_terms;
-use crate::config::Pipeline;
+use crate::config::{Effect, Pipeline, Rule, RuleMode};
 use crate::contract::input::{Kind, table};
 use crate::error::Result;
-use crate::features::{self, Described};
-use crate::ingest::{PersonalKey, TableProfile, ValueCounts, ingest, profile};
+use crate::features::{self, Described, Features};
+use crate::ingest::{Ingested, PersonalKey, TableProfile, ValueCounts, ingest, profile};
 use crate::kpi::{Availability, Measure, catalogue};
 use crate::quarantine::{Rejected, Tallies};
 use crate::risk::Target;
@@ -37,6 +37,21 @@ pub struct Checkup {
     pub features: Vec<Described>,
     /// Risk targets: name, why there are no labels, mature labels, positive ones.
     pub targets: Vec<(String, Option<String>, u64, u64)>,
+    /// The rules with how many of the accepted orders each would match, or what is wrong with them.
+    pub rules: Result<Vec<RuleCheck>>,
+}
+
+/// A rule and what it would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleCheck {
+    /// Its name.
+    pub name: String,
+    /// What it does with an order.
+    pub effect: Effect,
+    /// Whether it does it.
+    pub mode: RuleMode,
+    /// Orders it matches.
+    pub orders: u64,
 }
 
 /// Reads everything a pipeline names and says what it is worth. Nothing is written but the folder of typed copies, which
@@ -58,6 +73,7 @@ pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&
     let available = Availability::of(&ingested.tables);
     super::as_of::known_at(&mut ingested.tables, clock.as_of)?;
     let features = features::build(&ingested.tables, &pipeline.features, &feature_terms(pipeline, clock.as_of))?;
+    let rules = rules(pipeline, &ingested, &features);
     let targets = Target::ALL
         .into_iter()
         .map(|target| {
@@ -73,12 +89,26 @@ pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&
             .collect(),
         features: features.described,
         targets,
+        rules,
         refusal,
         sources: ingested.sources,
         table_rows: ingested.table_rows,
         counts: ingested.counts,
         rejected: ingested.rejected,
     })
+}
+
+fn rules(pipeline: &Pipeline, ingested: &Ingested, features: &Features) -> Result<Vec<RuleCheck>> {
+    let rules = &pipeline.raw.decision.rules;
+    let orders = ingested.tables.get("orders").cloned().unwrap_or_default();
+    let counts = super::rules::matched(pipeline, &orders, features)?.counts(rules.len());
+    let check = |(rule, orders): (&Rule, u64)| RuleCheck {
+        name: rule.name.clone(),
+        effect: rule.effect,
+        mode: rule.mode,
+        orders,
+    };
+    Ok(rules.iter().zip(counts).map(check).collect())
 }
 
 fn every_measure(pipeline: &Pipeline, as_of: i64) -> Vec<Measure> {

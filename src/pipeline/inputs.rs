@@ -66,11 +66,14 @@ pub(super) fn read(
             hint: Some("`ordersight check PIPELINE` shows what became of the rows".to_owned()),
         });
     }
+    // What the desk decided on what was published here before: facts like any other, known from when they were decided.
+    let decided = super::desk::take_in(out, &mut ingested)?;
     let later = super::as_of::known_at(&mut ingested.tables, as_of)?;
     let hashes = ingested
         .files
         .iter()
         .flat_map(|(source, files)| files.iter().map(move |f| (format!("{source}/{}", f.name), f.content_hash.clone())))
+        .chain(decided)
         .collect();
     Ok(Inputs { ingested, later, hashes })
 }

@@ -2,7 +2,11 @@
 
 mod as_of;
 mod batch;
+mod challengers;
 mod checkup;
+mod cold_start;
+mod desk;
+mod evaluation;
 mod inputs;
 mod reasons;
 mod review;
@@ -14,7 +18,9 @@ mod summary;
 mod training;
 
 pub use batch::{RunOptions, run};
-pub use checkup::{Checkup, checkup};
+pub use checkup::{Checkup, RuleCheck, checkup};
+pub use desk::{Exported, ImportOptions, Imported, RefusedRow, SheetFormat, export, import};
+pub use evaluation::{Diagram, EvaluateOptions, Evaluated, Fold, LeaveOut, Measure, Protocol, evaluate};
 pub use inputs::{Clock, personal_key};
 pub use summary::{Stage, Summary, TargetState};
 pub use training::{TrainOptions, TrainedTarget, train};

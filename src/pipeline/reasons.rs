@@ -4,7 +4,7 @@ use super::scoring::Scored;
 use crate::config::Pipeline;
 use crate::error::{Error, Result};
 use crate::features::matrix::Matrix;
-use crate::features::{FeatureUnit, note};
+use crate::features::{FeatureUnit, note_in};
 use crate::risk::reasons::{FeatureText, Reason, Unit, reasons};
 use polars::chunked_array::builder::AnonymousOwnedListBuilder;
 use polars::prelude::*;
@@ -30,8 +30,10 @@ pub(super) fn reasons_of(
     (0..rows).into_par_iter().map(of).collect()
 }
 
-fn words(pipeline: &Pipeline, feature: &str) -> FeatureText {
-    let note = note(feature, &pipeline.features);
+/// How to talk of a feature.
+pub(super) fn words(pipeline: &Pipeline, feature: &str) -> FeatureText {
+    let language = pipeline.raw.report.language;
+    let note = note_in(language, feature, &pipeline.features);
     let unit = match note.unit {
         FeatureUnit::Count => Unit::Count,
         FeatureUnit::Money => {
@@ -43,7 +45,7 @@ fn words(pipeline: &Pipeline, feature: &str) -> FeatureText {
         FeatureUnit::Days => Unit::Days,
         FeatureUnit::Times | FeatureUnit::Number => Unit::Number,
     };
-    FeatureText { unit, label: note.label }
+    FeatureText { unit, label: note.label, language }
 }
 
 /// A column of lists of reasons; an order without any has an empty list.

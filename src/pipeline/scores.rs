@@ -1,11 +1,12 @@
 //! Scores, reasons and decisions put together: the tables `order_scores`, `order_features` and `review_queue`.
 
+use super::cold_start::{ColdStart, sequence};
 use super::reasons::{reason_lists, reasons_of, text_lists};
-use super::review::Queue;
+use super::review::{Queue, decided};
 use super::rules;
 use super::scoring::Scored;
 use crate::config::Pipeline;
-use crate::decision::{Action, Case, Costs, decide, strongest};
+use crate::decision::{Action, Case, ControlDraw, Costs, add_unusual, decide, measure_of, strongest};
 use crate::error::{Error, Result};
 use crate::features::Features;
 use crate::features::matrix::Matrix;
@@ -105,7 +106,7 @@ pub(super) fn decide_orders(
     let orders = ingested.tables.get("orders").cloned().unwrap_or_default();
     let rows = Rows::new(ingested, features, orders.height())?;
     let rules = &pipeline.raw.decision.rules;
-    let hits = rules::matched(pipeline, &orders, &features.matrix)?;
+    let hits = rules::matched(pipeline, &orders, features)?;
     let days = placed_days(pipeline, features);
     let amounts: Vec<i64> = ints(&orders, "amount")?.into_iter().map(Option::unwrap_or_default).collect();
     let come_back: Option<Vec<f64>> = match (returned, &rows.lines) {
@@ -115,6 +116,9 @@ pub(super) fn decide_orders(
             Some(any_returned(probabilities, &rows.order, orders.height()))
         }
     };
+    let draw = ControlDraw::new(pipeline.raw.decision.control_share, pipeline.raw.decision.control_seed);
+    let ids = texts(&orders, "order_id")?;
+    let places = places(&ids);
     let cases: Vec<Case> = (0..orders.height())
         .map(|at| Case {
             day: days[at],
@@ -122,27 +126,39 @@ pub(super) fn decide_orders(
             fraud: fraud.probability(at),
             returned: come_back.as_ref().map(|p| p[at]),
             rule: strongest(hits.effects(at, rules)),
+            drawn: draw.draws(&ids[at]),
+            place: places[at],
         })
         .collect();
-    let verdicts = decide(&cases, &costs(pipeline));
+    let mut verdicts = decide(&cases, &costs(pipeline));
+    let sequence = sequence(features, &places);
+    let cold_start = ColdStart::new(pipeline, features, fraud, &days, &sequence, as_of);
+    add_unusual(&cases, &mut verdicts, cold_start.scores(), pipeline.raw.decision.review_capacity_per_day);
+    let unusual_reasons = cold_start.reasons(&|at| verdicts[at].action != Action::Approve);
     let flag_at = pipeline.raw.risk.returns.as_ref().map_or(1.0, |r| r.flag_at);
     let return_flags: Vec<Option<bool>> =
         (0..rows.order.len()).map(|row| returned.probability(row).map(|p| p >= flag_at)).collect();
-    // Only of flagged and stopped orders.
-    let fraud_reasons =
-        reasons_of(pipeline, fraud, &features.matrix, orders.height(), &|at| verdicts[at].action != Action::Approve);
+    // Only of orders that are acted on, and of those that would be if they were not the control share.
+    let acted = |at: usize| verdicts[at].action != Action::Approve || verdicts[at].control == Some(true);
+    let fraud_reasons = reasons_of(pipeline, fraud, &features.matrix, orders.height(), &acted);
     // Lines have their order's features too.
     let row_matrix = features.lines.as_ref().map_or(&features.matrix, |lines| &lines.matrix);
     let return_reasons =
         reasons_of(pipeline, returned, row_matrix, rows.order.len(), &|row| return_flags[row] == Some(true));
+    // The strongest reason that points to a measure leads.
+    let measures = return_reasons.iter().map(|reasons| {
+        let mut pointed = reasons.iter().filter_map(|reason| measure_of(&reason.feature, &pipeline.features));
+        pointed.next().map(|measure| measure.name())
+    });
+    let measures: Vec<Option<&str>> = measures.collect();
     let stage = || Error::frames("order_scores");
     let constant = |name: &str, value: Option<&str>| match value {
         Some(text) => Column::new_scalar(name.into(), Scalar::from(PlSmallStr::from_str(text)), rows.order.len()),
         None => Column::full_null(name.into(), rows.order.len(), &DataType::String),
     };
     let of_order = |column: Column| rows.of_orders(&column);
-    let ids = rows.head(&orders, &days)?;
-    let mut scores = ids.clone();
+    let head = rows.head(&orders, &days)?;
+    let mut scores = head.clone();
     let columns = [
         match &rows.lines {
             Some((_, amounts)) => amounts.clone(),
@@ -156,20 +172,29 @@ pub(super) fn decide_orders(
         of_order(Column::new("fraud_flag".into(), verdicts.iter().map(|v| v.fraud_flag).collect::<Vec<_>>()))?,
         of_order(reason_lists("fraud_reasons", &fraud_reasons)?)?,
         constant("fraud_null_reason", fraud.absence()),
+        of_order(Column::new("unusual_score".into(), cold_start.scores()))?,
+        of_order(reason_lists("unusual_reasons", &unusual_reasons)?)?,
         Column::new(
             "return_probability".into(),
             (0..rows.order.len()).map(|row| returned.probability(row)).collect::<Vec<_>>(),
         ),
         Column::new("return_flag".into(), return_flags.clone()),
         reason_lists("return_reasons", &return_reasons)?,
+        Column::new("return_measure".into(), measures),
         constant("return_null_reason", returned.absence()),
         of_order(text_lists(
             "rule_hits",
             (0..cases.len()).map(|at| hits.of(at, rules).map(|r| r.name.as_str()).collect()),
         ))?,
+        of_order(text_lists(
+            "shadow_hits",
+            (0..cases.len()).map(|at| hits.shadows(at, rules).map(|r| r.name.as_str()).collect()),
+        ))?,
         of_order(Column::new("expected_loss".into(), verdicts.iter().map(|v| v.expected_loss).collect::<Vec<_>>()))?,
         of_order(Column::new("action".into(), verdicts.iter().map(|v| v.action.name()).collect::<Vec<_>>()))?,
         of_order(Column::new("priority".into(), verdicts.iter().map(|v| v.priority).collect::<Vec<_>>()))?,
+        of_order(Column::new("control".into(), verdicts.iter().map(|v| v.control).collect::<Vec<_>>()))?,
+        of_order(decided(&ids, ingested.tables.get("review_decisions"))?)?,
         constant("fraud_model", fraud.version()),
         constant("return_model", returned.version()),
     ];
@@ -183,13 +208,14 @@ pub(super) fn decide_orders(
         hits: &hits,
         fraud,
         verdicts: &verdicts,
-        reasons: &fraud_reasons,
+        reasons: if fraud.absence().is_some() { &unusual_reasons } else { &fraud_reasons },
+        unusual: cold_start.scores(),
         as_of,
     };
     let count = |action: Action| verdicts.iter().filter(|v| v.action == action).count() as u64;
     Ok(Scores {
         review_queue: queue.frame()?,
-        order_features: logged(ids, row_matrix)?,
+        order_features: logged(head, row_matrix)?,
         order_scores: scores,
         flagged: [
             verdicts.iter().filter(|v| v.fraud_flag == Some(true)).count() as u64,
@@ -218,6 +244,22 @@ fn instant() -> DataType {
 fn ints(frame: &DataFrame, name: &str) -> Result<Vec<Option<i64>>> {
     let column = frame.column(name).map_err(Error::frames("reading orders"))?.to_physical_repr();
     Ok(column.i64().map_err(Error::frames("reading orders"))?.iter().collect())
+}
+
+fn texts(frame: &DataFrame, name: &str) -> Result<Vec<String>> {
+    let column = frame.column(name).and_then(|c| c.str().cloned()).map_err(Error::frames("reading orders"))?;
+    Ok(column.iter().map(|text| text.unwrap_or_default().to_owned()).collect())
+}
+
+/// The place of each among all in the order of their ids.
+fn places(ids: &[String]) -> Vec<u32> {
+    let mut sorted: Vec<u32> = (0..ids.len() as u32).collect();
+    sorted.sort_unstable_by_key(|&at| (&ids[at as usize], at));
+    let mut places = vec![0; ids.len()];
+    for (place, &at) in sorted.iter().enumerate() {
+        places[at as usize] = place as u32;
+    }
+    places
 }
 
 fn logged(mut ids: DataFrame, matrix: &Matrix) -> Result<DataFrame> {

@@ -1,10 +1,11 @@
 //! The models in service and what they say of each order.
 
+use super::training::feature_terms;
 use crate::config::Pipeline;
 use crate::error::{Error, Result};
-use crate::features::Features;
 use crate::features::labels::Outcomes;
 use crate::features::matrix::Matrix;
+use crate::features::{self, Features};
 use crate::ingest::Ingested;
 use crate::registry::{Registered, Registry};
 use crate::risk::Target;
@@ -90,6 +91,9 @@ pub(super) type Champion = Result<Box<Registered>, String>;
 
 /// The model in service for a target, or why none is needed.
 ///
+/// While not one fraud is known for certain there is nothing to learn from, and none is needed either: the most unusual
+/// orders are looked at instead, unless `risk.fraud.cold_start` is off.
+///
 /// # Errors
 /// [`Error::Model`] when the data has labels and no model was trained, or the model cannot be read.
 pub(super) fn champion(
@@ -97,6 +101,7 @@ pub(super) fn champion(
     target: Target,
     ingested: &Ingested,
     registry: &Registry,
+    as_of: i64,
 ) -> Result<Champion> {
     let asked = match target {
         Target::Fraud => pipeline.raw.risk.fraud.is_some(),
@@ -109,6 +114,15 @@ pub(super) fn champion(
         return Ok(Err(why));
     }
     let Some(model) = registry.champion(target)? else {
+        if target == Target::Fraud && pipeline.raw.risk.fraud.as_ref().is_some_and(|fraud| fraud.cold_start) {
+            let known = features::known_frauds(&ingested.tables, &feature_terms(pipeline, as_of))?;
+            let (mature, frauds) = label_counts(&known);
+            if frauds == 0 {
+                return Ok(Err(format!(
+                    "no fraud is known for certain yet: {mature} labels are mature, none says yes"
+                )));
+            }
+        }
         return Err(Error::Model {
             message: format!("there is no {target} model in `{}`", registry.dir().display()),
             hint: Some(format!(

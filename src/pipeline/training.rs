@@ -2,15 +2,17 @@
 
 use super::inputs::{Clock, read};
 use super::scoring::{Examples, no_labels};
-use crate::config::{self, Pipeline, ReturnUnit};
+use crate::config::{self, Pipeline, ReturnUnit, did_you_mean};
 use crate::error::{Error, Result};
 use crate::features::engine::Level;
+use crate::features::matrix::Matrix;
 use crate::features::{self, Terms};
 use crate::registry::{Provenance, Registry};
 use crate::risk::evaluate::Evaluation;
-use crate::risk::train::{TrainSettings, train as fit};
+use crate::risk::train::{TrainSettings, train_and_test};
 use crate::risk::{Family, Target};
 use crate::types::time::parse_span;
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// What a training needs beside its pipeline.
@@ -87,9 +89,13 @@ pub fn train(
     for &target in targets {
         tick(&format!("{target} model"));
         let Examples { matrix, placed_at, outcomes } = Examples::of(target, &features);
-        let family = options.family.unwrap_or_else(|| family(pipeline, target));
+        let family = options.family.unwrap_or_else(|| family_of(pipeline, target));
         let settings = TrainSettings::new(family, options.seed, options.clock.as_of);
-        let result = fit(target, matrix, placed_at, &outcomes.ripe_labels(), outcomes.ripe_at(), &settings)?;
+        let labels = outcomes.ripe_labels();
+        let history = (placed_at, labels.as_slice(), outcomes.ripe_at());
+        let told = |what: &str| tick(&format!("{target} model: {what}"));
+        let matrix = learnable(pipeline, target, matrix)?;
+        let (result, _) = train_and_test(target, &matrix, history, &settings, &told)?;
         let provenance = Provenance {
             pipeline: pipeline.raw.name.clone(),
             label_rule: label_rule(pipeline, target),
@@ -103,8 +109,36 @@ pub fn train(
     Ok(trained)
 }
 
+/// The features with those that the pipeline keeps from the model emptied: a model has no use for them then, and scores
+/// feature tables that hold them.
+///
+/// # Errors
+/// [`Error::Usage`] for a name that no feature has.
+pub(super) fn learnable<'a>(pipeline: &Pipeline, target: Target, matrix: &'a Matrix) -> Result<Cow<'a, Matrix>> {
+    let without = match target {
+        Target::Fraud => pipeline.raw.risk.fraud.as_ref().map(|risk| &risk.without),
+        Target::Return => pipeline.raw.risk.returns.as_ref().map(|risk| &risk.without),
+    };
+    let mut found = Cow::Borrowed(matrix);
+    for pattern in without.into_iter().flatten() {
+        let glob = glob::Pattern::new(pattern)
+            .map_err(|error| Error::usage(format!("`risk.{target}.without`: `{pattern}`: {error}")))?;
+        let places: Vec<usize> = (0..matrix.width()).filter(|&at| glob.matches(&matrix.names[at])).collect();
+        if places.is_empty() {
+            return Err(Error::Usage {
+                message: format!("`risk.{target}.without`: no feature is called `{pattern}`"),
+                hint: did_you_mean(pattern, matrix.names.iter().map(String::as_str)),
+            });
+        }
+        for at in places {
+            found.to_mut().columns[at].fill(f64::NAN);
+        }
+    }
+    Ok(found)
+}
+
 /// The family the pipeline asks for.
-fn family(pipeline: &Pipeline, target: Target) -> Family {
+pub(super) fn family_of(pipeline: &Pipeline, target: Target) -> Family {
     let asked = match target {
         Target::Fraud => pipeline.raw.risk.fraud.as_ref().map(|risk| risk.family),
         Target::Return => pipeline.raw.risk.returns.as_ref().map(|risk| risk.family),

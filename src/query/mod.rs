@@ -43,7 +43,14 @@ impl Format {
 /// what there is), and with [`Error::Environment`] when the disk or the sink fails. A sink that is closed early, as by
 /// `| head`, is no error.
 pub fn query(out: &Path, sql: &str, format: Format, sink: &mut dyn Write) -> Result<()> {
-    let frame = answer(out, sql)?;
+    write(answer(out, sql)?, format, sink)
+}
+
+/// Writes a frame as [`query`] writes its answer.
+///
+/// # Errors
+/// [`Error::Environment`] when the sink fails; one that is closed early is no error.
+pub fn write(frame: DataFrame, format: Format, sink: &mut dyn Write) -> Result<()> {
     let written = match format {
         Format::Table => render::table(&frame, sink),
         Format::Csv => render::csv(&frame, sink),

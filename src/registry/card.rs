@@ -100,6 +100,10 @@ fn limits(target: Target) -> &'static [&'static str] {
              chargebacks come in.",
             "Orders that were blocked have no outcome: where rules block much, it sees little of what they block.",
             "Fraud that nobody reports counts as good.",
+            "Reviewed orders are not a sample: rules and the model chose what the desk saw. Labels by decision are dense \
+             where the score was high and absent where it was low, and a reviewer who saw the score tends to agree with \
+             it. An order that was stopped and never decided on is no label. Only the control share \
+             (`order_scores.control`), which passes untouched, shows the precision without this choice.",
             "Customers, cards and devices without history get scores near the base rate unless the order is odd.",
         ],
         Target::Return => &[

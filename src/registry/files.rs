@@ -61,6 +61,18 @@ pub(super) fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     sync_dir(dir)
 }
 
+/// Adds to the end of a file, which comes into being with its first bytes.
+pub(super) fn append(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let path = dir.join(name);
+    let write = || -> std::io::Result<()> {
+        let mut file = File::options().create(true).append(true).open(&path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(Error::io("write", &path))?;
+    sync_dir(dir)
+}
+
 /// Removes a file if it is there.
 pub(super) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! models/<target>/champion                   the version in service, one line, replaced by rename
+//! models/<target>/champions                  every change of it, one line each, only added to
+//! models/<target>/challenger                 the version that scores in its shadow, if any
 //! models/<target>/v0003-1f2e3d4c/model.json  the model, to the bit
 //!                               manifest.json what it is and how it was made; carries the hash of model.json
 //!                               metrics.json  how good it was
@@ -16,13 +18,15 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::risk::{Family, Target};
 use crate::risk::model::Model;
 use crate::risk::train::Trained;
+use crate::risk::{Family, Target};
 
 pub mod card;
+pub mod compare;
 mod files;
 pub mod manifest;
+mod service;
 
 pub use manifest::{Manifest, Provenance};
 
@@ -59,6 +63,8 @@ pub struct Listed {
     pub version: String,
     /// Whether it is the one in service.
     pub champion: bool,
+    /// Whether it scores in the shadow of that one.
+    pub challenger: bool,
     /// Whether it was taken out of service.
     pub retired: bool,
     /// Its record; `None` when that cannot be read, which `load` explains.
@@ -113,25 +119,6 @@ impl Registry {
         Ok(version)
     }
 
-    /// The model in service; `None` when none was ever put in service (or the last one was retired).
-    ///
-    /// # Errors
-    /// [`Error::Model`] when there is a pointer but no whole model behind it.
-    pub fn champion(&self, target: Target) -> Result<Option<Registered>> {
-        self.champion_version(target)?.map(|version| self.load(target, &version)).transpose()
-    }
-
-    /// The version in service, without reading the model.
-    pub fn champion_version(&self, target: Target) -> Result<Option<String>> {
-        let pointer = files::read(&self.target_dir(target).join(CHAMPION))?;
-        let Some(bytes) = pointer else { return Ok(None) };
-        let version = String::from_utf8_lossy(&bytes).trim().to_owned();
-        if sequence(&version).is_none() {
-            return Err(self.refusal(target, format!("the champion of `{target}` is not a version name: `{version}`")));
-        }
-        Ok(Some(version))
-    }
-
     /// Reads one version and checks that it is whole.
     ///
     /// # Errors
@@ -160,14 +147,17 @@ impl Registry {
         let mut all = Vec::new();
         for target in Target::ALL {
             // A broken pointer must not hide what there is: whoever mends it needs this list.
-            let champion = match self.champion_version(target) {
-                Err(Error::Model { .. }) => None,
-                found => found?,
+            let readable = |found: Result<Option<String>>| match found {
+                Err(Error::Model { .. }) => Ok(None),
+                found => found,
             };
+            let champion = readable(self.champion_version(target))?;
+            let challenger = readable(self.challenger_version(target))?;
             for version in self.versions(target)? {
                 all.push(Listed {
                     target,
                     champion: champion.as_ref() == Some(&version),
+                    challenger: challenger.as_ref() == Some(&version),
                     retired: self.target_dir(target).join(&version).join(RETIRED).exists(),
                     manifest: self.manifest(target, &version).ok().map(|(_, manifest)| manifest),
                     version,
@@ -182,34 +172,6 @@ impl Registry {
         let (dir, _) = self.manifest(target, version)?;
         let bytes = files::read(&dir.join(CARD))?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
-
-    /// Puts a version in service; a retired one is taken back.
-    ///
-    /// # Errors
-    /// As [`Self::load`]: what cannot be read is not put in service.
-    pub fn promote(&self, target: Target, version: &str) -> Result<()> {
-        self.load(target, version)?;
-        let dir = self.target_dir(target);
-        files::remove(&dir.join(version).join(RETIRED))?;
-        files::replace(&dir, CHAMPION, format!("{version}\n").as_bytes())
-    }
-
-    /// Takes a version out of service for good; its files stay. Retiring the champion leaves its target without one.
-    ///
-    /// # Errors
-    /// [`Error::Model`] when there is no such version.
-    pub fn retire(&self, target: Target, version: &str) -> Result<()> {
-        let dir = self.target_dir(target);
-        // A damaged version can be retired: only its folder has to be there.
-        if !self.versions(target)?.iter().any(|found| found == version) {
-            return Err(self.unknown(target, version));
-        }
-        // The pointer goes first: killed in between, the version is out of service and not yet marked.
-        if self.champion_version(target)?.as_deref() == Some(version) {
-            files::remove(&dir.join(CHAMPION))?;
-        }
-        files::replace(&dir.join(version), RETIRED, b"")
     }
 
     fn target_dir(&self, target: Target) -> PathBuf {
@@ -284,8 +246,8 @@ fn on_one_line(value: &impl serde::Serialize) -> Result<Vec<u8>> {
 }
 
 fn ended(written: serde_json::Result<Vec<u8>>) -> Result<Vec<u8>> {
-    let mut bytes = written
-        .map_err(|error| Error::Invariant(format!("a model's record cannot be written as JSON: {error}")))?;
+    let mut bytes =
+        written.map_err(|error| Error::Invariant(format!("a model's record cannot be written as JSON: {error}")))?;
     bytes.push(b'\n');
     Ok(bytes)
 }

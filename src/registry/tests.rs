@@ -118,7 +118,7 @@ fn another_training_is_the_next_version_and_the_pointer_moves_only_when_asked() 
         registry.list().unwrap().into_iter().map(|l| (l.version, l.champion, l.retired)).collect()
     };
     assert_eq!(listed(&registry), [(first.clone(), false, false), (second.clone(), true, false)]);
-    registry.retire(Target::Fraud, &second).unwrap();
+    registry.retire(Target::Fraud, &second, true).unwrap();
     assert_eq!(registry.champion(Target::Fraud).unwrap(), None);
     assert_eq!(listed(&registry), [(first.clone(), false, false), (second.clone(), false, true)]);
     registry.promote(Target::Fraud, &second).unwrap();
@@ -134,7 +134,7 @@ fn what_is_missing_damaged_or_newer_is_refused_with_what_to_run() {
     let folder = dir.path().join("fraud").join(&version);
     refused(registry.load(Target::Fraud, "v0009-00000000"), "there is no model");
     refused(registry.load(Target::Fraud, "../../etc"), "there is no model");
-    refused(registry.retire(Target::Return, &version), "there is no model");
+    refused(registry.retire(Target::Return, &version, false), "there is no model");
 
     let model = fs::read_to_string(folder.join(MODEL)).unwrap();
     fs::write(folder.join(MODEL), model.replacen("0.", "1.", 1)).unwrap();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Estimate, estimate};
+use super::calibrate::CalibrationChoice;
 use super::metrics::{Binning, ReliabilityBin, calibration_error, reliability};
 use super::split::SplitReport;
 
@@ -79,6 +80,9 @@ pub struct Evaluation {
     pub settings: Settings,
     /// What it was chosen from, in the order tried.
     pub tried: Vec<Tried>,
+    /// How scores became probabilities.
+    #[serde(default)]
+    pub calibration: CalibrationChoice,
     /// The measures of the test slice.
     pub metrics: TestMetrics,
     /// What a reader should know before trusting the numbers.

@@ -12,6 +12,8 @@ pub const FALSE_POSITIVE_RATE: f64 = 0.01;
 /// Rows sorted by falling score, ready to be measured under any weights.
 #[derive(Debug, Clone)]
 pub struct Ranked {
+    /// Rows in rank order.
+    order: Vec<usize>,
     /// Outcomes in rank order.
     labels: Vec<bool>,
     /// What each row is worth, in rank order; 1 where no values were given.
@@ -48,7 +50,13 @@ impl Ranked {
             labels: order.iter().map(|&row| labels[row]).collect(),
             values: order.iter().map(|&row| values.map_or(1.0, |values| values[row])).collect(),
             group_ends,
+            order,
         }
+    }
+
+    /// The row at a rank.
+    pub fn row(&self, rank: usize) -> usize {
+        self.order[rank]
     }
 
     /// Number of rows.
@@ -156,19 +164,10 @@ pub struct ReliabilityBin {
 /// The reliability diagram: bins with rows, by rising probability. A probability on an edge belongs to the lower bin.
 pub fn reliability(probabilities: &[f64], labels: &[bool], bins: usize, binning: Binning) -> Vec<ReliabilityBin> {
     let bins = bins.max(1);
-    let inner = 1..bins;
-    let step = 1.0 / bins as f64;
-    let edges: Vec<f64> = match binning {
-        Binning::EqualWidth => inner.map(|i| i as f64 * step).collect(),
-        Binning::EqualMass => {
-            let mut sorted = probabilities.to_vec();
-            sorted.sort_unstable_by(f64::total_cmp);
-            inner.map(|i| quantile(&sorted, i as f64 * step)).collect()
-        }
-    };
+    let of = bins_of(probabilities, bins, binning);
     let mut sums = vec![(0usize, 0.0, 0usize); bins];
-    for (&p, &label) in probabilities.iter().zip(labels) {
-        let bin = &mut sums[edges.partition_point(|&edge| edge < p)];
+    for ((&p, &label), &bin) in probabilities.iter().zip(labels).zip(&of) {
+        let bin = &mut sums[bin];
         bin.0 += 1;
         bin.1 += p;
         bin.2 += usize::from(label);
@@ -180,6 +179,22 @@ pub fn reliability(probabilities: &[f64], labels: &[bool], bins: usize, binning:
             ReliabilityBin { rows, predicted: predicted / n, observed: positives as f64 / n }
         })
         .collect()
+}
+
+/// The bin of each probability, from 0. One on an edge belongs to the lower bin.
+pub fn bins_of(probabilities: &[f64], bins: usize, binning: Binning) -> Vec<usize> {
+    let bins = bins.max(1);
+    let inner = 1..bins;
+    let step = 1.0 / bins as f64;
+    let edges: Vec<f64> = match binning {
+        Binning::EqualWidth => inner.map(|i| i as f64 * step).collect(),
+        Binning::EqualMass => {
+            let mut sorted = probabilities.to_vec();
+            sorted.sort_unstable_by(f64::total_cmp);
+            inner.map(|i| quantile(&sorted, i as f64 * step)).collect()
+        }
+    };
+    probabilities.iter().map(|&p| edges.partition_point(|&edge| edge < p)).collect()
 }
 
 /// Expected calibration error: mean distance of predicted and observed over the bins, weighted by rows; 0 for no rows.
@@ -217,6 +232,26 @@ mod tests {
         // By hand: the top score is a hit, then three tied rows hold two.
         close(ranking.precision_at_k.unwrap(), 3.0 / 4.0);
         close(ranking.value_recall_at_k.unwrap(), 3.0 / 7.0);
+    }
+
+    #[test]
+    fn extremes_agree_with_scikit_learn() {
+        // (average precision, ROC AUC, recall at 1 % false positives, Brier, log loss): tests/reference/metrics.py
+        let even = [0.35; 20];
+        let sorted = [0.0, 0.1, 0.2, 0.9, 1.0];
+        let cases: [(&[f64], Vec<bool>, [f64; 5]); 3] = [
+            (&even, labels(), [0.35, 0.5, 0.0, 0.2275, 0.647_446_639_034_632_4]),
+            (&sorted, vec![false, false, false, true, true], [1.0, 1.0, 1.0, 0.012, 0.086_772_916_525_972_55]),
+            (&sorted, vec![true, true, false, false, false], [0.325, 0.0, 0.0, 0.732, 15.383_124_103_107_32]),
+        ];
+        for (scores, labels, [average_precision, auc, recall, brier, loss]) in cases {
+            let ranking = Ranked::new(scores, &labels, None).measure(1);
+            close(ranking.average_precision.unwrap(), average_precision);
+            close(ranking.roc_auc.unwrap(), auc);
+            close(ranking.recall_at_fpr.unwrap(), recall);
+            close(mean_loss(scores, &labels, brier_of), brier);
+            close(mean_loss(scores, &labels, log_loss_of), loss);
+        }
     }
 
     #[test]

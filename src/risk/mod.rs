@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! Matrix + labels ─ split ─┬─ train slice ─ sample ─ logistic or boosted ────┐
-//!                          ├─ calibrate slice ─ penalty or number of trees, Platt ─ Model ─ probabilities, reasons
+//!                          ├─ calibrate slice ─ penalty or number of trees, calibration ─ Model ─ probabilities, reasons
 //!                          └─ test slice ─ metrics, bootstrap ─ Evaluation
 //! ```
 //!
@@ -25,13 +25,18 @@ use crate::error::{Error, Result};
 pub mod boosted;
 pub mod bootstrap;
 pub mod calibrate;
+pub mod daily;
 pub mod evaluate;
+pub mod folds;
+pub mod isolation;
+pub mod isotonic;
 pub mod logistic;
 pub mod metrics;
 pub mod model;
 pub mod penalty;
 pub mod prepare;
 pub mod reasons;
+mod refit;
 pub mod sample;
 pub mod split;
 mod task;

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::boosted::forest::Forest;
-use super::calibrate::Platt;
+use super::calibrate::Calibration;
 use super::logistic::Linear;
 use super::prepare::Prepare;
 use super::{Family, Target};
@@ -24,7 +24,7 @@ pub struct Model {
     /// What was learnt.
     pub learner: Learner,
     /// From raw scores to probabilities.
-    pub calibration: Platt,
+    pub calibration: Calibration,
 }
 
 /// What a family learnt. A new family is a new variant.
@@ -119,10 +119,15 @@ impl Model {
     /// Calibrated log-odds that contributions are counted from: of a row in which every feature is average, or with
     /// trees the average over the training.
     pub fn base_log_odds(&self) -> f64 {
-        self.calibration.log_odds(match &self.learner {
+        self.calibration.log_odds(self.base_raw())
+    }
+
+    /// The same before calibration.
+    fn base_raw(&self) -> f64 {
+        match &self.learner {
             Learner::Logistic { linear, .. } => linear.intercept,
             Learner::Boosted { forest, .. } => forest.average(),
-        })
+        }
     }
 
     /// What each feature did to the score of one row, in feature order.
@@ -130,27 +135,25 @@ impl Model {
     /// They add up: [`Self::base_log_odds`] plus all contributions is the log-odds of the row's probability (to
     /// rounding). `row` has one value a feature, in the model's order.
     pub fn contributions(&self, row: &[f64]) -> Vec<Contribution> {
-        let slope = self.calibration.slope;
-        let (averages, contributions): (Vec<f64>, Vec<f64>) = match &self.learner {
+        let (averages, raw): (Vec<f64>, Vec<f64>) = match &self.learner {
             Learner::Logistic { prepare, linear } => {
                 let mut all = vec![0.0; row.len()];
                 let mut coefficients = linear.coefficients.iter();
                 prepare.each(row, |feature, scaled| {
-                    let coefficient = coefficients.next().copied().unwrap_or(0.0);
-                    all[feature] += slope * scaled * coefficient;
+                    all[feature] += scaled * coefficients.next().copied().unwrap_or(0.0);
                 });
                 (prepare.columns.iter().map(|column| column.average).collect(), all)
             }
-            Learner::Boosted { averages, forest } => {
-                (averages.clone(), forest.contributions(row).into_iter().map(|raw| slope * raw).collect())
-            }
+            Learner::Boosted { averages, forest } => (averages.clone(), forest.contributions(row)),
         };
-        let named = self.features.iter().zip(row).zip(averages.into_iter().zip(contributions));
-        let one = |((feature, &value), (average, contribution)): ((&String, &f64), (f64, f64))| Contribution {
+        let base = self.base_raw();
+        let slope = self.calibration.slope(base, base + raw.iter().sum::<f64>());
+        let named = self.features.iter().zip(row).zip(averages.into_iter().zip(raw));
+        let one = |((feature, &value), (average, raw)): ((&String, &f64), (f64, f64))| Contribution {
             feature: feature.clone(),
             value,
             average,
-            contribution,
+            contribution: slope * raw,
         };
         named.map(one).collect()
     }
@@ -164,7 +167,7 @@ impl Model {
                 hint: Some(hint),
             })
         };
-        if !self.learner.is_coherent(self.features.len()) {
+        if !self.learner.is_coherent(self.features.len()) || !self.calibration.is_coherent() {
             return refuse("its own parts do not agree".to_owned());
         }
         if let Some(at) = self.features.iter().zip(names).position(|(wanted, found)| wanted != found) {
@@ -185,6 +188,8 @@ impl Model {
 
 #[cfg(test)]
 mod tests {
+    use super::super::calibrate::Platt;
+    use super::super::isotonic::Isotonic;
     use super::*;
 
     fn names(names: &[&str]) -> Vec<String> {
@@ -198,7 +203,7 @@ mod tests {
         matrix.push("same", vec![3.0; 200]);
         let prepare = Prepare::fit(&matrix, &(0..200).collect::<Vec<_>>());
         let linear = Linear { intercept: -2.0, coefficients: vec![0.8, 0.5, -1.1] };
-        let calibration = Platt { slope: 0.9, offset: 0.05 };
+        let calibration = Calibration::Platt(Platt { slope: 0.9, offset: 0.05 });
         (
             Model {
                 target: Target::Fraud,
@@ -223,6 +228,20 @@ mod tests {
             total += sum - model.base_log_odds();
         }
         assert!(total.abs() < 1e-9, "{total}");
+    }
+
+    #[test]
+    fn contributions_add_up_on_a_calibration_curve_too() {
+        let (mut model, matrix) = model();
+        let raw = model.raw_scores(&matrix).unwrap();
+        let labels: Vec<bool> = raw.iter().map(|raw| raw.sin() > 0.0).collect();
+        let line = Platt { slope: 0.9, offset: 0.05 };
+        model.calibration = Calibration::Isotonic(Isotonic::fit(&raw, &labels, line).unwrap());
+        for (row, probability) in model.probabilities(&matrix).unwrap().iter().enumerate() {
+            let added: f64 = model.contributions(&matrix.row(row)).iter().map(|c| c.contribution).sum();
+            let log_odds = (probability / (1.0 - probability)).ln();
+            assert!((model.base_log_odds() + added - log_odds).abs() < 1e-6, "row {row}");
+        }
     }
 
     #[test]

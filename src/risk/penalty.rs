@@ -9,7 +9,7 @@ use super::logistic::{FitError, Linear, LogisticFamily};
 use super::model::{Learner, Model};
 use super::prepare::Prepare;
 use super::sample::{every_nth, thin};
-use super::task::{Learnt, Task};
+use super::task::{Chosen, Learnt, Task};
 use crate::error::Result;
 
 /// Penalties tried, strongest first, each fit starting from the one before; the lowest calibrated log loss on the
@@ -35,7 +35,8 @@ pub(super) fn learn(task: &Task<'_>) -> Result<Learnt> {
     let mut best: Option<(f64, Model)> = None;
     let (mut tried, mut failure) = (Vec::new(), None);
     let (mut start, mut lowest) = (None, f64::INFINITY);
-    for penalty in PENALTIES {
+    for (at, penalty) in PENALTIES.into_iter().enumerate() {
+        (task.tick)(&format!("logistic fit on {} rows, {} of {}", sample.rows.len(), at + 1, PENALTIES.len()));
         let fitted: std::result::Result<Linear, FitError> =
             LogisticFamily { alpha: penalty, start: start.clone() }.fit(&dataset);
         let judged = match fitted {
@@ -63,11 +64,34 @@ pub(super) fn learn(task: &Task<'_>) -> Result<Learnt> {
         tried.push(Tried { settings: chosen(penalty), log_loss });
     }
     match best {
-        Some((penalty, model)) => {
-            Ok(Learnt { model, settings: chosen(penalty), tried, fitted_rows: sample.rows.len() })
-        }
+        Some((penalty, model)) => Ok(Learnt {
+            model,
+            settings: chosen(penalty),
+            chosen: Chosen::Penalty(penalty),
+            tried,
+            fitted_rows: sample.rows.len(),
+        }),
         None => Err(task.refusal(&failure.unwrap_or_else(|| "no penalty was tried".to_owned()))),
     }
+}
+
+/// Fits as chosen to other rows, at most `max_rows` of them.
+///
+/// # Errors
+/// What the fit refuses.
+pub(super) fn refit(
+    task: &Task<'_>,
+    rows: &[usize],
+    penalty: f64,
+    max_rows: usize,
+) -> std::result::Result<Learner, FitError> {
+    let prepare = Prepare::fit(task.matrix, &every_nth(rows, max_rows));
+    let sample = thin(rows, &task.truth(rows), max_rows, task.settings.seed);
+    let records = prepare.design(task.matrix, &sample.rows);
+    let dataset = DatasetBase::new(records, Array1::from(task.truth(&sample.rows)));
+    let mut linear: Linear = LogisticFamily { alpha: penalty, start: None }.fit(&dataset)?;
+    linear.intercept += sample.log_odds_shift;
+    Ok(Learner::Logistic { prepare, linear })
 }
 
 fn chosen(penalty: f64) -> Settings {

@@ -1,6 +1,8 @@
 //! Reasons in words: why a score is high, for people who decide on the order.
 
+use super::isolation::Respect;
 use super::model::Contribution;
+use crate::config::Language;
 
 /// Smallest contribution worth a reason: it raises the odds by a tenth when rounded to one decimal.
 const LEAST: f64 = 0.048_790_164_169_432;
@@ -38,6 +40,8 @@ pub struct FeatureText {
     pub unit: Unit,
     /// What it is called, such as `orders from this device in 24 h` or `order amount`.
     pub label: String,
+    /// The language it is called so in, and the reason is given in.
+    pub language: Language,
 }
 
 /// One reason of a score.
@@ -76,27 +80,56 @@ pub fn describe(contribution: &Contribution, text: Option<&FeatureText>) -> Stri
     let text = match text {
         Some(text) => text,
         None => {
-            fallback = FeatureText { unit: Unit::Number, label: contribution.feature.replace('_', " ") };
+            let label = contribution.feature.replace('_', " ");
+            fallback = FeatureText { unit: Unit::Number, label, language: Language::En };
             &fallback
         }
     };
-    let (label, value) = (&text.label, contribution.value);
-    let fact = if value.is_nan() {
-        format!("{label} unknown")
-    } else {
-        match text.unit {
-            Unit::Flag if value != 0.0 => label.clone(),
-            Unit::Flag => format!("not: {label}"),
-            Unit::Count if value == 1.0 => format!("1 {}", singular(label)),
-            Unit::Count => format!("{} {label}", number(value)),
-            _ => format!("{label} {}", in_unit(value, &text.unit)),
+    let fact = fact(contribution.value, text);
+    let value = |value| in_unit(value, &text.unit, text.language);
+    let effect = effect(contribution.contribution, text.language);
+    let is_flag = text.unit == Unit::Flag;
+    match text.language {
+        Language::En if is_flag => {
+            format!("{fact} ({}), {effect}", share_of_orders(contribution.average, text.language))
         }
+        Language::En => format!("{fact} (average {}), {effect}", value(contribution.average)),
+        Language::Zh if is_flag => {
+            format!("{fact}（{}），{effect}", share_of_orders(contribution.average, text.language))
+        }
+        Language::Zh => format!("{fact}（平均 {}），{effect}", value(contribution.average)),
+    }
+}
+
+/// A value in words: `7 orders from this device in 24 h`.
+fn fact(value: f64, text: &FeatureText) -> String {
+    let label = &text.label;
+    let is_flag = text.unit == Unit::Flag;
+    match text.language {
+        Language::En if value.is_nan() => format!("{label} unknown"),
+        Language::Zh if value.is_nan() => format!("{label}未知"),
+        _ if is_flag && value != 0.0 => label.clone(),
+        Language::En if is_flag => format!("not: {label}"),
+        Language::Zh if is_flag => format!("否：{label}"),
+        Language::En if text.unit == Unit::Count && value == 1.0 => format!("1 {}", singular(label)),
+        Language::En if text.unit == Unit::Count => format!("{} {label}", number(value)),
+        _ => format!("{label} {}", in_unit(value, &text.unit, text.language)),
+    }
+}
+
+/// What makes an order unusual, in words: `unusual: 7 orders with this device in 24 h, usually 0`. Its `contribution`
+/// is that to `log2(2 · score)` and no log-odds of anything.
+pub fn unusual_reason(feature: String, respect: &Respect, text: &FeatureText) -> Reason {
+    let fact = fact(respect.value, text);
+    let usual = in_unit(respect.usual, &text.unit, text.language);
+    let share = share_of_orders(respect.usual, text.language);
+    let words = match (text.language, &text.unit) {
+        (Language::En, Unit::Flag) => format!("unusual: {fact} ({share})"),
+        (Language::En, _) => format!("unusual: {fact}, usually {usual}"),
+        (Language::Zh, Unit::Flag) => format!("异常：{fact}（{share}）"),
+        (Language::Zh, _) => format!("异常：{fact}，通常为 {usual}"),
     };
-    let average = match text.unit {
-        Unit::Flag => share_of_orders(contribution.average),
-        _ => format!("average {}", in_unit(contribution.average, &text.unit)),
-    };
-    format!("{fact} ({average}), {}", effect(contribution.contribution))
+    Reason { feature, value: respect.value, contribution: respect.contribution, text: words }
 }
 
 /// The words behind a 1: the first of the counted things loses its plural, `other customers on …` is `other customer
@@ -110,41 +143,56 @@ fn singular(label: &str) -> String {
     words.join(" ")
 }
 
-fn share_of_orders(share: f64) -> String {
-    format!("{} of orders", in_unit(share, &Unit::Share))
-}
-
-fn effect(log_odds: f64) -> String {
-    let (verb, times) = if log_odds >= 0.0 { ("raises", log_odds.exp()) } else { ("lowers", (-log_odds).exp()) };
-    if times >= 1_000.0 {
-        format!("{verb} the odds over 1000 times")
-    } else {
-        format!("{verb} the odds {} times", number(times))
+fn share_of_orders(share: f64, language: Language) -> String {
+    let share = in_unit(share, &Unit::Share, language);
+    match language {
+        Language::En => format!("{share} of orders"),
+        Language::Zh => format!("占订单的 {share}"),
     }
 }
 
-fn in_unit(value: f64, unit: &Unit) -> String {
+fn effect(log_odds: f64, language: Language) -> String {
+    let times = log_odds.abs().exp();
+    let (raises, many) = (log_odds >= 0.0, times >= 1_000.0);
+    let times = number(times);
+    match (language, raises, many) {
+        (Language::En, true, false) => format!("raises the odds {times} times"),
+        (Language::En, false, false) => format!("lowers the odds {times} times"),
+        (Language::En, true, true) => "raises the odds over 1000 times".to_owned(),
+        (Language::En, false, true) => "lowers the odds over 1000 times".to_owned(),
+        (Language::Zh, true, false) => format!("几率升至 {times} 倍"),
+        (Language::Zh, false, false) => format!("几率降至 {times} 分之一"),
+        (Language::Zh, true, true) => "几率升至 1000 倍以上".to_owned(),
+        (Language::Zh, false, true) => "几率降至不到 1000 分之一".to_owned(),
+    }
+}
+
+fn in_unit(value: f64, unit: &Unit, language: Language) -> String {
     match unit {
         Unit::Count | Unit::Flag | Unit::Number => number(value),
-        Unit::Share if value != 0.0 && value.abs() < 0.001 => "under 0.1 %".to_owned(),
+        Unit::Share if value != 0.0 && value.abs() < 0.001 => match language {
+            Language::En => "under 0.1 %".to_owned(),
+            Language::Zh => "不到 0.1 %".to_owned(),
+        },
         Unit::Share => format!("{} %", number(100.0 * value)),
         Unit::Money { currency, decimals } => {
             let decimals = usize::from(*decimals);
             format!("{:.decimals$} {currency}", value / 10f64.powi(decimals as i32))
         }
-        Unit::Seconds => span(value),
-        Unit::Hours => span(value * 3_600.0),
-        Unit::Days => span(value * 86_400.0),
+        Unit::Seconds => span(value, language),
+        Unit::Hours => span(value * 3_600.0, language),
+        Unit::Days => span(value * 86_400.0, language),
     }
 }
 
-fn span(seconds: f64) -> String {
-    let (by, unit) = match seconds.abs() {
-        s if s < 60.0 => (1.0, "s"),
-        s if s < 3_600.0 => (60.0, "min"),
-        s if s < 2.0 * 86_400.0 => (3_600.0, "h"),
-        _ => (86_400.0, "d"),
+fn span(seconds: f64, language: Language) -> String {
+    let (by, english, chinese) = match seconds.abs() {
+        s if s < 60.0 => (1.0, "s", "秒"),
+        s if s < 3_600.0 => (60.0, "min", "分钟"),
+        s if s < 2.0 * 86_400.0 => (3_600.0, "h", "小时"),
+        _ => (86_400.0, "d", "天"),
     };
+    let unit = if language == Language::Zh { chinese } else { english };
     format!("{} {unit}", number(seconds / by))
 }
 
@@ -171,7 +219,7 @@ mod tests {
     }
 
     fn text(unit: Unit, label: &str) -> Option<FeatureText> {
-        Some(FeatureText { unit, label: label.to_owned() })
+        Some(FeatureText { unit, label: label.to_owned(), language: Language::En })
     }
 
     #[test]
@@ -232,6 +280,46 @@ mod tests {
         for (value, average, log_odds, text, expected) in cases {
             assert_eq!(describe(&contribution("some_feature", value, average, log_odds), text.as_ref()), expected);
         }
+    }
+
+    #[test]
+    fn reasons_in_chinese_say_the_same_with_values_after_the_words() {
+        let zh = |unit, label: &str| FeatureText { unit, label: label.to_owned(), language: Language::Zh };
+        let euro = Unit::Money { currency: "EUR".to_owned(), decimals: 2 };
+        let cases = [
+            (
+                7.0,
+                0.31,
+                4.1_f64.ln(),
+                zh(Unit::Count, "该设备 24 小时内的订单数"),
+                "该设备 24 小时内的订单数 7（平均 0.3），几率升至 4.1 倍",
+            ),
+            (
+                12_000.0,
+                4_051.3,
+                -(2f64.ln()),
+                zh(euro, "订单金额"),
+                "订单金额 120.00 EUR（平均 40.51 EUR），几率降至 2 分之一",
+            ),
+            (
+                1.0,
+                0.034,
+                8.0,
+                zh(Unit::Flag, "收货国与账单国不同"),
+                "收货国与账单国不同（占订单的 3.4 %），几率升至 1000 倍以上",
+            ),
+            (0.0, 0.0001, 0.2, zh(Unit::Flag, "周末下单"), "否：周末下单（占订单的 不到 0.1 %），几率升至 1.2 倍"),
+            (f64::NAN, 3.0, 0.5, zh(Unit::Days, "账户年龄"), "账户年龄未知（平均 3 天），几率升至 1.6 倍"),
+        ];
+        for (value, average, log_odds, text, expected) in cases {
+            assert_eq!(describe(&contribution("f", value, average, log_odds), Some(&text)), expected);
+        }
+        let respect = |value, usual| Respect { feature: 0, value, usual, contribution: 0.3 };
+        let said = |respect: Respect, text: &FeatureText| unusual_reason("f".to_owned(), &respect, text).text;
+        assert_eq!(said(respect(0.5, 400.0), &zh(Unit::Hours, "账户年龄")), "异常：账户年龄 30 分钟，通常为 16.7 天");
+        assert_eq!(said(respect(1.0, 0.05), &zh(Unit::Flag, "夜间下单")), "异常：夜间下单（占订单的 5 %）");
+        let english = text(Unit::Count, "orders with this device in 24 h").unwrap();
+        assert_eq!(said(respect(7.0, 0.0), &english), "unusual: 7 orders with this device in 24 h, usually 0");
     }
 
     #[test]

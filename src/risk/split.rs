@@ -22,7 +22,24 @@ pub const MIN_LATER_OUTCOMES: usize = 10;
 /// Share of negatives whose label is known within the gap that is taken from the data.
 const GAP_COVERS: f64 = 0.95;
 /// One gap takes at most this share of the labelled time span, so that both leave half of it to learn from.
-const MAX_GAP_SHARE: f64 = 0.25;
+pub(super) const MAX_GAP_SHARE: f64 = 0.25;
+
+/// Where slices begin and end when that is given and not found: instants in UTC microseconds, ends exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cuts {
+    /// The first instant to learn from.
+    pub train_from: i64,
+    /// End of the training slice.
+    pub train_until: i64,
+    /// Begin of the calibration slice.
+    pub calibrate_from: i64,
+    /// End of the calibration slice.
+    pub calibrate_until: i64,
+    /// Begin of the test slice.
+    pub test_from: i64,
+    /// End of the test slice.
+    pub test_until: i64,
+}
 
 /// How to split.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,9 +147,62 @@ pub fn split(
     Ok(Split { train, calibrate, test, report })
 }
 
+/// Splits at given cuts the rows whose label is known at `as_of`.
+///
+/// Nothing is left out but what lies between the slices: the caller answers for the gaps, and the note says how many
+/// labels to learn from were not known yet when the test slice began.
+///
+/// # Errors
+/// [`Error::Model`] when the cuts do not follow one another or a slice has too few rows of an outcome.
+pub fn split_at(
+    target: Target,
+    placed_at: &[i64],
+    labels: &[Label],
+    known_at: &[i64],
+    as_of: i64,
+    cuts: &Cuts,
+) -> Result<Split> {
+    let Cuts { train_from, train_until, calibrate_from, calibrate_until, test_from, test_until } = *cuts;
+    if [train_from, train_until, calibrate_from, calibrate_until, test_from, test_until]
+        .windows(2)
+        .any(|at| at[0] > at[1])
+    {
+        return Err(Error::Model {
+            message: "the cuts do not follow one another: training, calibration and test are later each".to_owned(),
+            hint: None,
+        });
+    }
+    let mut rows: Vec<usize> =
+        (0..placed_at.len()).filter(|&row| labels[row].is_some() && known_at[row] <= as_of).collect();
+    rows.sort_by_key(|&row| (placed_at[row], row));
+    let slice = |from: i64, until: i64| -> Vec<usize> {
+        rows.iter().copied().filter(|&row| (from..until).contains(&placed_at[row])).collect()
+    };
+    let train = slice(train_from, train_until);
+    let calibrate = slice(calibrate_from, calibrate_until);
+    let test = slice(test_from, test_until);
+    require_outcomes(target, labels, &rows, [&train, &calibrate, &test])?;
+    let late = train.iter().chain(&calibrate).filter(|&&row| known_at[row] > test_from).count();
+    let note = (late > 0).then(|| {
+        format!(
+            "{late} of {} labels learnt from were not yet known when the test slice began: in service they would be \
+             missing",
+            train.len() + calibrate.len()
+        )
+    });
+    let report = SplitReport {
+        labelled: rows.len(),
+        set_aside: rows.len() - train.len() - calibrate.len() - test.len(),
+        gap_micros: test_from.saturating_sub(calibrate_until),
+        wanted_gap_micros: maturing_time(&rows, placed_at, labels, known_at),
+        note,
+    };
+    Ok(Split { train, calibrate, test, report })
+}
+
 /// How long it takes until all but a few good orders are known to be good. Good ones, because their label needs the
 /// whole wait, where a bad end may be known at once.
-fn maturing_time(rows: &[usize], placed_at: &[i64], labels: &[Label], known_at: &[i64]) -> i64 {
+pub(super) fn maturing_time(rows: &[usize], placed_at: &[i64], labels: &[Label], known_at: &[i64]) -> i64 {
     let negatives = rows.iter().filter(|&&row| labels[row] == Some(false));
     let mut waits: Vec<i64> = negatives.map(|&row| known_at[row].saturating_sub(placed_at[row]).max(0)).collect();
     waits.sort_unstable();

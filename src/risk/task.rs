@@ -1,17 +1,17 @@
 //! What every family is given to learn from, and what it gives back.
 
-use super::calibrate::{CalibrationError, Platt};
+use super::boosted::fit::Growth;
+use super::calibrate::{Calibration, CalibrationError, Platt};
 use super::evaluate::{Settings, Tried};
 use super::metrics::{log_loss_of, mean_loss};
 use super::model::{Learner, Model};
-use super::split::Split;
+use super::split::{MIN_LATER_OUTCOMES, MIN_TRAIN_OUTCOMES, Split};
 use super::train::TrainSettings;
 use super::{Label, Target};
 use crate::error::{Error, Result};
 use crate::features::matrix::Matrix;
 
 /// One training, cut into its slices.
-#[derive(Debug)]
 pub(super) struct Task<'a> {
     /// What to predict.
     pub(super) target: Target,
@@ -27,6 +27,8 @@ pub(super) struct Task<'a> {
     pub(super) parts: &'a Split,
     /// How to train.
     pub(super) settings: &'a TrainSettings,
+    /// Told what is being done, as `words, 2 of 8` where there are several of a kind.
+    pub(super) tick: &'a (dyn Fn(&str) + Sync),
     /// The features of the calibration slice.
     pub(super) calibrate: Matrix,
     /// Its outcomes.
@@ -40,11 +42,35 @@ pub(super) struct Learnt {
     pub(super) model: Model,
     /// What was chosen.
     pub(super) settings: Settings,
+    /// The same, to fit again with.
+    pub(super) chosen: Chosen,
     /// What it was chosen from.
     pub(super) tried: Vec<Tried>,
     /// Rows of the training slice that were used.
     pub(super) fitted_rows: usize,
 }
+
+/// What a family chose.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Chosen {
+    /// The penalty of a logistic regression.
+    Penalty(f64),
+    /// How trees are grown, and how many.
+    Growth(Growth),
+}
+
+/// Rows to fit on, and later rows to see how that went.
+#[derive(Debug)]
+pub(super) struct Stretch {
+    /// Rows to fit on, in time order.
+    pub(super) fitted: Vec<usize>,
+    /// Later rows, in time order.
+    pub(super) watched: Vec<usize>,
+}
+
+/// Where the training slice is cut for trials within it, as shares of it: fitted up to the first of a pair, watched from
+/// there up to the second.
+pub(super) const STRETCHES: [(f64, f64); 2] = [(0.6, 0.8), (0.8, 1.0)];
 
 impl<'a> Task<'a> {
     /// Takes the calibration slice out; the other slices are read where they are.
@@ -54,10 +80,11 @@ impl<'a> Task<'a> {
         (placed_at, labels, known_at): (&'a [i64], &'a [Label], &'a [i64]),
         parts: &'a Split,
         settings: &'a TrainSettings,
+        tick: &'a (dyn Fn(&str) + Sync),
     ) -> Self {
         let calibrate = matrix.take(&parts.calibrate);
         let calibrate_labels = truth(labels, &parts.calibrate);
-        Self { target, matrix, placed_at, labels, known_at, parts, settings, calibrate, calibrate_labels }
+        Self { target, matrix, placed_at, labels, known_at, parts, settings, tick, calibrate, calibrate_labels }
     }
 
     /// The outcomes of rows that have one.
@@ -65,20 +92,41 @@ impl<'a> Task<'a> {
         truth(self.labels, rows)
     }
 
-    /// Calibrates a learner on the calibration slice and gives the log loss it has there.
+    /// Puts a Platt line on a learner, from the calibration slice, and gives the log loss it has there. What a family
+    /// compares its candidates by; the model that is kept is calibrated by [`super::calibrate::choose`].
     ///
     /// # Errors
     /// The outer error is a defect; the inner one says why there is no calibration.
     pub(super) fn calibrated(&self, learner: Learner) -> Result<Result<(Model, f64), CalibrationError>> {
-        let unit = Platt { slope: 1.0, offset: 0.0 };
+        let unit = Calibration::Platt(Platt { slope: 1.0, offset: 0.0 });
         let features = self.matrix.names.clone();
         let mut model = Model { target: self.target, features, learner, calibration: unit };
         let raw = model.raw_scores(&self.calibrate)?;
         Ok(Platt::fit(&raw, &self.calibrate_labels).map(|platt| {
             let probabilities: Vec<f64> = raw.iter().map(|&raw| platt.probability(raw)).collect();
-            model.calibration = platt;
+            model.calibration = Calibration::Platt(platt);
             (model, mean_loss(&probabilities, &self.calibrate_labels, log_loss_of))
         }))
+    }
+
+    /// A trial within the training slice, with its gap; `None` when it has too few outcomes to tell anything.
+    pub(super) fn stretch(&self, (cut, end): (f64, f64)) -> Option<Stretch> {
+        let train = &self.parts.train;
+        let at = |share: f64| train.get((share * train.len() as f64) as usize).map(|&row| self.placed_at[row]);
+        let (cut, end) = (at(cut)?, at(end).unwrap_or(i64::MAX));
+        let (report, placed) = (&self.parts.report, |row: usize| self.placed_at[row]);
+        // As between slices: a gap, and behind it the stragglers left out, unless the gap had to be shortened.
+        let short = report.gap_micros < report.wanted_gap_micros;
+        let known = |row: usize| short || self.known_at[row] <= cut;
+        let before = |&row: &usize| placed(row) < cut.saturating_sub(report.gap_micros) && known(row);
+        let fitted: Vec<usize> = train.iter().copied().filter(before).collect();
+        let watched: Vec<usize> = train.iter().copied().filter(|&row| (cut..end).contains(&placed(row))).collect();
+        let enough = |rows: &[usize], least: usize| {
+            let positives = self.truth(rows).into_iter().filter(|&label| label).count();
+            positives >= least && rows.len() - positives >= least
+        };
+        let whole = enough(&fitted, MIN_TRAIN_OUTCOMES) && enough(&watched, MIN_LATER_OUTCOMES);
+        whole.then_some(Stretch { fitted, watched })
     }
 
     /// The refusal of a target that cannot be learnt.

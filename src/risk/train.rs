@@ -3,9 +3,9 @@
 use super::boosted::search;
 use super::evaluate::{Evaluation, MeasureSettings, Slice, measure};
 use super::model::Model;
-use super::split::{SplitSettings, split};
+use super::split::{Cuts, SplitSettings, split, split_at};
 use super::task::{Learnt, Task, refusal};
-use super::{Family, Label, Target, penalty};
+use super::{Family, Label, Target, penalty, refit};
 use crate::error::{Error, Result};
 use crate::features::matrix::Matrix;
 use crate::types::interval::wilson95;
@@ -19,6 +19,8 @@ pub struct TrainSettings {
     pub seed: u64,
     /// The clock: labels known after it (UTC microseconds) do not exist.
     pub as_of: i64,
+    /// Where slices begin and end; `None` finds cuts by `shares` and `gap`.
+    pub cuts: Option<Cuts>,
     /// Shares of the training, calibration and test slice.
     pub shares: [f64; 3],
     /// Least gap between slices in microseconds; it is raised to the time labels take.
@@ -41,6 +43,7 @@ impl TrainSettings {
             family,
             seed,
             as_of,
+            cuts: None,
             shares: [0.60, 0.15, 0.25],
             gap: 0,
             refuse_short_gap: false,
@@ -60,6 +63,17 @@ pub struct Trained {
     pub evaluation: Evaluation,
 }
 
+/// The test slice as the model scored it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tested {
+    /// Its rows, in time order.
+    pub rows: Vec<usize>,
+    /// Their calibrated probabilities.
+    pub probabilities: Vec<f64>,
+    /// Their outcomes.
+    pub labels: Vec<bool>,
+}
+
 /// Trains, calibrates and measures a model of `target`.
 ///
 /// One entry a row of `matrix` in `placed_at` (UTC microseconds), `labels` and `label_known_at` (UTC microseconds; any
@@ -75,6 +89,20 @@ pub fn train(
     label_known_at: &[i64],
     settings: &TrainSettings,
 ) -> Result<Trained> {
+    train_and_test(target, matrix, (placed_at, labels, label_known_at), settings, &|_| ()).map(|(trained, _)| trained)
+}
+
+/// As [`train`], with the scores of the test slice; `tick` is told of every fit, as `words, 2 of 8`.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_and_test(
+    target: Target,
+    matrix: &Matrix,
+    (placed_at, labels, label_known_at): (&[i64], &[Label], &[i64]),
+    settings: &TrainSettings,
+    tick: &(dyn Fn(&str) + Sync),
+) -> Result<(Trained, Tested)> {
     if matrix.names.is_empty() {
         return Err(refusal(target, "there are no features"));
     }
@@ -87,18 +115,26 @@ pub fn train(
             label_known_at.len()
         )));
     }
-    let split_settings = SplitSettings {
-        as_of: settings.as_of,
-        shares: settings.shares,
-        gap: settings.gap,
-        refuse_short_gap: settings.refuse_short_gap,
+    let parts = match &settings.cuts {
+        Some(cuts) => split_at(target, placed_at, labels, label_known_at, settings.as_of, cuts)?,
+        None => {
+            let split_settings = SplitSettings {
+                as_of: settings.as_of,
+                shares: settings.shares,
+                gap: settings.gap,
+                refuse_short_gap: settings.refuse_short_gap,
+            };
+            split(target, placed_at, labels, label_known_at, &split_settings)?
+        }
     };
-    let parts = split(target, placed_at, labels, label_known_at, &split_settings)?;
-    let task = Task::new(target, matrix, (placed_at, labels, label_known_at), &parts, settings);
-    let Learnt { model, settings: chosen, tried, fitted_rows } = match settings.family {
+    let task = Task::new(target, matrix, (placed_at, labels, label_known_at), &parts, settings, tick);
+    let Learnt { mut model, settings: chosen_settings, chosen, tried, fitted_rows } = match settings.family {
         Family::Logistic => penalty::learn(&task)?,
         Family::Boosted => search::learn(&task)?,
     };
+
+    let calibrated = refit::finish(&task, &mut model, chosen)?;
+    tick("measures on the test slice");
 
     let train_slice = slice(&parts.train, &task.truth(&parts.train), placed_at);
     let calibrate_slice = slice(&parts.calibrate, &task.calibrate_labels, placed_at);
@@ -128,12 +164,14 @@ pub fn train(
         test: test_slice,
         split: parts.report,
         fitted_rows,
-        settings: chosen,
+        settings: chosen_settings,
         tried,
+        calibration: calibrated,
         metrics,
         warnings,
     };
-    Ok(Trained { model, evaluation })
+    let tested = Tested { rows: parts.test, probabilities, labels: test_labels };
+    Ok((Trained { model, evaluation }, tested))
 }
 
 fn slice(rows: &[usize], labels: &[bool], placed_at: &[i64]) -> Slice {

@@ -12,11 +12,15 @@ mod config;
 mod exit_codes;
 mod privacy;
 mod quarantine;
+mod review;
 
 mod determinism;
 mod features;
 mod readers;
 mod reference;
 
+mod cold_start;
 mod crash;
+mod evaluation;
 mod quality;
+mod registry;

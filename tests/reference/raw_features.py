@@ -41,7 +41,7 @@ class Clock:
 
 DAY = 24
 WINDOWS = {"1h": 1, "24h": DAY, "lifetime": None}
-WINDOWS |= {f"{days}d": days * DAY for days in (3, 7, 10, 14, 17, 21, 25, 28, 30, 90)}
+WINDOWS |= {f"{days}d": days * DAY for days in (3, 7, 10, 14, 17, 18, 19, 20, 21, 22, 23, 25, 28, 30, 90)}
 
 
 def count(clock, key, window, **more):
@@ -114,28 +114,22 @@ def handbook(con, folder):
         features[f"customer_amount_mean_{window}"] = of("avg", "amount", second, "customer", window)
         features[f"seller_order_count_{window}"] = count(second, "terminal", window, delay=week)
         features[f"seller_fraud_rate_{window}"] = rate("fraud", second, "terminal", window, delay=week)
-        features[f"seller_recent_count_{window}"] = count(second, "terminal", window)
-    for window in ["24h", "7d", "30d", "lifetime"]:
+    for window in ["24h", "7d", "14d", "30d", "lifetime"]:
         features[f"customer_amount_ratio_{window}"] = ratio("amount", second, "customer", window)
+    for window in ["24h", "3d", "7d", "14d", "30d"]:
         features[f"customer_amount_max_{window}"] = of("max", "amount", second, "customer", window)
-    features["customer_amount_mean_lifetime"] = of("avg", "amount", second, "customer", "lifetime")
-    # What is known is at least a week old, so a window of fourteen days holds the older seven.
-    for window, hours in [("14d", 7 * DAY), ("30d", 23 * DAY), ("lifetime", None)]:
-        known = second.before("customer", hours, delay=week, **was_fraud)
-        features[f"customer_fraud_count_{window}"] = f"count(*) {known}"
-    features["customer_fraud_since_last_lifetime"] = since(second, "customer", 3600, delay=week, **was_fraud)
-    features["seller_fraud_since_last_lifetime"] = since(second, "terminal", 3600, delay=week, **was_fraud)
-    for window in ["24h", "3d", "7d", "10d", "14d", "17d", "21d", "25d", "28d", "lifetime"]:
+    for window in ["14d", "lifetime"]:
+        features[f"customer_amount_mean_{window}"] = of("avg", "amount", second, "customer", window)
+    earlier = of("avg", "amount", second, "customer", "lifetime", delay=14 * DAY)
+    features["customer_before_mean_lifetime"] = earlier
+    features["customer_before_ratio_lifetime"] = f"amount / nullif({earlier}, 0)"
+    for days in [1, 3, 7, 10, 14, 17, 18, 19, 20, 21, 22, 23, 25, 28]:
+        window = "24h" if days == 1 else f"{days}d"
         features[f"seller_fraud_count_{window}"] = count(second, "terminal", window, delay=week, **was_fraud)
-    for window in ["14d", "30d", "lifetime"]:
+    for window in ["14d", "30d"]:
         shop = add_shop_rate(con, "fraud", second, window, week)
         smoothed = rate("fraud", second, "terminal", window, weight=10, shop=shop, delay=week)
         features[f"seller_fraud_smoothed_rate_{window}"] = smoothed
-    features["seller_amount_mean_30d"] = of("avg", "amount", second, "terminal", "30d")
-    features["seller_amount_ratio_30d"] = ratio("amount", second, "terminal", "30d")
-    features["customer_order_since_last_lifetime"] = since(second, "customer", 3600)
-    for window in ["30d", "lifetime"]:
-        features[f"customer_seller_order_count_{window}"] = count(second, "customer, terminal", window)
     return features
 
 

@@ -4,6 +4,7 @@ use super::keys::Keys;
 use crate::contract::feature::{Entity, EventKind};
 use crate::error::Result;
 use crate::features::kernel::NO_KEY;
+use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -79,9 +80,12 @@ pub struct Facts {
     pub events: BTreeMap<Stream, Happenings>,
 }
 
+/// Rows of a task.
+pub(super) const TASK_ROWS: usize = 65_536;
+
 /// A column by other rows; [`NO_KEY`] gives `none`.
-pub(super) fn by_rows<T: Copy>(column: &[T], rows: &[u32], none: T) -> Vec<T> {
-    rows.iter().map(|&row| column.get(row as usize).copied().unwrap_or(none)).collect()
+pub(super) fn by_rows<T: Copy + Send + Sync>(column: &[T], rows: &[u32], none: T) -> Vec<T> {
+    rows.par_iter().with_min_len(TASK_ROWS).map(|&row| column.get(row as usize).copied().unwrap_or(none)).collect()
 }
 
 impl Facts {

@@ -1,13 +1,10 @@
 //! Features out of terms: the few operations after the kernel's integers, one division each.
 
-use super::facts::{Grid, by_rows};
+use super::facts::{Grid, TASK_ROWS, by_rows};
 use super::plan::{Formula, Prior};
 use crate::features::kernel::{NO_VALUE, Values};
 use crate::types::time::HOUR;
 use rayon::prelude::*;
-
-/// Rows of a task.
-const TASK_ROWS: usize = 65_536;
 
 impl Formula {
     /// The feature of every row that asks; NaN where it has none. All its terms are there.

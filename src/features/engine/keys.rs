@@ -13,11 +13,15 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The numbers of an entity's keys; null stays null.
+    /// The numbers of an entity's keys, texts or bytes; null stays null.
     ///
     /// # Errors
     /// [`crate::error::Error::InputRefused`] beyond 2³² − 1 keys.
-    pub fn number<'a>(&mut self, entity: &Entity, keys: impl IntoIterator<Item = Option<&'a str>>) -> Result<Vec<u32>> {
+    pub fn number<K: AsRef<[u8]>>(
+        &mut self,
+        entity: &Entity,
+        keys: impl IntoIterator<Item = Option<K>>,
+    ) -> Result<Vec<u32>> {
         self.of.entry(entity.name.to_owned()).or_default().intern_all(keys)
     }
 

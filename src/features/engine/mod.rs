@@ -17,12 +17,13 @@ pub use facts::{Facts, Grid, Happenings, Level, Phase, Stream};
 pub use keys::Keys;
 pub use plan::Units;
 
-use super::kernel::{Events, NO_VALUE, Queries, State, Values};
+use super::kernel::{Events, NO_KEY, NO_VALUE, Queries, SortedQueries, State, Values};
 use crate::config::FeatureSpec;
 use crate::error::{Error, Result};
 use facts::by_rows;
 use plan::{Plan, StatePlan};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Takes a feature: its place among the declared ones, who has it, one value a row that asks (NaN is null).
 pub type Sink<'a> = dyn FnMut(usize, Level, Vec<f64>) -> Result<()> + 'a;
@@ -56,45 +57,141 @@ impl Engine {
     /// # Errors
     /// What `each` returns; [`Error::InputRefused`] if a sum leaves the 64 bits.
     pub fn step(&mut self, facts: &Facts, each: &mut Sink) -> Result<()> {
-        let mut terms: Vec<Option<Values>> = vec![None; self.plan.terms];
-        let mut needed = vec![0_usize; self.plan.terms];
-        let wanted: Vec<Vec<usize>> = self.plan.formulas.iter().map(|(_, formula)| formula.terms()).collect();
-        wanted.iter().flatten().for_each(|&term| needed[term] += 1);
-        let mut open: Vec<usize> = (0..wanted.len()).collect();
-        for (plan, state) in self.plan.states.iter().zip(&mut self.states) {
+        let mut terms = Terms::new(&self.plan);
+        for states in self.plan.by_queries() {
+            self.step_states(states, facts, Afterwards::Keep, &mut terms, each)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::step`], when no other will come: nothing is kept of what no feature waits for any more, be it of states or
+    /// of the keys and events of `facts`.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn finish(mut self, facts: &mut Facts, each: &mut Sink) -> Result<()> {
+        self.step_and_drop(facts, Afterwards::Drop, each)
+    }
+
+    /// As [`Self::step`], then as [`Self::expire`], for a long history at once: what no later query can reach goes state by
+    /// state, and keys and events of `facts` go as soon as no state will read them. So the history is held once, and not
+    /// again in every state.
+    ///
+    /// # Errors
+    /// As [`Self::step`] and [`Self::expire`].
+    pub fn step_and_expire(&mut self, facts: &mut Facts, before: i64, each: &mut Sink) -> Result<()> {
+        self.step_and_drop(facts, Afterwards::Expire(before), each)?;
+        self.expire(before)
+    }
+
+    fn step_and_drop(&mut self, facts: &mut Facts, afterwards: Afterwards, each: &mut Sink) -> Result<()> {
+        let mut terms = Terms::new(&self.plan);
+        for states in self.plan.by_queries() {
+            let end = states.end;
+            self.step_states(states, facts, afterwards, &mut terms, each)?;
+            StatePlan::drop_unread(&self.plan.states[end..], facts);
+        }
+        Ok(())
+    }
+
+    /// A step of states that are asked for the same entities.
+    fn step_states(
+        &mut self,
+        states: Range<usize>,
+        facts: &Facts,
+        afterwards: Afterwards,
+        terms: &mut Terms,
+        each: &mut Sink,
+    ) -> Result<()> {
+        let (level, who) = (self.plan.states[states.start].level, self.plan.states[states.start].who);
+        let grid = facts.grid(level);
+        let by_row = facts.keys_of(level, who, &mut self.keys)?.ok_or_else(|| absent("keys"))?;
+        let (entity, at);
+        let queries = match &grid.asking {
+            None => Queries { entity: &by_row, at: &grid.placed_at },
+            Some(rows) => {
+                (entity, at) = (by_rows(&by_row, rows, NO_KEY), by_rows(&grid.placed_at, rows, 0));
+                Queries { entity: &entity, at: &at }
+            }
+        };
+        let queries = SortedQueries::new(queries)?;
+        for (plan, state) in self.plan.states[states.clone()].iter().zip(&mut self.states[states]) {
             let mut arrived = |declaration: usize, values: Values| {
-                terms[plan.terms[declaration]] = Some(values);
-                let ready = |feature: &usize| wanted[*feature].iter().all(|&term| terms[term].is_some());
-                let (done, waiting): (Vec<usize>, Vec<usize>) = open.iter().partition(|feature| ready(feature));
-                open = waiting;
-                for feature in done {
-                    let (level, formula) = &self.plan.formulas[feature];
-                    each(feature, *level, formula.values(&terms, facts.grid(*level)))?;
-                    for &term in &wanted[feature] {
-                        needed[term] -= 1;
-                        if needed[term] == 0 {
-                            terms[term] = None;
-                        }
-                    }
-                }
-                Ok(())
+                terms.take(&self.plan, plan.terms[declaration], values, facts, each)
             };
-            answer(plan, state, facts, &mut self.keys, &mut arrived)?;
+            step(plan, state, facts, &by_row, &queries, &mut self.keys, &mut arrived)?;
+            match afterwards {
+                Afterwards::Keep => {}
+                Afterwards::Expire(before) => state.expire(before),
+                Afterwards::Drop => *state = State::new(plan.declarations.clone()),
+            }
         }
         Ok(())
     }
 }
 
-fn answer(
+/// What becomes of a state that has answered.
+#[derive(Clone, Copy)]
+enum Afterwards {
+    Keep,
+    /// What a query from here on can reach.
+    Expire(i64),
+    Drop,
+}
+
+/// Terms that wait for others of a feature.
+struct Terms {
+    here: Vec<Option<Values>>,
+    /// How many features still want each.
+    needed: Vec<usize>,
+    /// The terms of each feature.
+    wanted: Vec<Vec<usize>>,
+    /// Features that have not been handed over.
+    open: Vec<usize>,
+}
+
+impl Terms {
+    fn new(plan: &Plan) -> Self {
+        let wanted: Vec<Vec<usize>> = plan.formulas.iter().map(|(_, formula)| formula.terms()).collect();
+        let mut needed = vec![0; plan.terms];
+        wanted.iter().flatten().for_each(|&term| needed[term] += 1);
+        Self { here: vec![None; plan.terms], needed, open: (0..wanted.len()).collect(), wanted }
+    }
+
+    /// Hands over the features that have waited for this one only, and forgets terms that no other feature wants.
+    fn take(&mut self, plan: &Plan, term: usize, values: Values, facts: &Facts, each: &mut Sink) -> Result<()> {
+        self.here[term] = Some(values);
+        let ready = |feature: &usize| self.wanted[*feature].iter().all(|&term| self.here[term].is_some());
+        let (done, waiting): (Vec<usize>, Vec<usize>) = self.open.iter().partition(|feature| ready(feature));
+        self.open = waiting;
+        for feature in done {
+            let (level, formula) = &plan.formulas[feature];
+            each(feature, *level, formula.values(&self.here, facts.grid(*level)))?;
+            for &term in &self.wanted[feature] {
+                self.needed[term] -= 1;
+                if self.needed[term] == 0 {
+                    self.here[term] = None;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn absent(what: &str) -> Error {
+    Error::Invariant(format!("no {what} for a feature that was found computable"))
+}
+
+/// One state; `asking` is the entity of every row that could ask.
+fn step(
     plan: &StatePlan,
     state: &mut State,
     facts: &Facts,
+    asking: &[u32],
+    queries: &SortedQueries,
     keys: &mut Keys,
     each: &mut dyn FnMut(usize, Values) -> Result<()>,
 ) -> Result<()> {
-    let absent = |what: &str| Error::Invariant(format!("no {what} for a feature that was found computable"));
-    let grid = facts.grid(plan.level);
-    let asking = facts.keys_of(plan.level, plan.who, keys)?.ok_or_else(|| absent("keys"))?;
     let none = Happenings::default();
     let (happened, rows) = match facts.events.get(&plan.stream) {
         Some(happened) => (happened, facts.grid(plan.stream.level)),
@@ -103,10 +200,7 @@ fn answer(
     // What happens to the asking rows themselves has their keys: the same slice, so that it is sorted once.
     let same_level = plan.stream.level == plan.level;
     let by_row = if same_level { None } else { facts.keys_of(plan.stream.level, plan.who, keys)? };
-    let by_row = match &by_row {
-        Some(by_row) => Cow::Borrowed(by_row.as_ref()),
-        None => Cow::Borrowed(asking.as_ref()),
-    };
+    let by_row = Cow::Borrowed(by_row.as_deref().unwrap_or(asking));
     let entity = if rows.placed_at.is_empty() { Cow::Owned(Vec::new()) } else { happened.keys(plan.who.0, by_row) };
     let other = match plan.other {
         Some(other) if !rows.placed_at.is_empty() => {
@@ -138,12 +232,5 @@ fn answer(
         other: other.as_deref(),
         label: None,
     };
-    match &grid.asking {
-        None => state.step_each(&events, &Queries { entity: &asking, at: &grid.placed_at }, each),
-        Some(rows) => {
-            let entity = by_rows(&asking, rows, super::kernel::NO_KEY);
-            let at = by_rows(&grid.placed_at, rows, 0);
-            state.step_each(&events, &Queries { entity: &entity, at: &at }, each)
-        }
-    }
+    state.step_sorted(&events, queries, each)
 }

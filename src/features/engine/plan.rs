@@ -1,10 +1,12 @@
 //! From declared features to what the kernel counts: terms, each computed once, and formulas over them.
 
-use super::facts::{Level, Phase, Stream};
+use super::facts::{Facts, Level, Phase, Stream};
 use crate::config::FeatureSpec;
 use crate::contract::feature::{AggregateKind, Entity, EventKind, EventValue, entity};
 use crate::error::{Error, Problem, Result};
 use crate::features::kernel::{Aggregate, Declaration, Declarations, Window};
+use std::cmp::Reverse;
+use std::ops::Range;
 
 /// Whose events a state holds.
 pub(super) type Who = (&'static Entity, Option<&'static Entity>);
@@ -34,6 +36,24 @@ pub(super) struct StatePlan {
     pub(super) declarations: Declarations,
     /// The term of each declaration.
     pub(super) terms: Vec<usize>,
+}
+
+impl StatePlan {
+    /// Whether it looks at the keys of this entity.
+    fn reads(&self, entity: &str) -> bool {
+        [Some(self.who.0), self.who.1, self.other].into_iter().flatten().any(|read| read.name == entity)
+    }
+
+    /// Drops from a step's facts what none of these states reads.
+    pub(super) fn drop_unread(states: &[Self], facts: &mut Facts) {
+        for grid in [&mut facts.orders, &mut facts.lines] {
+            grid.keys.retain(|entity, _| states.iter().any(|state| state.reads(entity)));
+            // A ratio's own value is that of its mean's state.
+            grid.values
+                .retain(|name, _| states.iter().any(|state| state.value.is_some_and(|value| value.name == *name)));
+        }
+        facts.events.retain(|stream, _| states.iter().any(|state| state.stream == *stream));
+    }
 }
 
 /// What a feature makes of terms.
@@ -102,6 +122,20 @@ impl Plan {
         let formulas: Vec<(Level, Formula)> = specs.iter().map(|spec| formula(spec, units, &mut terms)).collect();
         let states = states(&terms.0)?;
         Ok(Self { states, terms: terms.0.len(), formulas })
+    }
+}
+
+impl Plan {
+    /// States in stretches that are asked for the same entities.
+    pub(super) fn by_queries(&self) -> Vec<Range<usize>> {
+        let mut end = 0;
+        let same = |a: &StatePlan, b: &StatePlan| (a.level, a.who) == (b.level, b.who);
+        let stretch = |states: &[StatePlan]| {
+            let start = end;
+            end += states.len();
+            start..end
+        };
+        self.states.chunk_by(same).map(stretch).collect()
     }
 }
 
@@ -206,6 +240,13 @@ fn states(terms: &[Term]) -> Result<Vec<StatePlan>> {
             }
         }
     }
+    let mut groups: Vec<_> = groups.into_iter().zip(members).collect();
+    // What formulas wait for comes soon after one another: the whole shop first, then entity by entity, all of lines before
+    // all of orders, so that columns of lines can go.
+    groups.sort_by_key(|((_, first), _)| {
+        let (entity, with) = first.who;
+        (Reverse(first.level), !entity.column.is_empty(), entity.name, with.map(|with| with.name), first.stream)
+    });
     let plan = |((terms_of, first), (value, other)): ((Vec<usize>, &Term), _)| {
         let declared = terms_of.iter().map(|&at| declaration(at, &terms[at])).collect();
         Ok(StatePlan {
@@ -218,7 +259,7 @@ fn states(terms: &[Term]) -> Result<Vec<StatePlan>> {
             terms: terms_of,
         })
     };
-    groups.into_iter().zip(members).map(plan).collect()
+    groups.into_iter().map(plan).collect()
 }
 
 /// Named by whose and what it is of, so that the hash of a state's declarations changes with either.

@@ -7,6 +7,7 @@ use crate::config::FeatureSpec;
 use crate::error::Result;
 use crate::features::kernel::saved::{Reader, Writer};
 use crate::features::kernel::{Interner, NO_KEY, State};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// What renames a set of keys that has no names of its own: the whole shop is 0 for ever.
@@ -144,18 +145,23 @@ impl Keys {
 
     /// Forgets what is not live; the new numbers of each set by the old ones.
     fn forget(&mut self, live: &BTreeMap<String, Vec<bool>>) -> Result<BTreeMap<String, Vec<u32>>> {
-        let mut names: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        let alive = |name: &str| live.get(name).map(Vec::as_slice).unwrap_or_default();
+        let keep = |(name, keys): (&String, &mut Interner)| Ok((name.clone(), keys.keep(alive(name))?));
+        let (mut pairs, mut plain): (Vec<_>, Vec<_>) = self.of.iter_mut().partition(|(name, _)| name.contains('+'));
         // Plain ones first: pairs are made of their numbers.
-        let (pairs, plain): (Vec<String>, Vec<String>) = self.of.keys().cloned().partition(|name| name.contains('+'));
-        for name in plain.into_iter().chain(pairs) {
-            let Some(keys) = self.of.get_mut(&name) else { continue };
-            let live = live.get(&name).map(Vec::as_slice).unwrap_or_default();
-            let renamed = keys.keep(live)?;
-            if let Some((first, second)) = name.split_once('+') {
-                *keys = Self::renamed_pairs(keys, names.get(first), names.get(second))?;
-            }
-            names.insert(name, renamed);
-        }
+        let mut names: BTreeMap<String, Vec<u32>> =
+            plain.par_iter_mut().map(|(name, keys)| keep((*name, *keys))).collect::<Result<_>>()?;
+        let of_pairs: Vec<(String, Vec<u32>)> = pairs
+            .par_iter_mut()
+            .map(|(name, keys)| {
+                let renamed = keep((*name, *keys))?;
+                if let Some((first, second)) = name.split_once('+') {
+                    **keys = Self::renamed_pairs(keys, names.get(first), names.get(second))?;
+                }
+                Ok(renamed)
+            })
+            .collect::<Result<_>>()?;
+        names.extend(of_pairs);
         Ok(names)
     }
 

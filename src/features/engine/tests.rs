@@ -310,6 +310,28 @@ fn shards_that_are_merged_go_on_as_the_whole_would() {
 }
 
 #[test]
+fn a_history_that_goes_as_it_is_answered_leaves_the_bits_and_the_state_of_a_step_and_an_expiry() {
+    let seeds: Vec<Seed> =
+        (0..400_u32).map(|n| ((n % 160) as u8, n.wrapping_mul(2_654_435_761), n.is_multiple_of(5))).collect();
+    let mut engine = Engine::new(&specs(), UNITS).unwrap();
+    let whole = facts(&seeds, engine.keys());
+    let (mut going, mut last, mut expired) = (whole.clone(), whole.clone(), engine.clone());
+    let finished = engine.clone();
+    let [mut answers, mut while_going, mut at_last] = [Answers::new(), Answers::new(), Answers::new()];
+    step(&mut engine, &whole, &mut answers);
+    engine.expire(30 * DAY).unwrap();
+    let into = |answers: &mut Answers, feature: usize, values: Vec<f64>| {
+        answers.extend((0..).zip(values).map(|(row, value)| ((feature, row), value.to_bits())));
+        Ok(())
+    };
+    expired.step_and_expire(&mut going, 30 * DAY, &mut |f, _, values| into(&mut while_going, f, values)).unwrap();
+    assert!(answers == while_going && engine.save() == expired.save());
+    assert!(going.events.is_empty() && going.orders.keys.is_empty() && going.lines.keys.is_empty());
+    finished.finish(&mut last, &mut |f, _, values| into(&mut at_last, f, values)).unwrap();
+    assert!(answers == at_last);
+}
+
+#[test]
 fn expiring_forgets_keys_of_which_nothing_is_left() {
     let specs: Vec<FeatureSpec> = specs().into_iter().filter(|spec| spec.name == "ip_order_count_24h").collect();
     let mut engine = Engine::new(&specs, UNITS).unwrap();

@@ -152,6 +152,10 @@ impl Sink {
     }
 }
 
+/// From which size on a finished column's memory is kept for the next: what is smaller the C library keeps by itself, and
+/// kept twice it would be held in vain.
+const KEPT_IN_BYTES: usize = 32 << 20;
+
 /// Memory of columns already finished, for those to come: fresh memory costs as much as the work done in it.
 #[derive(Default)]
 pub(super) struct Spare {
@@ -174,6 +178,8 @@ fn in_rows<S: Slot>(cells: Vec<S>, slots: Option<&[u32]>, spare: &mut Vec<S::Val
         .with_min_len(PART_ROWS)
         .map(|&slot| cells.get(slot as usize).map_or(null, S::get))
         .collect_into_vec(&mut rows);
-    *spare = cells.into_iter().map(S::into_inner).collect();
+    if size_of_val(cells.as_slice()) >= KEPT_IN_BYTES {
+        *spare = cells.into_iter().map(S::into_inner).collect();
+    }
     rows
 }

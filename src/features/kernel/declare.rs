@@ -180,6 +180,8 @@ pub(super) struct Needs {
     pub(super) max: bool,
     pub(super) distinct: bool,
     pub(super) hits: bool,
+    /// Read of every event; kept of totals where something asks for the latest.
+    pub(super) last: bool,
 }
 
 impl Needs {
@@ -189,6 +191,7 @@ impl Needs {
             max: aggregate == Aggregate::Max,
             distinct: aggregate == Aggregate::Distinct,
             hits: matches!(aggregate, Aggregate::Rate { .. }),
+            last: aggregate == Aggregate::SinceLast,
         }
     }
 
@@ -198,6 +201,7 @@ impl Needs {
             max: self.max || other.max,
             distinct: self.distinct || other.distinct,
             hits: self.hits || other.hits,
+            last: self.last || other.last,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::NO_KEY;
 use crate::error::{Error, Result};
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hasher};
 
 /// Keys (text, or the bytes of a number or hash) and their numbers 0, 1, 2, … in the order of first sight.
@@ -11,7 +12,11 @@ use std::hash::{DefaultHasher, Hasher};
 #[derive(Debug, Clone, Default)]
 pub struct Interner {
     bytes: Vec<u8>,
-    /// Where each key ends in `bytes`.
+    count: u32,
+    /// The length of every key, as long as `ends` is empty: ids, hashes and pairs are often alike, and then nothing has to be
+    /// looked up to find one.
+    width: usize,
+    /// Where each key ends in `bytes`, as soon as two have different lengths.
     ends: Vec<u64>,
     /// Open addressing, a power of two: hash bits and number; a number of [`NO_KEY`] is a free place.
     slots: Vec<(u32, u32)>,
@@ -47,12 +52,12 @@ fn hash(key: &[u8]) -> u32 {
 impl Interner {
     /// Number of keys.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.count as usize
     }
 
     /// Whether there are no keys.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.count == 0
     }
 
     /// The key of a number.
@@ -63,9 +68,33 @@ impl Interner {
 
     fn stands(&self, id: u32) -> Option<(usize, usize)> {
         let at = id as usize;
-        let end = *self.ends.get(at)?;
+        if id >= self.count {
+            return None;
+        }
+        if self.ends.is_empty() {
+            return Some((at * self.width, (at + 1) * self.width));
+        }
         let start = if at == 0 { 0 } else { self.ends[at - 1] };
-        Some((start as usize, end as usize))
+        Some((start as usize, self.ends[at] as usize))
+    }
+
+    /// Where the first `count` keys end, of one length.
+    fn even_ends(&self) -> impl Iterator<Item = u64> + use<> {
+        let width = self.width as u64;
+        (1..=u64::from(self.count)).map(move |nth| nth * width)
+    }
+
+    fn append(&mut self, key: &[u8]) {
+        if self.count == 0 {
+            self.width = key.len();
+        } else if self.ends.is_empty() && key.len() != self.width {
+            self.ends = self.even_ends().collect();
+        }
+        self.bytes.extend_from_slice(key);
+        if !self.ends.is_empty() {
+            self.ends.push(self.bytes.len() as u64);
+        }
+        self.count += 1;
     }
 
     /// The number of a key, new if it was never seen.
@@ -93,8 +122,7 @@ impl Interner {
         }
         let id = self.len() as u32;
         self.slots[place] = (hash, id);
-        self.bytes.extend_from_slice(key);
-        self.ends.push(self.bytes.len() as u64);
+        self.append(key);
         Ok(id)
     }
 
@@ -188,8 +216,13 @@ impl Interner {
         Ok(renamed)
     }
 
-    pub(super) fn parts(&self) -> (&[u64], &[u8]) {
-        (&self.ends, &self.bytes)
+    /// Where each key ends, and the keys.
+    pub(super) fn parts(&self) -> (Cow<'_, [u64]>, &[u8]) {
+        let ends = match self.ends.is_empty() {
+            true => Cow::Owned(self.even_ends().collect()),
+            false => Cow::Borrowed(self.ends.as_slice()),
+        };
+        (ends, &self.bytes)
     }
 
     /// From what [`Self::parts`] gave; `None` if these are no such parts.
@@ -220,7 +253,7 @@ mod tests {
         assert_eq!(interner.intern(&77_u64.to_le_bytes()).unwrap(), 80);
         assert_eq!(interner.key(1), Some(b"a".as_slice()));
         let (ends, bytes) = interner.parts();
-        assert_eq!(Interner::from_parts(ends, bytes).unwrap().parts(), (ends, bytes));
+        assert_eq!(Interner::from_parts(&ends, bytes).unwrap().parts(), (ends.clone(), bytes));
         assert!(Interner::from_parts(&ends[..2], bytes).is_none(), "bytes that no key owns");
         assert!(Interner::from_parts(&[1, 2], b"aa").is_none(), "a key twice");
         assert!(Interner::from_parts(&[2, 1], b"aa").is_none(), "a key that ends before it begins");
@@ -241,6 +274,23 @@ mod tests {
         for (key, &id) in keys.iter().zip(&ids) {
             assert_eq!(whole.key(id), key.as_deref());
         }
+    }
+
+    #[test]
+    fn keys_of_one_length_stay_where_they_are_when_others_come() {
+        let mut interner = Interner::default();
+        let ends = |interner: &Interner| interner.parts().0.into_owned();
+        assert_eq!(interner.intern_all([Some("ab"), Some("cd"), Some("ef")]).unwrap(), [0, 1, 2]);
+        assert_eq!((interner.ends.len(), ends(&interner)), (0, vec![2, 4, 6]));
+        assert_eq!(interner.intern_all([Some("abc"), Some("cd"), Some(""), Some("gh")]).unwrap(), [3, 1, 4, 5]);
+        assert_eq!(ends(&interner), [2, 4, 6, 9, 9, 11]);
+        let keys: Vec<_> = (0..7).map(|id| interner.key(id)).collect();
+        let expected = ["ab", "cd", "ef", "abc", "", "gh"].map(|key| Some(key.as_bytes()));
+        assert_eq!((&keys[..6], keys[6]), (expected.as_slice(), None));
+        // A first key of no length at all.
+        let mut empty = Interner::default();
+        assert_eq!(empty.intern_all([Some(""), Some(""), Some("a")]).unwrap(), [0, 0, 1]);
+        assert_eq!((empty.key(0), empty.key(1), ends(&empty)), (Some(&b""[..]), Some(&b"a"[..]), vec![0, 1]));
     }
 
     #[test]

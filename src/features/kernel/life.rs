@@ -1,81 +1,156 @@
 //! What is kept for ever: totals over the whole life of every entity.
 
 use super::NO_KEY;
-use super::declare::Lane;
+use super::declare::{Lane, Needs};
 use super::run::Run;
 use super::state::renamed;
 use super::sweep::{Before, Totals};
+use rayon::prelude::*;
 
 /// Totals of a lifetime lane up to the horizon; empty for a window.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Life {
-    /// By entity; entities beyond the end have none.
-    pub(super) totals: Vec<Totals>,
+    /// What the lane reads beside the number of events.
+    pub(super) needs: Needs,
+    /// Columns by entity, all of one length; entities beyond the end have nothing. Those that the lane does not read are
+    /// empty: most lanes count, and there are as many totals as there ever were keys.
+    pub(super) count: Vec<u32>,
+    pub(super) last: Vec<i64>,
+    pub(super) valued: Vec<u32>,
+    pub(super) sum: Vec<i128>,
+    pub(super) max: Vec<i64>,
+    pub(super) hits: Vec<u32>,
     /// Entity and other key, each pair once, sorted.
     pub(super) others: Vec<(u32, u32)>,
 }
 
 impl Life {
+    /// Nothing yet, of a lane that reads so much.
+    pub(super) fn new(needs: Needs) -> Self {
+        Self { needs, ..Self::default() }
+    }
+
     pub(super) fn before(&self, entity: u32) -> Before<'_> {
         let start = self.others.partition_point(|&(owner, _)| owner < entity);
         let length = self.others[start..].partition_point(|&(owner, _)| owner == entity);
-        Before {
-            totals: self.totals.get(entity as usize).copied().unwrap_or_default(),
-            others: &self.others[start..start + length],
+        Before { totals: self.totals(entity as usize), others: &self.others[start..start + length] }
+    }
+
+    fn totals(&self, entity: usize) -> Totals {
+        fn at<T: Copy>(column: &[T], entity: usize, none: T) -> T {
+            column.get(entity).copied().unwrap_or(none)
         }
+        let none = Totals::default();
+        Totals {
+            count: at(&self.count, entity, none.count),
+            last: at(&self.last, entity, none.last),
+            valued: at(&self.valued, entity, none.valued),
+            sum: at(&self.sum, entity, none.sum),
+            max: at(&self.max, entity, none.max),
+            hits: at(&self.hits, entity, none.hits),
+        }
+    }
+
+    /// Changes what is known of an entity.
+    fn change(&mut self, entity: usize, change: impl FnOnce(&mut Totals)) {
+        fn put<T>(column: &mut [T], entity: usize, value: T) {
+            if let Some(place) = column.get_mut(entity) {
+                *place = value;
+            }
+        }
+        self.reach(entity + 1);
+        let mut totals = self.totals(entity);
+        change(&mut totals);
+        put(&mut self.count, entity, totals.count);
+        put(&mut self.last, entity, totals.last);
+        put(&mut self.valued, entity, totals.valued);
+        put(&mut self.sum, entity, totals.sum);
+        put(&mut self.max, entity, totals.max);
+        put(&mut self.hits, entity, totals.hits);
     }
 
     /// Takes in the events that entered the lane in `[from, to)`.
     pub(super) fn take(&mut self, lane: &Lane, run: &Run, from: i64, to: i64) {
         let mut pairs = Vec::new();
+        // Events are sorted by entity: room for all at once.
+        if let Some(&last) = run.entity.last() {
+            self.reach(last as usize + 1);
+        }
         for at in 0..run.len() {
             if !(from..to).contains(&lane.enters(run.happened[at], run.known(at))) {
                 continue;
             }
-            let entity = run.entity[at] as usize;
-            self.reach(entity + 1);
-            self.totals[entity].add(lane, run, at);
+            self.change(run.entity[at] as usize, |totals| totals.add(lane, run, at));
             if lane.needs.distinct && run.other[at] != NO_KEY {
                 pairs.push((run.entity[at], run.other[at]));
             }
         }
         if !pairs.is_empty() {
-            self.others.append(&mut pairs);
+            pairs.par_sort_unstable();
+            pairs.dedup();
+            match self.others.is_empty() {
+                true => self.others = pairs,
+                false => self.others.append(&mut pairs),
+            }
             self.sort();
         }
     }
 
     /// Entities of which there are totals. Pairs of others are only of these.
     pub(super) fn entities(&self) -> impl Iterator<Item = u32> {
-        (0..).zip(&self.totals).filter(|(_, totals)| totals.count > 0).map(|(entity, _)| entity)
+        (0..).zip(&self.count).filter(|&(_, &count)| count > 0).map(|(entity, _)| entity)
     }
 
     /// Adds what is known of other events.
     pub(super) fn join(&mut self, other: Self) {
-        self.reach(other.totals.len());
-        self.totals.iter_mut().zip(&other.totals).for_each(|(totals, other)| totals.join(other));
+        for entity in other.entities() {
+            let theirs = other.totals(entity as usize);
+            self.change(entity as usize, |totals| totals.join(&theirs));
+        }
         if !other.others.is_empty() {
             self.others.extend(other.others);
             self.sort();
         }
     }
 
+    /// Makes room for so many entities.
     fn reach(&mut self, entities: usize) {
-        if self.totals.len() < entities {
-            self.totals.resize(entities, Totals::default());
+        fn resize<T: Clone>(column: &mut Vec<T>, entities: usize, none: T) {
+            column.resize(entities, none);
         }
+        if self.count.len() < entities {
+            let (needs, none) = (self.needs, Totals::default());
+            resize(&mut self.count, entities, none.count);
+            resize(&mut self.last, if needs.last { entities } else { 0 }, none.last);
+            resize(&mut self.valued, if needs.value() { entities } else { 0 }, none.valued);
+            resize(&mut self.sum, if needs.sum { entities } else { 0 }, none.sum);
+            resize(&mut self.max, if needs.max { entities } else { 0 }, none.max);
+            resize(&mut self.hits, if needs.hits { entities } else { 0 }, none.hits);
+        }
+    }
+
+    /// Whether the columns are as long as the lane's needs say.
+    pub(super) fn is_whole(&self) -> bool {
+        let (needs, rows) = (self.needs, self.count.len());
+        let fits = |length: usize, needed: bool| length == if needed { rows } else { 0 };
+        fits(self.last.len(), needs.last)
+            && fits(self.valued.len(), needs.value())
+            && fits(self.sum.len(), needs.sum)
+            && fits(self.max.len(), needs.max)
+            && fits(self.hits.len(), needs.hits)
     }
 
     /// Gives keys new numbers; those without one go.
     pub(super) fn rename(&mut self, entities: &[u32], others: &[u32]) {
-        let before = std::mem::take(&mut self.totals);
-        for (entity, totals) in (0..).zip(&before).filter(|(_, totals)| totals.count > 0) {
-            let entity = renamed(entities, entity);
-            if entity != NO_KEY {
-                self.reach(entity as usize + 1);
-                self.totals[entity as usize].join(totals);
+        let before = std::mem::replace(self, Self::new(self.needs));
+        for entity in before.entities() {
+            let to = renamed(entities, entity);
+            if to != NO_KEY {
+                let totals = before.totals(entity as usize);
+                self.change(to as usize, |known| known.join(&totals));
             }
         }
+        self.others = before.others;
         self.others
             .iter_mut()
             .for_each(|(owner, id)| (*owner, *id) = (renamed(entities, *owner), renamed(others, *id)));
@@ -87,5 +162,34 @@ impl Life {
         // Sorted stretches, nearly: a merge sort takes them as they are.
         self.others.sort();
         self.others.dedup();
+        self.others.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::kernel::{Aggregate, Declaration, Declarations, NO_VALUE, Window};
+
+    #[test]
+    fn totals_are_kept_of_what_the_lane_reads_and_of_nothing_else() {
+        let known = Totals { sum: 7, last: 5, max: 4, count: 3, valued: 2, hits: 1 };
+        let none = Totals::default();
+        for (aggregate, kept) in [
+            (Aggregate::Count, Totals { count: 3, ..none }),
+            (Aggregate::Mean, Totals { count: 3, valued: 2, sum: 7, ..none }),
+            (Aggregate::Max, Totals { count: 3, valued: 2, max: 4, ..none }),
+            (Aggregate::SinceLast, Totals { count: 3, last: 5, ..none }),
+            (Aggregate::Rate { prior: 0.0, weight: 0.0 }, Totals { count: 3, hits: 1, ..none }),
+        ] {
+            let declared = Declarations::new(vec![Declaration::new("a", aggregate, Window::Lifetime)]).unwrap();
+            let mut life = Life::new(declared.lanes[0].needs);
+            life.change(2, |totals| totals.join(&known));
+            assert_eq!((life.totals(2), life.totals(0), life.totals(9)), (kept, none, none), "{aggregate:?}");
+            assert!(life.is_whole());
+            life.rename(&[NO_KEY, NO_KEY, 0], &[]);
+            assert_eq!((life.totals(0), life.entities().collect::<Vec<_>>()), (kept, vec![0]));
+        }
+        assert_eq!(none.max, NO_VALUE);
     }
 }

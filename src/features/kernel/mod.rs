@@ -48,7 +48,7 @@ mod tests;
 pub use columns::{Column, Values};
 pub use declare::{Aggregate, Declaration, Declarations, Delay, Window};
 pub use interner::Interner;
-pub use run::{Events, Queries};
+pub use run::{Events, Queries, SortedQueries};
 pub use state::State;
 
 /// The number of a key that is null: no entity, no other key.

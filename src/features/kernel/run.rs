@@ -71,7 +71,29 @@ impl Events<'_> {
     }
 }
 
+/// [`Queries`] in the order of entity and time: states that are asked for the same entities at the same instants share it.
+pub struct SortedQueries<'a> {
+    pub(super) queries: Queries<'a>,
+    pub(super) sorted: Sorted,
+}
+
+impl<'a> SortedQueries<'a> {
+    /// Sorts them.
+    ///
+    /// # Errors
+    /// [`Error::Invariant`] for columns of different lengths.
+    pub fn new(queries: Queries<'a>) -> Result<Self> {
+        queries.check(i64::MIN)?;
+        Ok(Self { queries, sorted: Sorted::new(queries.entity, queries.at) })
+    }
+}
+
 impl Queries<'_> {
+    /// Whether these are the very rows of the events, which then are sorted alike.
+    pub(super) fn are_rows_of(&self, events: &Events) -> bool {
+        std::ptr::eq(events.entity, self.entity) && std::ptr::eq(events.happened_at, self.at)
+    }
+
     pub(super) fn check(&self, horizon: i64) -> Result<()> {
         countable(self.entity.len())?;
         if self.at.len() != self.entity.len() {

@@ -5,12 +5,11 @@
 //! [`Interner::save_into`], states by [`State::save_into`]. Every column is its length (u64) and its values.
 
 use super::NO_KEY;
-use super::declare::Declarations;
+use super::declare::{Declarations, Needs};
 use super::interner::Interner;
 use super::life::Life;
 use super::run::Run;
 use super::state::State;
-use super::sweep::Totals;
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -189,12 +188,12 @@ impl State {
         put(to, run.other.iter().copied());
         put(to, run.label.iter().map(|&label| u8::from(label)));
         for life in &self.lives {
-            put(to, life.totals.iter().map(|t| t.sum));
-            put(to, life.totals.iter().map(|t| t.last));
-            put(to, life.totals.iter().map(|t| t.max));
-            put(to, life.totals.iter().map(|t| t.count));
-            put(to, life.totals.iter().map(|t| t.valued));
-            put(to, life.totals.iter().map(|t| t.hits));
+            put(to, life.count.iter().copied());
+            put(to, life.last.iter().copied());
+            put(to, life.valued.iter().copied());
+            put(to, life.sum.iter().copied());
+            put(to, life.max.iter().copied());
+            put(to, life.hits.iter().copied());
             put(to, life.others.iter().map(|&(entity, _)| entity));
             put(to, life.others.iter().map(|&(_, other)| other));
         }
@@ -224,7 +223,7 @@ impl State {
             state.runs.push(run);
         }
         for life in &mut state.lives {
-            *life = read_life(from)?;
+            *life = read_life(life.needs, from)?;
         }
         Some(state)
     }
@@ -247,26 +246,24 @@ impl State {
         let pair_fits = |&(entity, other): &(u32, u32)| (entity as usize) < entities && (other as usize) < others;
         self.runs.iter().all(run_fits)
             && self.lives.iter().all(|life| {
-                life.totals.len() <= entities && life.others.is_sorted() && life.others.iter().all(pair_fits)
+                life.count.len() <= entities && life.others.is_sorted() && life.others.iter().all(pair_fits)
             })
     }
 }
 
-fn read_life(from: &mut Reader) -> Option<Life> {
-    let (sum, last, max) = (from.column::<i128>()?, from.column::<i64>()?, from.column::<i64>()?);
-    let (count, valued, hits) = (from.column::<u32>()?, from.column::<u32>()?, from.column::<u32>()?);
-    let (entity, other) = (from.column::<u32>()?, from.column::<u32>()?);
-    let lengths = [last.len(), max.len(), count.len(), valued.len(), hits.len()];
-    if lengths != [sum.len(); 5] || entity.len() != other.len() {
-        return None;
-    }
-    let total = |at: usize| Totals {
-        sum: sum[at],
-        last: last[at],
-        max: max[at],
-        count: count[at],
-        valued: valued[at],
-        hits: hits[at],
+fn read_life(needs: Needs, from: &mut Reader) -> Option<Life> {
+    let mut life = Life {
+        needs,
+        count: from.column()?,
+        last: from.column()?,
+        valued: from.column()?,
+        sum: from.column()?,
+        max: from.column()?,
+        hits: from.column()?,
+        others: Vec::new(),
     };
-    Some(Life { totals: (0..sum.len()).map(total).collect(), others: entity.into_iter().zip(other).collect() })
+    let (entity, other) = (from.column::<u32>()?, from.column::<u32>()?);
+    let is_whole = life.is_whole() && entity.len() == other.len();
+    life.others = entity.into_iter().zip(other).collect();
+    is_whole.then_some(life)
 }

@@ -5,7 +5,7 @@ use super::columns::{Column, Values};
 use super::declare::Declarations;
 use super::heavy::{Heavies, Kept};
 use super::life::Life;
-use super::run::{Events, Queries, Run, broken};
+use super::run::{Events, Queries, Run, SortedQueries, broken};
 use super::sort::Sorted;
 use crate::error::Result;
 
@@ -31,7 +31,7 @@ pub struct State {
 impl State {
     /// Nothing seen yet.
     pub fn new(declarations: Declarations) -> Self {
-        let lives = vec![Life::default(); declarations.lanes.len()];
+        let lives = declarations.lanes.iter().map(|lane| Life::new(lane.needs)).collect();
         Self { declarations, horizon: i64::MIN, runs: Vec::new(), lives, heavies: Heavies::default() }
     }
 
@@ -83,13 +83,33 @@ impl State {
         let sorted = Sorted::new(events.entity, events.happened_at);
         self.admit(Run::new(events, self.declarations.needs, &sorted));
         // Where every event also asks, once: the rows are the same rows.
-        match std::ptr::eq(events.entity, queries.entity) && std::ptr::eq(events.happened_at, queries.at) {
+        match queries.are_rows_of(events) {
             true => self.answer(&sorted, each),
             false => {
                 drop(sorted);
                 self.answer(&Sorted::new(queries.entity, queries.at), each)
             }
         }
+    }
+
+    /// As [`Self::step_each`], with queries that other states have been asked too.
+    ///
+    /// # Errors
+    /// As [`Self::step_each`].
+    pub fn step_sorted(
+        &mut self,
+        events: &Events,
+        queries: &SortedQueries,
+        each: &mut dyn FnMut(usize, Values) -> Result<()>,
+    ) -> Result<()> {
+        events.check(self.declarations.needs)?;
+        queries.queries.check(self.horizon)?;
+        let run = match queries.queries.are_rows_of(events) {
+            true => Run::new(events, self.declarations.needs, &queries.sorted),
+            false => Run::new(events, self.declarations.needs, &Sorted::new(events.entity, events.happened_at)),
+        };
+        self.admit(run);
+        self.answer(&queries.sorted, each)
     }
 
     /// Takes in what another state of the same declarations has seen, such as one of another shard of keys. Its keys are

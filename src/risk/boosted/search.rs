@@ -4,7 +4,7 @@
 //!    two folds that roll forward inside the slice with the same gap for labels; the lowest mean log loss wins, and the
 //!    earlier of equals. This is done on [`SEARCH_ROWS`] rows and with a quicker rate: shapes rank the same on fewer.
 //! 2. **Number of trees**: grown on the whole training slice while the log loss on the calibration slice falls.
-//! 3. Calibration on the same slice, as for any family. The test slice sees none of it.
+//! 3. Calibration and the last fit, as for any family: see [`crate::risk::refit`]. The test slice sees none of it.
 
 use linfa::dataset::DatasetBase;
 use linfa::traits::Fit;
@@ -15,8 +15,7 @@ use crate::error::Result;
 use crate::risk::evaluate::{Settings, Tried};
 use crate::risk::model::Learner;
 use crate::risk::sample::{Sample, every_nth, thin};
-use crate::risk::split::{MIN_LATER_OUTCOMES, MIN_TRAIN_OUTCOMES};
-use crate::risk::task::{Learnt, Task};
+use crate::risk::task::{Chosen, Learnt, STRETCHES, Stretch, Task};
 
 /// Most rows of a fit. Growing is linear in them: 2 million by 40 features take about a gigabyte, and 20 s per hundred
 /// trees on two cores.
@@ -28,10 +27,6 @@ const SEARCH_ROWS: usize = 100_000;
 /// Rate and most trees of the search, and of the model.
 const SEARCH_PACE: Pace = Pace { rate: 0.1, trees: 150, patience: 15 };
 const MODEL_PACE: Pace = Pace { rate: 0.05, trees: 600, patience: 30 };
-
-/// Where the two folds are cut, as shares of the training slice: fitted up to the first of a pair, watched up to the
-/// second.
-const FOLDS: [(f64, f64); 2] = [(0.6, 0.8), (0.8, 1.0)];
 
 /// Depth and least leaf weight tried, the plainer first.
 ///
@@ -68,7 +63,9 @@ struct Fold {
 /// # Errors
 /// [`crate::error::Error::Model`] when no tree could be grown or the trees do not rank the calibration slice.
 pub(in crate::risk) fn learn(task: &Task<'_>) -> Result<Learnt> {
-    let tried = search(task);
+    let folds: Vec<Fold> = STRETCHES.iter().filter_map(|&cuts| fold(task, cuts)).collect();
+    let fits = GRID.len() * folds.len() + 1;
+    let tried = search(task, &folds, fits);
     let mut shape = 0;
     for (at, loss) in tried.iter().enumerate().filter_map(|(at, tried)| Some((at, tried.log_loss?))) {
         if tried[shape].log_loss.is_none_or(|best| loss < best) {
@@ -80,54 +77,64 @@ pub(in crate::risk) fn learn(task: &Task<'_>) -> Result<Learnt> {
     let fold = Fold { watched: every_nth(&task.parts.calibrate, settings.max_rows), fitted };
     let growth = MODEL_PACE.growth(GRID[shape]);
     let refuse = |error: &dyn std::error::Error| task.refusal(&error.to_string());
+    (task.tick)(&format!("trees on {} rows, fit {fits} of {fits}", fold.fitted.rows.len()));
     let grown = grow(task, &fold, growth, MODEL_PACE.patience).map_err(|error| refuse(&error))?;
     let trees = grown.forest.trees().len();
     if grown.forest.trees().iter().all(|tree| tree.feature.is_empty()) {
         return Err(task.refusal("no feature tells the outcomes of the training slice apart"));
     }
     let forest = grown.forest.shifted(fold.fitted.log_odds_shift).map_err(|error| refuse(&error))?;
-    let averages = task.matrix.columns.iter().map(|column| average(train.iter().map(|&row| column[row]))).collect();
+    let averages = averages(task, train);
     let (model, _) = task.calibrated(Learner::Boosted { averages, forest })?.map_err(|error| refuse(&error))?;
-    let settings = chosen(&Growth { trees, ..growth });
-    Ok(Learnt { model, settings, tried, fitted_rows: fold.fitted.rows.len() })
+    let growth = Growth { trees, ..growth };
+    let settings = chosen(&growth);
+    Ok(Learnt { model, settings, chosen: Chosen::Growth(growth), tried, fitted_rows: fold.fitted.rows.len() })
 }
 
 /// Tries every shape; no loss is given where no fold has enough outcomes or a fit failed.
-fn search(task: &Task<'_>) -> Vec<Tried> {
-    let folds: Vec<Fold> = FOLDS.iter().filter_map(|&cuts| fold(task, cuts)).collect();
-    let log_loss = |growth: Growth| -> Option<f64> {
-        let losses = folds.iter().map(|fold| grow(task, fold, growth, SEARCH_PACE.patience).ok()?.log_loss);
+fn search(task: &Task<'_>, folds: &[Fold], fits: usize) -> Vec<Tried> {
+    let log_loss = |shape: usize, growth: Growth| -> Option<f64> {
+        let losses = folds.iter().enumerate().map(|(at, fold)| {
+            (task.tick)(&format!("search of the shape of trees, fit {} of {fits}", shape * folds.len() + at + 1));
+            grow(task, fold, growth, SEARCH_PACE.patience).ok()?.log_loss
+        });
         let losses = losses.collect::<Option<Vec<f64>>>()?;
         (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
     };
-    let tried = GRID.iter().map(|&shape| {
+    let tried = GRID.iter().enumerate().map(|(at, &shape)| {
         let growth = SEARCH_PACE.growth(shape);
-        Tried { settings: chosen(&growth), log_loss: log_loss(growth) }
+        Tried { settings: chosen(&growth), log_loss: log_loss(at, growth) }
     });
     tried.collect()
 }
 
-/// One fold of the training slice, with its gap; `None` when it has too few outcomes to tell shapes apart.
-fn fold(task: &Task<'_>, (cut, end): (f64, f64)) -> Option<Fold> {
-    let train = &task.parts.train;
-    let at = |share: f64| train.get((share * train.len() as f64) as usize).map(|&row| task.placed_at[row]);
-    let (cut, end) = (at(cut)?, at(end).unwrap_or(i64::MAX));
-    let (report, placed) = (&task.parts.report, |row: usize| task.placed_at[row]);
-    // As between slices: a gap, and behind it the stragglers left out, unless the gap had to be shortened.
-    let short = report.gap_micros < report.wanted_gap_micros;
-    let known = |row: usize| short || task.known_at[row] <= cut;
-    let before = |&row: &usize| placed(row) < cut.saturating_sub(report.gap_micros) && known(row);
-    let fitted: Vec<usize> = train.iter().copied().filter(before).collect();
-    let watched: Vec<usize> = train.iter().copied().filter(|&row| (cut..end).contains(&placed(row))).collect();
-    let enough = |rows: &[usize], least: usize| {
-        let positives = task.truth(rows).into_iter().filter(|&label| label).count();
-        positives >= least && rows.len() - positives >= least
-    };
-    if !enough(&fitted, MIN_TRAIN_OUTCOMES) || !enough(&watched, MIN_LATER_OUTCOMES) {
-        return None;
-    }
+/// One fold of the training slice, thinned; `None` when it has too few outcomes to tell shapes apart.
+fn fold(task: &Task<'_>, cuts: (f64, f64)) -> Option<Fold> {
+    let Stretch { fitted, watched } = task.stretch(cuts)?;
     let fitted = thin(&fitted, &task.truth(&fitted), SEARCH_ROWS.min(task.settings.max_rows), task.settings.seed);
     Some(Fold { fitted, watched: every_nth(&watched, SEARCH_ROWS) })
+}
+
+/// Grows as chosen on other rows, at most `max_rows` of them.
+///
+/// # Errors
+/// What growing refuses.
+pub(in crate::risk) fn refit(
+    task: &Task<'_>,
+    rows: &[usize],
+    growth: Growth,
+    max_rows: usize,
+) -> std::result::Result<Learner, BoostError> {
+    let sample = thin(rows, &task.truth(rows), max_rows, task.settings.seed);
+    let family = BoostedFamily { growth, watch: None, seed: task.settings.seed };
+    let records = Rows { matrix: task.matrix, rows: &sample.rows };
+    let grown = family.fit(&DatasetBase::new(records, Array1::from(task.truth(&sample.rows))))?;
+    let averages = averages(task, rows);
+    Ok(Learner::Boosted { averages, forest: grown.forest.shifted(sample.log_odds_shift)? })
+}
+
+fn averages(task: &Task<'_>, rows: &[usize]) -> Vec<f64> {
+    task.matrix.columns.iter().map(|column| average(rows.iter().map(|&row| column[row]))).collect()
 }
 
 fn grow(
@@ -226,7 +233,8 @@ mod tests {
         let (same, other) = (at([0.8, 0.8, 0.0, 0.0]), at([0.8, -0.8, 0.0, 0.0]));
         assert!(same[0].contribution > 0.3 && same[1].contribution > 0.3 && other[1].contribution < -0.1);
         let missing = at([0.8, 0.8, f64::NAN, 0.0])[2].contribution - same[2].contribution;
-        assert!((missing - 1.0).abs() < 0.4, "{missing}");
+        // 1.0 in log-odds, less where the calibration curve is flatter than a line.
+        assert!((0.4..1.4).contains(&missing), "{missing}");
         let (matrix, ..) = history(300);
         for (row, probability) in boosted.model.probabilities(&matrix).unwrap().into_iter().enumerate() {
             let contributions: f64 = boosted.model.contributions(&matrix.row(row)).iter().map(|c| c.contribution).sum();
@@ -270,8 +278,8 @@ mod tests {
         let split_settings =
             SplitSettings { as_of: settings.as_of, shares: settings.shares, gap: 0, refuse_short_gap: false };
         let parts = split(Target::Fraud, &placed, &labels, &known, &split_settings).unwrap();
-        let task = Task::new(Target::Fraud, &matrix, (&placed, &labels, &known), &parts, &settings);
-        let folds = FOLDS.map(|cuts| fold(&task, cuts).unwrap());
+        let task = Task::new(Target::Fraud, &matrix, (&placed, &labels, &known), &parts, &settings, &|_| ());
+        let folds = STRETCHES.map(|cuts| fold(&task, cuts).unwrap());
         for Fold { fitted, watched } in &folds {
             let begins = placed[watched[0]];
             assert!(fitted.rows.iter().all(|&row| known[row] <= begins && placed[row] < begins));

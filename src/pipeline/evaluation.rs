@@ -1,0 +1,321 @@
+//! What a target's model is worth on the pipeline's own history: trained again for every fold, measured on what came later.
+
+use super::inputs::{Clock, read};
+use super::scores::placed_days;
+use super::scoring::{Examples, no_labels};
+use super::training::{family_of, feature_terms, learnable};
+use crate::config::Pipeline;
+use crate::error::{Error, Result};
+use crate::features::{self, Features};
+use crate::ingest::Ingested;
+use crate::risk::daily::{LookCosts, Scored, by_day};
+use crate::risk::folds::{maturing, rolling};
+use crate::risk::split::Cuts;
+use crate::risk::train::{TrainSettings, train_and_test};
+use crate::risk::{Family, Label, Target};
+use crate::types::time::{date_of, day_start};
+use polars::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+mod measured;
+mod record;
+mod tables;
+
+pub use record::{Diagram, Evaluated, Fold, Measure};
+
+/// What an evaluation needs beside its pipeline.
+#[derive(Debug)]
+pub struct EvaluateOptions {
+    /// Output folder: the key of personal hashes and typed copies of sources are kept there, `evaluation/` goes there.
+    pub out: PathBuf,
+    /// The clock: labels known later do not exist.
+    pub clock: Clock,
+    /// Secret for personal hashes.
+    pub secret: Option<String>,
+    /// How models learn; `None` leaves it to the pipeline.
+    pub family: Option<Family>,
+    /// Seed of every draw.
+    pub seed: u64,
+    /// Which orders are learnt from and which tested on.
+    pub protocol: Protocol,
+    /// Time between slices, microseconds; `None` is the time labels take to mature.
+    pub gap: Option<i64>,
+    /// Orders that can be looked at in a day; `None` is the pipeline's capacity, else one order in a hundred.
+    pub per_day: Option<usize>,
+    /// Customers to leave out of the test.
+    pub leave_out: Option<LeaveOut>,
+}
+
+/// Which orders are learnt from and which tested on. Instants are UTC microseconds, ends exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// So many folds that roll forward over the later half.
+    Rolling(usize),
+    /// One training with given cuts; calibration begins where training ends, the test a gap after calibration ends.
+    Given {
+        /// The first instant to learn from; `None` is the beginning.
+        train_from: Option<i64>,
+        /// End of the training slice.
+        train_until: i64,
+        /// End of the calibration slice.
+        calibrate_until: i64,
+        /// End of the test slice.
+        test_until: i64,
+    },
+}
+
+/// Customers with a positive order are not tested on from the day it counts as known: the desk has them already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaveOut {
+    /// How long after its placement an order's outcome counts as known, microseconds.
+    pub after: i64,
+    /// Positive orders placed before this instant do not count.
+    pub since: i64,
+}
+
+/// The test rows of all folds, in time order.
+#[derive(Debug, Default)]
+struct Tested {
+    rows: Vec<usize>,
+    probabilities: Vec<f64>,
+    labels: Vec<bool>,
+    fold: Vec<usize>,
+}
+
+/// What is known of the rows that are tested, beside features and outcomes.
+struct Facts {
+    /// The order of each row.
+    order: Vec<usize>,
+    /// Calendar day of each row.
+    days: Vec<i32>,
+    /// Customer of each order.
+    customers: Vec<Option<u32>>,
+    /// Amount of each order, minor units.
+    amounts: Vec<f64>,
+}
+
+/// Trains and measures fold by fold, and writes `OUT/evaluation`.
+///
+/// # Errors
+/// [`Error::Model`] when there are no labels or no fold has enough of them; what ingest refuses is refused here too.
+pub fn evaluate(
+    pipeline: &Pipeline,
+    target: Target,
+    options: &EvaluateOptions,
+    tick: &(dyn Fn(&str) + Sync),
+) -> Result<Evaluated> {
+    let key = super::personal_key(&options.out, options.secret.as_deref())?;
+    let as_of = options.clock.as_of;
+    let inputs = read(pipeline, &options.out, &key, as_of, tick)?;
+    if let Some(why) = no_labels(target, &inputs.ingested) {
+        return Err(Error::Model { message: format!("a {target} model cannot be evaluated: {why}"), hint: None });
+    }
+    tick("features");
+    let features = features::build(&inputs.ingested.tables, &pipeline.features, &feature_terms(pipeline, as_of))?;
+    let examples = Examples::of(target, &features);
+    let matrix = learnable(pipeline, target, examples.matrix)?;
+    let examples = Examples { matrix: &matrix, ..examples };
+    let labels = examples.outcomes.ripe_labels();
+    let family = options.family.unwrap_or_else(|| family_of(pipeline, target));
+    let (folds, tested, mut notes) = fold_by_fold(target, family, &examples, &labels, options, tick)?;
+    tick("measures");
+    let facts = Facts::new(pipeline, target, &inputs.ingested, &features)?;
+    let all = tested.rows.len();
+    let tested = match options.leave_out {
+        Some(rule) => leave_out(tested, rule, pipeline, &facts, &examples, &labels),
+        None => tested,
+    };
+    let left_out = all - tested.rows.len();
+    if tested.rows.is_empty() {
+        return Err(Error::Model { message: format!("no {target} is left to test on"), hint: None });
+    }
+    let days_tested = tested.rows.iter().map(|&row| facts.days[row]).collect::<std::collections::BTreeSet<_>>().len();
+    let per_day = options
+        .per_day
+        .or_else(|| pipeline.raw.decision.review_capacity_per_day.map(|capacity| capacity as usize))
+        .unwrap_or_else(|| (tested.rows.len() / days_tested.max(1)).div_ceil(100).max(1));
+    let (measures, reliability) = measured::by_segment(
+        &tested,
+        &measured::segments(pipeline, &inputs.ingested, &facts, &tested)?,
+        &facts,
+        options.seed,
+        &mut notes,
+    );
+    let days = by_day(&facts.scored(&tested), per_day, look_costs(pipeline));
+    let mut evaluated = Evaluated {
+        pipeline: pipeline.raw.name.clone(),
+        target,
+        family: family.name(),
+        currency: pipeline.raw.money.base.clone(),
+        rows: tested.rows.len(),
+        positives: tested.labels.iter().filter(|&&label| label).count(),
+        left_out,
+        per_day,
+        folds,
+        measures,
+        reliability,
+        days,
+        notes,
+    };
+    let desk = measured::desk_measures(&evaluated, options.seed);
+    evaluated.measures.extend(desk);
+    tables::write(&evaluated, &options.out, as_of)?;
+    Ok(evaluated)
+}
+
+/// Trains every fold; one without enough outcomes is left out with a note, and none at all is an error.
+fn fold_by_fold(
+    target: Target,
+    family: Family,
+    examples: &Examples,
+    labels: &[Label],
+    options: &EvaluateOptions,
+    tick: &(dyn Fn(&str) + Sync),
+) -> Result<(Vec<Fold>, Tested, Vec<String>)> {
+    let (placed_at, known_at, as_of) = (examples.placed_at, examples.outcomes.ripe_at(), options.clock.as_of);
+    let plan = match options.protocol {
+        Protocol::Rolling(folds) => rolling(placed_at, labels, known_at, as_of, folds, options.gap),
+        Protocol::Given { train_from, train_until, calibrate_until, test_until } => {
+            let gap = options.gap.unwrap_or_else(|| maturing(placed_at, labels, known_at, as_of));
+            vec![Cuts {
+                train_from: train_from.unwrap_or(i64::MIN),
+                train_until,
+                calibrate_from: train_until,
+                calibrate_until,
+                test_from: calibrate_until.saturating_add(gap),
+                test_until,
+            }]
+        }
+    };
+    let (mut folds, mut tested, mut notes) = (Vec::new(), Tested::default(), Vec::new());
+    let mut refused = None;
+    for (at, cuts) in plan.iter().enumerate() {
+        let name = format!("fold {} of {}", at + 1, plan.len());
+        let settings = TrainSettings { cuts: Some(*cuts), ..TrainSettings::new(family, options.seed, as_of) };
+        let note = |what: &str| tick(&format!("{name}: {what}"));
+        let result = train_and_test(target, examples.matrix, (placed_at, labels, known_at), &settings, &note);
+        let (trained, test) = match result {
+            Ok(done) => done,
+            Err(Error::Model { message, .. }) => {
+                notes.push(format!("{name} was left out: {message}"));
+                refused.get_or_insert(message);
+                continue;
+            }
+            Err(other) => return Err(other),
+        };
+        let fold = at + 1;
+        tested.fold.extend(test.rows.iter().map(|_| fold));
+        tested.rows.extend(test.rows);
+        tested.probabilities.extend(test.probabilities);
+        tested.labels.extend(test.labels);
+        let evaluation = trained.evaluation;
+        folds.push(Fold {
+            fold,
+            train: evaluation.train,
+            calibrate: evaluation.calibrate,
+            test: evaluation.test,
+            settings: evaluation.settings,
+            calibration: evaluation.calibration,
+            notes: evaluation.warnings,
+        });
+    }
+    if folds.is_empty() {
+        let why = refused.unwrap_or_else(|| "there are no mature labels".to_owned());
+        return Err(Error::Model {
+            message: format!("no fold can be evaluated: {why}"),
+            hint: Some("fewer folds, a shorter `--gap` or other cuts leave more to learn from".to_owned()),
+        });
+    }
+    Ok((folds, tested, notes))
+}
+
+impl Facts {
+    fn new(pipeline: &Pipeline, target: Target, ingested: &Ingested, features: &Features) -> Result<Self> {
+        let orders = ingested.tables.get("orders").cloned().unwrap_or_default();
+        let order_days = placed_days(pipeline, features);
+        let order: Vec<usize> = match (target, &features.lines) {
+            (Target::Return, Some(lines)) => lines.order.iter().map(|&order| order as usize).collect(),
+            _ => (0..orders.height()).collect(),
+        };
+        let mut numbers: HashMap<String, u32> = HashMap::new();
+        let customers = texts(&orders, "customer_id")?.unwrap_or_else(|| vec![None; orders.height()]);
+        let customers = customers.into_iter().map(|id| {
+            let next = numbers.len() as u32;
+            id.map(|id| *numbers.entry(id).or_insert(next))
+        });
+        let amounts = orders.column("amount").map_err(Error::frames("amounts"))?.to_physical_repr();
+        let amounts = amounts.cast(&DataType::Float64).map_err(Error::frames("amounts"))?;
+        let amounts = amounts.f64().map_err(Error::frames("amounts"))?;
+        Ok(Self {
+            days: order.iter().map(|&order| order_days.get(order).copied().unwrap_or_default()).collect(),
+            customers: customers.collect(),
+            amounts: amounts.iter().map(|amount| amount.unwrap_or(0.0).max(0.0)).collect(),
+            order,
+        })
+    }
+
+    fn customer(&self, row: usize) -> Option<u32> {
+        self.customers.get(self.order[row]).copied().flatten()
+    }
+
+    fn scored(&self, tested: &Tested) -> Vec<Scored> {
+        let rows = tested.rows.iter().zip(&tested.probabilities).zip(&tested.labels);
+        rows.map(|((&row, &probability), &positive)| Scored {
+            day: self.days[row],
+            probability,
+            positive,
+            customer: self.customer(row),
+            value: self.amounts.get(self.order[row]).copied().unwrap_or(0.0),
+        })
+        .collect()
+    }
+}
+
+/// The values of a text column, or of any other as text; `None` if it is not there.
+fn texts(frame: &DataFrame, name: &str) -> Result<Option<Vec<Option<String>>>> {
+    let Ok(column) = frame.column(name) else { return Ok(None) };
+    let column = column.cast(&DataType::String).map_err(Error::frames("reading orders"))?;
+    let values = column.str().map_err(Error::frames("reading orders"))?;
+    Ok(Some(values.iter().map(|value| value.map(str::to_owned)).collect()))
+}
+
+/// Drops the rows of customers who were known when the day began.
+fn leave_out(
+    tested: Tested,
+    rule: LeaveOut,
+    pipeline: &Pipeline,
+    facts: &Facts,
+    examples: &Examples,
+    labels: &[Label],
+) -> Tested {
+    let mut first: HashMap<u32, i64> = HashMap::new();
+    for (row, &at) in examples.placed_at.iter().enumerate() {
+        if labels[row] == Some(true) && at >= rule.since {
+            if let Some(customer) = facts.customer(row) {
+                first.entry(customer).and_modify(|first| *first = at.min(*first)).or_insert(at);
+            }
+        }
+    }
+    let mut begins: BTreeMap<i32, i64> = BTreeMap::new();
+    let mut kept = Tested::default();
+    for (at, &row) in tested.rows.iter().enumerate() {
+        let day = facts.days[row];
+        let begin = *begins.entry(day).or_insert_with(|| date_of(day).map_or(0, |date| day_start(date, pipeline.zone)));
+        let positive_at = facts.customer(row).and_then(|customer| first.get(&customer));
+        if positive_at.is_some_and(|&positive_at| positive_at.saturating_add(rule.after) < begin) {
+            continue;
+        }
+        kept.rows.push(row);
+        kept.probabilities.push(tested.probabilities[at]);
+        kept.labels.push(tested.labels[at]);
+        kept.fold.push(tested.fold[at]);
+    }
+    kept
+}
+
+fn look_costs(pipeline: &Pipeline) -> LookCosts {
+    let minor = 10_f64.powi(pipeline.base_exponent as i32);
+    let settings = &pipeline.raw.decision;
+    LookCosts { review: settings.review_cost * minor, fee: settings.chargeback_fee * minor }
+}
