@@ -291,10 +291,11 @@ fn leave_out(
 ) -> Tested {
     let mut first: HashMap<u32, i64> = HashMap::new();
     for (row, &at) in examples.placed_at.iter().enumerate() {
-        if labels[row] == Some(true) && at >= rule.since {
-            if let Some(customer) = facts.customer(row) {
-                first.entry(customer).and_modify(|first| *first = at.min(*first)).or_insert(at);
-            }
+        if labels[row] == Some(true)
+            && at >= rule.since
+            && let Some(customer) = facts.customer(row)
+        {
+            first.entry(customer).and_modify(|first| *first = at.min(*first)).or_insert(at);
         }
     }
     let mut begins: BTreeMap<i32, i64> = BTreeMap::new();
