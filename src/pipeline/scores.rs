@@ -139,7 +139,7 @@ pub(super) fn decide_orders(
     let return_flags: Vec<Option<bool>> =
         (0..rows.order.len()).map(|row| returned.probability(row).map(|p| p >= flag_at)).collect();
     // Only of orders that are acted on, and of those that would be if they were not the control share.
-    let acted = |at: usize| verdicts[at].action != Action::Approve || verdicts[at].control == Some(true);
+    let acted = |at: usize| verdicts[at].action != Action::Approve || verdicts[at].fraud_flag == Some(true);
     let fraud_reasons = reasons_of(pipeline, fraud, &features.matrix, orders.height(), &acted);
     // Lines have their order's features too.
     let row_matrix = features.lines.as_ref().map_or(&features.matrix, |lines| &lines.matrix);

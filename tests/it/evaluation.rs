@@ -7,11 +7,11 @@ use std::fs::File;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// A shop of a year with few orders, whose good orders are known after a month.
+/// A shop of a year, whose good orders are known after a month.
 fn shop() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("input").display().to_string();
-    let done = finish(&mut ordersight(&["generate", "--orders", "6000", "--seed", "5", "--out", &input]));
+    let done = finish(&mut ordersight(&["generate", "--orders", "30000", "--seed", "5", "--out", &input]));
     assert_eq!(done.code, 0, "{}", done.stderr);
     folder
 }
