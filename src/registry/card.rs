@@ -27,13 +27,16 @@ pub fn card(manifest: &Manifest, evaluation: &Evaluation) -> String {
     let split = &evaluation.split;
     text += &format!(
         "\n{:.1} days before each cut and labels that came too late for their slice were left out ({} orders). The fit \
-         used {} rows and {} features. Chosen {}: {}. The probabilities were calibrated on the calibration slice.\n\n",
+         used {} rows and {} features. Chosen {}: {}. Scores became probabilities by {}, learnt from scores of orders later \
+         than those a model was fitted on: of the calibration slice and of stretches of the training slice. Then the model \
+         was fitted once more on both.\n\n",
         split.gap_micros as f64 / DAY as f64,
         split.set_aside,
         evaluation.fitted_rows,
         manifest.features.len(),
         chosen_how(manifest),
-        words(&evaluation.settings)
+        words(&evaluation.settings),
+        if evaluation.calibration.method == "isotonic" { "an isotonic curve" } else { "Platt scaling" }
     );
     text += "## How good it is\nOn the test slice, which is later than all it learnt from; intervals are 95 % \
              (bootstrap over orders).\n\n";
