@@ -108,7 +108,10 @@ impl Engine {
         let names = self.keys.forget(&live)?;
         for (plan, state) in self.plan.states.iter().zip(&mut self.states) {
             let of = |who: Who| names.get(&key_set(who)).map_or(SHOP, Vec::as_slice);
-            state.rename(of(plan.who), plan.other.map_or(SHOP, |other| of((other, None))));
+            let (entities, others) = (of(plan.who), plan.other.map_or(SHOP, |other| of((other, None))));
+            if !are_kept(entities) || !are_kept(others) {
+                state.rename(entities, others);
+            }
         }
         Ok(())
     }
@@ -136,6 +139,11 @@ impl Engine {
     }
 }
 
+/// Whether new numbers (ascending, with gaps for what was forgotten) are the old ones.
+fn are_kept(names: &[u32]) -> bool {
+    names.last().is_none_or(|&last| last as usize + 1 == names.len())
+}
+
 impl Keys {
     /// The two numbers of a pair's key.
     fn parts(key: &[u8]) -> Option<[u32; 2]> {
@@ -146,17 +154,20 @@ impl Keys {
     /// Forgets what is not live; the new numbers of each set by the old ones.
     fn forget(&mut self, live: &BTreeMap<String, Vec<bool>>) -> Result<BTreeMap<String, Vec<u32>>> {
         let alive = |name: &str| live.get(name).map(Vec::as_slice).unwrap_or_default();
-        let keep = |(name, keys): (&String, &mut Interner)| Ok((name.clone(), keys.keep(alive(name))?));
+        let keep = |(name, keys): (&String, &mut Interner)| (name.clone(), keys.keep(alive(name)));
         let (mut pairs, mut plain): (Vec<_>, Vec<_>) = self.of.iter_mut().partition(|(name, _)| name.contains('+'));
         // Plain ones first: pairs are made of their numbers.
         let mut names: BTreeMap<String, Vec<u32>> =
-            plain.par_iter_mut().map(|(name, keys)| keep((*name, *keys))).collect::<Result<_>>()?;
+            plain.par_iter_mut().map(|(name, keys)| keep((*name, *keys))).collect();
         let of_pairs: Vec<(String, Vec<u32>)> = pairs
             .par_iter_mut()
             .map(|(name, keys)| {
-                let renamed = keep((*name, *keys))?;
+                let renamed = keep((*name, *keys));
                 if let Some((first, second)) = name.split_once('+') {
-                    **keys = Self::renamed_pairs(keys, names.get(first), names.get(second))?;
+                    let (first, second) = (names.get(first), names.get(second));
+                    if ![first, second].into_iter().flatten().all(|names| are_kept(names)) {
+                        **keys = Self::renamed_pairs(keys, first, second)?;
+                    }
                 }
                 Ok(renamed)
             })
@@ -166,13 +177,14 @@ impl Keys {
     }
 
     fn renamed_pairs(keys: &Interner, first: Option<&Vec<u32>>, second: Option<&Vec<u32>>) -> Result<Interner> {
+        let name =
+            |names: Option<&Vec<u32>>, id: u32| names.and_then(|n| n.get(id as usize)).copied().unwrap_or(NO_KEY);
         let mut pairs = Interner::default();
-        for id in 0..keys.len() as u32 {
+        pairs.reserve(keys.len());
+        pairs.intern_all((0..keys.len() as u32).map(|id| {
             let [a, b] = keys.key(id).and_then(Self::parts).unwrap_or([NO_KEY; 2]);
-            let name = |names: Option<&Vec<u32>>, id: u32| names.and_then(|n| n.get(id as usize)).copied();
-            let (a, b) = (name(first, a).unwrap_or(NO_KEY), name(second, b).unwrap_or(NO_KEY));
-            pairs.intern(&Self::pair_key(a, b))?;
-        }
+            Some(Self::pair_key(name(first, a), name(second, b)))
+        }))?;
         Ok(pairs)
     }
 

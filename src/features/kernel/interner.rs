@@ -2,8 +2,9 @@
 
 use super::NO_KEY;
 use crate::error::{Error, Result};
+use foldhash::quality::FixedState;
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{BuildHasher, Hasher};
 
 /// Keys (text, or the bytes of a number or hash) and their numbers 0, 1, 2, … in the order of first sight.
 ///
@@ -43,8 +44,8 @@ struct Guess {
 }
 
 fn hash(key: &[u8]) -> u32 {
-    // The standard hasher with its fixed keys: the same in every run.
-    let mut hasher = DefaultHasher::new();
+    // A fixed seed: the same in every run. It decides on places in the table only, never on numbers.
+    let mut hasher = FixedState::with_seed(0).build_hasher();
     hasher.write(key);
     (hasher.finish() >> 32) as u32
 }
@@ -189,31 +190,57 @@ impl Interner {
         (place + 1) & (self.slots.len() - 1)
     }
 
+    /// Room for so many keys without growing again.
+    pub fn reserve(&mut self, keys: usize) {
+        let size = (keys.min(MOST) * 4 / 3 + 1).next_power_of_two().max(64);
+        if size > self.slots.len() {
+            self.resize(size);
+        }
+    }
+
     /// Doubles the table.
     fn grow(&mut self) {
-        let size = (self.slots.len() * 2).max(64);
+        self.resize((self.slots.len() * 2).max(64));
+    }
+
+    fn resize(&mut self, size: usize) {
         self.shift = 32 - size.trailing_zeros();
         let before = std::mem::replace(&mut self.slots, vec![(0, NO_KEY); size]);
         for (hash, id) in before.into_iter().filter(|&(_, id)| id != NO_KEY) {
-            let mut place = self.place(hash);
-            while self.slots[place].1 != NO_KEY {
-                place = self.after(place);
-            }
-            self.slots[place] = (hash, id);
+            self.put(hash, id);
         }
+    }
+
+    /// Takes a free place for a number that has none.
+    fn put(&mut self, hash: u32, id: u32) {
+        let mut place = self.place(hash);
+        while self.slots[place].1 != NO_KEY {
+            place = self.after(place);
+        }
+        self.slots[place] = (hash, id);
     }
 
     /// Forgets all keys but the `live` ones (those beyond its end are not). The new numbers by the old ones: those kept in
     /// their order, [`NO_KEY`] for the rest; [`State::rename`](super::State::rename) takes them.
-    ///
-    /// # Errors
-    /// None in practice; see [`Self::intern`].
-    pub fn keep(&mut self, live: &[bool]) -> Result<Vec<u32>> {
+    pub fn keep(&mut self, live: &[bool]) -> Vec<u32> {
+        if live.len() >= self.len() && live[..self.len()].iter().all(|&live| live) {
+            return (0..self.count).collect();
+        }
         let mut kept = Self::default();
-        let lives = |&id: &u32| live.get(id as usize).copied().unwrap_or(false);
-        let renamed = kept.intern_all((0..self.len() as u32).map(|id| self.key(id).filter(|_| lives(&id))))?;
+        let mut renamed = vec![NO_KEY; self.len()];
+        for (id, renamed) in (0..self.count).zip(&mut renamed).filter(|&(id, _)| live.get(id as usize) == Some(&true)) {
+            *renamed = kept.count;
+            kept.append(self.key(id).unwrap_or_default());
+        }
+        kept.reserve(kept.len());
+        // From front to back in both tables: hash bits decide on places, and no key is looked at.
+        for &(hash, id) in self.slots.iter().filter(|&&(_, id)| id != NO_KEY) {
+            if renamed[id as usize] != NO_KEY {
+                kept.put(hash, renamed[id as usize]);
+            }
+        }
         *self = kept;
-        Ok(renamed)
+        renamed
     }
 
     /// Where each key ends, and the keys.
@@ -311,7 +338,7 @@ mod tests {
     fn forgetting_keeps_the_order_of_the_rest() {
         let mut interner = Interner::default();
         interner.intern_all([Some("a"), Some("b"), Some("c")]).unwrap();
-        assert_eq!(interner.keep(&[true, false, true]).unwrap(), [0, NO_KEY, 1]);
+        assert_eq!(interner.keep(&[true, false, true]), [0, NO_KEY, 1]);
         assert_eq!((interner.len(), interner.intern(b"c").unwrap(), interner.intern(b"b").unwrap()), (2, 1, 2));
     }
 }

@@ -49,7 +49,7 @@ impl Keyed {
         self.state.expire(before);
         let mut live = (vec![false; self.entities.len()], vec![false; self.others.len()]);
         self.state.mark_live(&mut live.0, &mut live.1);
-        self.state.rename(&self.entities.keep(&live.0).unwrap(), &self.others.keep(&live.1).unwrap());
+        self.state.rename(&self.entities.keep(&live.0), &self.others.keep(&live.1));
     }
 
     pub(super) fn save(&mut self) -> Vec<u8> {

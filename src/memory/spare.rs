@@ -1,0 +1,195 @@
+//! Large blocks that nobody uses at the moment.
+
+use std::alloc::Layout;
+use std::ptr::null_mut;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// From which size on blocks are kept: what is smaller the C library keeps by itself.
+const KEPT_IN_BYTES: usize = 32 << 20;
+
+/// Alignment of what is kept. There is no large memory of a greater one.
+const ALIGN: usize = 16;
+
+/// How many blocks are kept at most: columns of three kinds of values and of several numbers of rows take turns.
+const PLACES: usize = 32;
+
+/// How much is kept at most: a share of the large blocks in use, or this where that is less. It is no addition to the most
+/// that a program ever holds: where no block fits, as much goes to the system as is asked of it.
+const SHARE: usize = 4;
+const ALWAYS_IN_BYTES: usize = 128 << 20;
+
+/// The blocks of the program.
+pub(super) static SPARES: Spares = Spares::new();
+
+/// What the system is asked for where the program asks for `layout`: large sizes are rounded up, by an eighth at most, so
+/// that columns of nearly one length are of one size. Pages that nobody touches take no memory.
+pub(super) fn class(layout: Layout) -> Layout {
+    if layout.size() < KEPT_IN_BYTES || layout.align() > ALIGN {
+        return layout;
+    }
+    let step = 1 << (layout.size().ilog2() - 3);
+    let size = layout.size().checked_next_multiple_of(step);
+    size.and_then(|size| Layout::from_size_align(size, ALIGN).ok()).unwrap_or(layout)
+}
+
+fn can_be_kept(given: Layout) -> bool {
+    given.size() >= KEPT_IN_BYTES && given.align() == ALIGN
+}
+
+/// A few blocks for the next who want blocks of their sizes.
+pub(super) struct Spares(Mutex<Kept>);
+
+struct Kept {
+    /// The first `count` are blocks and their sizes, the oldest first.
+    blocks: [(*mut u8, usize); PLACES],
+    count: usize,
+    /// Sum of the sizes.
+    bytes: usize,
+    /// Size of the large blocks in use.
+    used: usize,
+    /// Size of those that the system was asked for and for which older ones have not gone yet.
+    owed: usize,
+}
+
+// SAFETY: the pointers are to memory that nobody else knows of; whose it was does not matter.
+unsafe impl Send for Kept {}
+
+impl Kept {
+    fn remove(&mut self, at: usize) -> (*mut u8, usize) {
+        let block = self.blocks[at];
+        self.blocks.copy_within(at + 1..self.count, at);
+        self.count -= 1;
+        self.bytes -= block.1;
+        block
+    }
+}
+
+impl Spares {
+    const fn new() -> Self {
+        Self(Mutex::new(Kept { blocks: [(null_mut(), 0); PLACES], count: 0, bytes: 0, used: 0, owed: 0 }))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A block of exactly this class; null if there is none, and then the system gives one and [`Self::surplus`] has to be
+    /// asked before.
+    pub(super) fn take(&self, given: Layout) -> *mut u8 {
+        if !can_be_kept(given) {
+            return null_mut();
+        }
+        let mut kept = self.kept();
+        kept.used = kept.used.saturating_add(given.size());
+        let count = kept.count;
+        match kept.blocks[..count].iter().rposition(|&(_, size)| size == given.size()) {
+            Some(at) => kept.remove(at).0,
+            None => {
+                kept.owed = given.size();
+                null_mut()
+            }
+        }
+    }
+
+    /// Keeps a block that is no longer used, if it is of a class for that; [`Self::surplus`] has to be asked afterwards.
+    pub(super) fn keep(&self, memory: *mut u8, given: Layout) -> bool {
+        if !can_be_kept(given) {
+            return false;
+        }
+        let mut kept = self.kept();
+        kept.used = kept.used.saturating_sub(given.size());
+        let count = kept.count;
+        if count == PLACES {
+            return false;
+        }
+        kept.blocks[count] = (memory, given.size());
+        kept.count += 1;
+        kept.bytes += given.size();
+        true
+    }
+
+    /// The oldest block, if there is more than should be kept: for the system. One place is always left free.
+    pub(super) fn surplus(&self) -> Option<(*mut u8, Layout)> {
+        let mut kept = self.kept();
+        let most = (kept.used / SHARE).max(ALWAYS_IN_BYTES);
+        if kept.count == 0 || (kept.bytes <= most && kept.count < PLACES && kept.owed == 0) {
+            kept.owed = 0;
+            return None;
+        }
+        let (memory, size) = kept.remove(0);
+        kept.owed = kept.owed.saturating_sub(size);
+        Layout::from_size_align(size, ALIGN).ok().map(|given| (memory, given))
+    }
+
+    /// A block in use got another size.
+    pub(super) fn resized(&self, given: Layout, wanted: Layout) {
+        if can_be_kept(given) || can_be_kept(wanted) {
+            let size = |layout| if can_be_kept(layout) { layout.size() } else { 0 };
+            let mut kept = self.kept();
+            kept.used = kept.used.saturating_add(size(wanted)).saturating_sub(size(given));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn large(mib: usize) -> Layout {
+        class(Layout::from_size_align(mib * MIB, 8).unwrap())
+    }
+
+    /// Memory that is never looked at.
+    fn at(address: usize) -> *mut u8 {
+        null_mut::<u8>().wrapping_add(address)
+    }
+
+    #[test]
+    fn sizes_are_rounded_by_an_eighth_at_most_and_to_themselves() {
+        for size in [32 * MIB, 33 * MIB + 1, 63 * MIB, 200_000_000, 400_000_004] {
+            let given = class(Layout::from_size_align(size, 8).unwrap());
+            assert!(given.size() >= size && given.size() - size <= size / 8, "{size}");
+            assert_eq!(class(given), given);
+        }
+        for layout in [Layout::from_size_align(32 * MIB - 1, 8), Layout::from_size_align(64 * MIB, 4096)] {
+            assert_eq!(class(layout.clone().unwrap()), layout.unwrap());
+        }
+    }
+
+    #[test]
+    fn a_block_goes_to_the_next_of_its_class_and_to_nobody_else() {
+        let spares = Spares::new();
+        assert!(!spares.keep(at(1), Layout::from_size_align(MIB, 8).unwrap()), "small ones are the system's");
+        assert!(spares.keep(at(1), large(40)) && spares.keep(at(2), large(40)) && spares.keep(at(3), large(33)));
+        assert_eq!(spares.surplus(), None);
+        assert_eq!(spares.take(large(50)), null_mut());
+        assert_eq!([spares.take(large(40)), spares.take(large(40))], [at(2), at(1)], "the newest first");
+        assert_eq!([spares.take(large(40)), spares.take(large(35))], [null_mut(), at(3)]);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_a_share_of_what_is_used() {
+        let spares = Spares::new();
+        for address in 1..=5 {
+            assert!(spares.keep(at(address), large(40)));
+        }
+        // 128 MiB whatever is used: three of 40.
+        let first = [spares.surplus(), spares.surplus(), spares.surplus()];
+        assert_eq!(first.map(|block| block.map(|(memory, _)| memory)), [Some(at(1)), Some(at(2)), None]);
+        // None of this size: the old ones go to the system before it is asked for another.
+        assert_eq!(spares.take(large(8192)), null_mut());
+        assert_eq!(std::iter::from_fn(|| spares.surplus()).count(), 3);
+        // A quarter of the 8 GiB in use: more than there are places.
+        for address in 1..PLACES {
+            assert!(spares.keep(at(address), large(32)));
+            assert_eq!(spares.surplus(), None, "{address}");
+        }
+        assert!(spares.keep(at(99), large(32)), "the last place");
+        assert_eq!(spares.surplus().map(|(memory, given)| (memory, given.size())), Some((at(1), 32 * MIB)));
+        assert_eq!(spares.surplus(), None);
+        spares.resized(large(8192), large(32));
+        assert_eq!(std::iter::from_fn(|| spares.surplus()).count(), PLACES - 5, "less is used, less is kept");
+    }
+}
