@@ -4,6 +4,7 @@ use super::condition::{self, ConditionColumn, ORDER_FACTS, pointing_at};
 use super::raw::{ColumnType, RawPipeline, Source, TableMap};
 use super::{FeatureSpec, TargetPack, did_you_mean, features, sql};
 use crate::contract::input::{self, Kind, TABLES, Table};
+use crate::contract::segment;
 use crate::error::Problem;
 use crate::types::{money, time};
 use chrono_tz::Tz;
@@ -225,15 +226,15 @@ fn unknown_source(raw: &RawPipeline, key: &str, name: &str) -> Problem {
 }
 
 fn check_segments(raw: &RawPipeline, problems: &mut Vec<Problem>) {
-    let Some(orders) = input::table("orders") else { return };
-    let splittable =
-        |kind: Kind| matches!(kind, Kind::Id | Kind::Text | Kind::Word(_) | Kind::Country | Kind::Currency);
-    let names: Vec<&str> = orders.columns.iter().filter(|c| splittable(c.kind)).map(|c| c.name).collect();
-    for segment in &raw.kpi.segments {
-        for part in segment.split('+').map(str::trim).filter(|p| !names.contains(p)) {
+    let names = segment::names();
+    for given in &raw.kpi.segments {
+        for part in segment::parts(given).filter(|p| !names.contains(p)) {
             let mut problem = Problem::new(
                 "kpi.segments",
-                format!("`{part}` is not a column of `orders` that splits it into groups"),
+                format!(
+                    "`{part}` is neither a column of `orders` that splits it into groups nor one of {}",
+                    segment::MADE.join(", ")
+                ),
             );
             problem.hint = did_you_mean(part, names.iter().copied());
             problems.push(problem);

@@ -193,6 +193,7 @@ pub static TABLES: &[Table] = &[
             opt("cancelled_by", Word(&["buyer", "seller", "platform", "carrier"])),
             opt("cancel_reason", Text),
             opt("warehouse_id", Id),
+            opt("ship_from", Text),
             opt("carrier", Text),
             opt("service_level", Text),
             opt("account_created_at", Instant),

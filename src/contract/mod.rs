@@ -3,6 +3,7 @@
 pub mod feature;
 pub mod input;
 pub mod output;
+pub mod segment;
 
 /// Version of the layout and columns of the output tables, written into every file's metadata.
 pub const SCHEMA_VERSION: &str = "1";

@@ -4,8 +4,9 @@
 //! durations are taken whole for each period, so that their quantiles are exact.
 
 use super::catalogue::local_day;
-use super::facts::{Availability, Facts, micros};
+use super::facts::{Facts, micros};
 use super::measure::{Measure, Shape, Subject, Unit};
+use super::segment::segment_value;
 use crate::config::TargetPack;
 use crate::error::{Error, Result};
 use crate::types::interval::wilson95;
@@ -64,20 +65,16 @@ pub fn count(
         let missing = facts.available.missing(measure.needs);
         if missing.is_empty() {
             groups.entry((measure.subject, measure.basis)).or_default().push(measure);
-            computed.push(measure.id.to_owned());
+            // What is counted by article has the id of what is counted by order.
+            if measure.subject.part().is_none() {
+                computed.push(measure.id.to_owned());
+            }
         } else {
-            not_computable.push((measure.id.to_owned(), missing));
+            not_computable.push((measure.name(), missing));
         }
     }
     for ((subject, basis), measures) in groups {
-        let frame = match subject {
-            Subject::Orders => &facts.orders,
-            Subject::Customers => &facts.customers,
-            Subject::Feedback => match &facts.feedback {
-                Some(frame) => frame,
-                None => continue,
-            },
-        };
+        let Some(frame) = facts.frame(subject) else { continue };
         let days = frame
             .clone()
             .lazy()
@@ -118,24 +115,6 @@ pub fn count(
     });
     let missed = rows.missed();
     Ok(Counted { frame: rows.into_frame()?, computed, not_computable, missed })
-}
-
-/// The expression of a segment's value; `None` if a column of it is not supplied.
-fn segment_value(segment: &str, subject: Subject, available: &Availability) -> Option<Expr> {
-    if segment == "all" {
-        return Some(lit("all"));
-    }
-    let mut parts = Vec::new();
-    for part in segment.split('+').map(str::trim) {
-        if !available.has(&format!("orders.{part}")) {
-            return None;
-        }
-        // A feedback has a channel or language of its own; it is the order's that splits KPIs.
-        let own = subject == Subject::Feedback && available.has(&format!("feedback.{part}"));
-        let name = if own { format!("{part}_of_order") } else { part.to_owned() };
-        parts.push(col(name).fill_null(lit("(none)")));
-    }
-    Some(concat_str(parts, "+", false))
 }
 
 /// First days of the week (Monday) and month of `_day`, as day numbers.
@@ -210,17 +189,11 @@ impl Group<'_> {
     }
 
     fn row(&self, measure: &Measure, id: &Arc<str>, place: Place, above: i64, below: i64, rows: &mut Rows) {
-        let scale = if measure.unit == Unit::Money { 10_f64.powi(self.clock.base_exponent as i32) } else { 1.0 };
         let total = matches!(measure.shape, Shape::Total(_));
         if below == 0 {
             return;
         }
-        let value = match measure.unit {
-            // Net promoter score and the like: a difference of shares in points.
-            Unit::Points => 100.0 * above as f64 / below as f64,
-            _ if total => above as f64 / scale,
-            _ => above as f64 / below as f64 / scale,
-        };
+        let value = measure.unit.of_sums(above, (!total).then_some(below), self.clock.base_exponent);
         let interval = match measure.shape {
             Shape::Proportion { .. } => wilson95(above, below),
             _ => None,
@@ -235,11 +208,12 @@ impl Group<'_> {
         let mut sums = Vec::new();
         let mut timed = Vec::new();
         for measure in measures {
-            let Shape::Duration { from, to } = measure.shape else { continue };
+            let Shape::Duration { from, to, ended } = &measure.shape else { continue };
+            let (from, to) = (*from, *to);
             let n = timed.len();
             let length = micros(to) - micros(from);
             let begun = col(from).is_not_null();
-            let open = begun.clone().and(col(to).is_null()).and(col("cancelled").not());
+            let open = begun.clone().and(col(to).is_null()).and(ended.clone().not());
             columns.extend([
                 when(length.clone().gt_eq(lit(0)))
                     .then(length)
@@ -309,12 +283,12 @@ impl Group<'_> {
             if n > 0 {
                 for (id, seconds) in [(&ids[0], p50.get(at)), (&ids[1], p90.get(at))] {
                     if let Some(seconds) = seconds {
-                        rows.push(self, measure, id, place(), None, Some(n), seconds / 3600.0, None);
+                        rows.push(self, measure, id, place(), None, Some(n), measure.unit.of_seconds(seconds), None);
                     }
                 }
                 // Whole seconds: the numerator is exact, and exports carry no finer times.
                 let total = sum.get(at).unwrap_or(0);
-                let mean = total as f64 / n as f64 / SECOND as f64 / 3600.0;
+                let mean = measure.unit.of_seconds(total as f64 / n as f64 / SECOND as f64);
                 rows.push(self, measure, &ids[2], place(), Some(total / SECOND), Some(n), mean, None);
             }
             if let (Some(open), Some(begun)) = (open.get(at), begun.get(at).filter(|n| *n > 0)) {

@@ -1,8 +1,11 @@
 //! What a KPI is.
 
-use polars::prelude::Expr;
+use polars::prelude::{Expr, lit};
 
 /// Whose rows a measure counts.
+///
+/// Measures of one row stand on that row alone, so a part of the orders with all that belongs to them (and the history
+/// of their customers, see [`super::facts::History`]) can be counted by itself and added to the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// One row per order.
@@ -11,6 +14,28 @@ pub enum Subject {
     Customers,
     /// One row per feedback, with the facts of its order.
     Feedback,
+    /// One row per return, with the facts of its order.
+    Returns,
+    /// One row per ticket, with the facts of its order where it has one.
+    Tickets,
+    /// One row per order that waits at the run's clock: paid and not shipped, or at customs.
+    OpenOrders,
+    /// One row per order and article in it: an order seen from each of its articles. Only segments with `sku` use it.
+    Skus,
+    /// One row per order and category in it. Only segments with `category` use it.
+    Categories,
+}
+
+impl Subject {
+    /// The column that a segment must name for this subject to be counted by it, if there is one: an order with three
+    /// articles is three rows of [`Self::Skus`], whose sum over all articles is nobody's number.
+    pub fn part(self) -> Option<&'static str> {
+        match self {
+            Self::Skus => Some("sku"),
+            Self::Categories => Some("category"),
+            Self::Orders | Self::Customers | Self::Feedback | Self::Returns | Self::Tickets | Self::OpenOrders => None,
+        }
+    }
 }
 
 /// The unit of a value.
@@ -24,10 +49,14 @@ pub enum Unit {
     Money,
     /// Hours.
     Hours,
+    /// Minutes.
+    Minutes,
     /// Stars, 1 to 5.
     Stars,
     /// Points from -100 to 100.
     Points,
+    /// Hundredths of a percent.
+    BasisPoints,
 }
 
 impl Unit {
@@ -38,13 +67,33 @@ impl Unit {
             Self::Share => "share",
             Self::Money => "money",
             Self::Hours => "hours",
+            Self::Minutes => "minutes",
             Self::Stars => "stars",
             Self::Points => "points",
+            Self::BasisPoints => "basis_points",
         }
+    }
+
+    /// What a sum (`below` is none) or a quotient of sums is in this unit; `base_exponent` decimals has the base
+    /// currency, whose minor units money is summed in. `below` is not 0.
+    pub fn of_sums(self, above: i64, below: Option<i64>, base_exponent: u32) -> f64 {
+        let quotient = |times: f64| times * above as f64 / below.map_or(1.0, |below| below as f64);
+        match self {
+            Self::Money => quotient(1.0) / 10_f64.powi(base_exponent as i32),
+            Self::Points => quotient(100.0),
+            Self::BasisPoints => quotient(10_000.0),
+            Self::Count | Self::Share | Self::Hours | Self::Minutes | Self::Stars => quotient(1.0),
+        }
+    }
+
+    /// What a duration is in this unit: minutes where the measure says so, else hours.
+    pub fn of_seconds(self, seconds: f64) -> f64 {
+        if self == Self::Minutes { seconds / 60.0 } else { seconds / 3600.0 }
     }
 }
 
-/// How a measure is made from rows. Expressions give integers or booleans; null counts as nothing.
+/// How a measure is made from rows. Expressions give integers or booleans from the columns of one row; null counts as
+/// nothing.
 #[derive(Debug, Clone)]
 pub enum Shape {
     /// The sum of an integer; the denominator is null.
@@ -63,12 +112,15 @@ pub enum Shape {
         /// What is summed below.
         below: Expr,
     },
-    /// Durations between two instants of a row: `_p50`, `_p90`, `_mean` and `_open_share`.
+    /// Durations between two instants of a row: `_p50`, `_p90`, `_mean` over the rows that have both, in that order of
+    /// time, and `_open_share`: rows that began, have not come through and still can, among rows that began.
     Duration {
         /// Column of the beginning.
         from: &'static str,
         /// Column of the end.
         to: &'static str,
+        /// Whether a row without an end will never have one, such as a cancelled order or a rejected return.
+        ended: Expr,
     },
 }
 
@@ -79,7 +131,7 @@ pub struct Measure {
     pub id: &'static str,
     /// What it means, in plain words.
     pub meaning: &'static str,
-    /// What it needs, as `table.column` or `table`.
+    /// What it needs, as `table.column`, `table` or `table.column=value`; alternatives are written `a|b`.
     pub needs: &'static [&'static str],
     /// Whose rows it counts.
     pub subject: Subject,
@@ -93,4 +145,89 @@ pub struct Measure {
     pub matures_after_days: i64,
     /// Whether more is better; `None` where neither is.
     pub more_is_better: Option<bool>,
+}
+
+impl Measure {
+    /// A total of `sum` over rows of a subject. Entries of a catalogue begin with one of these and say the rest after it.
+    pub(super) fn total(subject: Subject, id: &'static str, meaning: &'static str, sum: Expr) -> Self {
+        Self::new(subject, id, meaning, Shape::Total(sum), Unit::Count)
+    }
+
+    /// A share of rows.
+    pub(super) fn share(subject: Subject, id: &'static str, meaning: &'static str, hit: Expr, trial: Expr) -> Self {
+        Self::new(subject, id, meaning, Shape::Proportion { hit, trial }, Unit::Share)
+    }
+
+    /// A quotient of two sums.
+    pub(super) fn ratio(subject: Subject, id: &'static str, meaning: &'static str, above: Expr, below: Expr) -> Self {
+        Self::new(subject, id, meaning, Shape::Ratio { above, below }, Unit::Share)
+    }
+
+    /// The time between two instants, in hours, for rows that can always still come through.
+    pub(super) fn time(
+        subject: Subject,
+        id: &'static str,
+        meaning: &'static str,
+        from: &'static str,
+        to: &'static str,
+    ) -> Self {
+        Self::new(subject, id, meaning, Shape::Duration { from, to, ended: lit(false) }, Unit::Hours)
+    }
+
+    /// How it is called where ids may stand twice: `return_rate_units by sku`.
+    pub fn name(&self) -> String {
+        self.subject.part().map_or_else(|| self.id.to_owned(), |part| format!("{} by {part}", self.id))
+    }
+
+    fn new(subject: Subject, id: &'static str, meaning: &'static str, shape: Shape, unit: Unit) -> Self {
+        Self {
+            id,
+            meaning,
+            needs: &[],
+            subject,
+            basis: "placed_at",
+            shape,
+            unit,
+            matures_after_days: 0,
+            more_is_better: None,
+        }
+    }
+
+    /// What it needs.
+    pub(super) fn needs(self, needs: &'static [&'static str]) -> Self {
+        Self { needs, ..self }
+    }
+
+    /// The clock it counts by, where that is not `placed_at`.
+    pub(super) fn by(self, basis: &'static str) -> Self {
+        Self { basis, ..self }
+    }
+
+    /// Its unit.
+    pub(super) fn unit(self, unit: Unit) -> Self {
+        Self { unit, ..self }
+    }
+
+    /// Days until it is mature.
+    pub(super) fn matures(self, days: i64) -> Self {
+        Self { matures_after_days: days, ..self }
+    }
+
+    /// More of it is better.
+    pub(super) fn more_is_better(self) -> Self {
+        Self { more_is_better: Some(true), ..self }
+    }
+
+    /// Less of it is better.
+    pub(super) fn less_is_better(self) -> Self {
+        Self { more_is_better: Some(false), ..self }
+    }
+
+    /// Which rows of a duration will never come through.
+    pub(super) fn never_where(self, ended: Expr) -> Self {
+        match self.shape {
+            Shape::Duration { from, to, .. } => Self { shape: Shape::Duration { from, to, ended }, ..self },
+            Shape::Total(_) | Shape::Proportion { .. } | Shape::Ratio { .. } => self,
+        }
+    }
 }

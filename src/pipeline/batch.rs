@@ -131,13 +131,15 @@ fn named(name: &str) -> Result<&'static OutputTable> {
 
 fn measures(pipeline: &Pipeline, inputs: &Inputs, as_of: i64) -> Result<(kpi::Counted, kpi::Counted)> {
     let window = crate::types::time::parse_span(&pipeline.raw.kpi.return_window).unwrap_or_default();
-    let facts = Facts::new(&inputs.ingested.tables, window)?;
     let clock = kpi::Clock { as_of, zone: pipeline.zone, base_exponent: pipeline.base_exponent };
-    let terms = kpi::catalogue::Terms { as_of, zone: pipeline.zone, return_window: window };
+    let terms = kpi::Terms { as_of, zone: pipeline.zone, return_window: window };
     let segments = &pipeline.raw.kpi.segments;
+    let facts = Facts::new(&inputs.ingested.tables, &terms, segments)?;
+    let mut measures = kpi::catalogue::catalogue(&terms);
+    measures.extend(kpi::catalogue::by_part(&terms, segments));
     let targets = pipeline.targets.as_ref();
     Ok((
-        kpi::count(&facts, &kpi::catalogue::catalogue(&terms), segments, targets, clock)?,
+        kpi::count(&facts, &measures, segments, targets, clock)?,
         kpi::count(&facts, &satisfaction::catalogue(), segments, targets, clock)?,
     ))
 }

@@ -85,7 +85,7 @@ pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&
         tables,
         measures: every_measure(pipeline, clock.as_of)
             .into_iter()
-            .map(|m| (m.id.to_owned(), m.meaning.to_owned(), available.missing(m.needs)))
+            .map(|m| (m.name(), m.meaning.to_owned(), available.missing(m.needs)))
             .collect(),
         features: features.described,
         targets,
@@ -113,7 +113,9 @@ fn rules(pipeline: &Pipeline, ingested: &Ingested, features: &Features) -> Resul
 
 fn every_measure(pipeline: &Pipeline, as_of: i64) -> Vec<Measure> {
     let return_window = parse_span(&pipeline.raw.kpi.return_window).unwrap_or_default();
-    let mut all = catalogue::catalogue(&catalogue::Terms { as_of, zone: pipeline.zone, return_window });
+    let terms = catalogue::Terms { as_of, zone: pipeline.zone, return_window };
+    let mut all = catalogue::catalogue(&terms);
+    all.extend(catalogue::by_part(&terms, &pipeline.raw.kpi.segments));
     all.extend(satisfaction::catalogue());
     all
 }

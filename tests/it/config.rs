@@ -32,7 +32,7 @@ max_share = 5
     assert_eq!(
         said(pipeline),
         "error: 5 problems in pipeline.toml\n  \
-         `kpi.segments`: `chanel` is not a column of `orders` that splits it into groups (did you mean `channel`?)\n  \
+         `kpi.segments`: `chanel` is neither a column of `orders` that splits it into groups nor one of lane, sku, category (did you mean `channel`?)\n  \
          `quarantine.max_share`: must be a number from 0 to 1, found `5`\n  \
          `sources.orders.delimeter`: there is no such setting; allowed are `columns`, `decimal`, `delimiter`, `encoding`, \
          `format`, `null`, `path` (did you mean `delimiter`?)\n  \
