@@ -13,3 +13,6 @@ pub use catalogue::Terms;
 pub use engine::{Clock, Counted, count};
 pub use facts::{Availability, Facts, History};
 pub use measure::{Measure, Shape, Subject, Unit};
+
+#[cfg(test)]
+mod by_hand;

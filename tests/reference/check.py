@@ -86,7 +86,7 @@ LATE_SHIPMENT = Measure(
     "orders",
     "promised_ship_local",
     "rate",
-    "(shipped_at is null or shipped_at > promised_ship_at)::int",
+    "(coalesce(shipped_at, as_of()) > promised_ship_at)::int",
     # When an order was cancelled is not in these data, so a cancelled and unshipped one was not due.
     "promised_ship_at <= as_of() and not (cancelled and shipped_at is null)",
     basis="promised_ship",

@@ -25,7 +25,10 @@ fn promises(terms: &Terms) -> Vec<Measure> {
         .and(shipped().not())
         .and(col("cancelled_at").gt(col("promised_ship_at")).fill_null(lit(false)).not());
     let due = micros("promised_ship_at").lt_eq(lit(terms.as_of)).and(cancelled_in_time.not());
-    let late = col("shipped_at").gt(col("promised_ship_at")).fill_null(lit(true));
+    let late = col("shipped_at")
+        .gt(col("promised_ship_at"))
+        .or(known("shipped_at").not().and(micros("promised_ship_at").lt(lit(terms.as_of))))
+        .fill_null(lit(true));
     let zone = terms.zone;
     let promise = move || local_day(col("promised_delivery_at"), zone);
     let today = local_day(lit(terms.as_of).cast(DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))), zone);

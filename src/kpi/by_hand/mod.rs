@@ -1,0 +1,84 @@
+//! Every KPI on a few rows, with its traps, counted by hand.
+#![expect(clippy::unwrap_used, reason = "in tests a failed expectation is the message")]
+
+mod disputes;
+mod example;
+mod fulfilment;
+mod parts;
+mod returns;
+mod satisfaction;
+mod service;
+mod speed;
+mod volume;
+
+use super::{Measure, Shape, Terms, catalogue};
+use crate::types::time::DAY;
+use example::Example;
+use std::collections::BTreeSet;
+
+fn examples() -> Vec<&'static Example> {
+    [
+        volume::EXAMPLES,
+        speed::EXAMPLES,
+        fulfilment::EXAMPLES,
+        returns::EXAMPLES,
+        disputes::EXAMPLES,
+        service::EXAMPLES,
+        parts::EXAMPLES,
+        satisfaction::EXAMPLES,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[test]
+fn every_kpi_counts_as_it_does_by_hand() {
+    let wrong: Vec<String> = examples().into_iter().flat_map(Example::differences).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_kpi_is_without_an_example() {
+    let terms = Terms { as_of: 0, zone: chrono_tz::UTC, return_window: 30 * DAY };
+    let mut entries = catalogue::catalogue(&terms);
+    entries.extend(catalogue::by_part(&terms, &["sku".to_owned(), "category".to_owned()]));
+    let shown: BTreeSet<String> = examples().into_iter().flat_map(Example::shown).collect();
+    let rows = |m: &Measure| match m.shape {
+        Shape::Duration { .. } => ["p50", "p90", "mean", "open_share"]
+            .iter()
+            .map(|s| m.name().replace(m.id, &format!("{}_{s}", m.id)))
+            .collect(),
+        Shape::Total(_) | Shape::Proportion { .. } | Shape::Ratio { .. } => vec![m.name()],
+    };
+    let without: Vec<String> = entries.iter().flat_map(rows).filter(|name| !shown.contains(name)).collect();
+    assert_eq!(without, Vec::<String>::new(), "KPIs that no example counts by hand");
+}
+
+#[test]
+fn a_kpi_that_cannot_be_fed_says_what_is_missing_and_gives_no_row() {
+    let without = Example {
+        shows: "orders without times, lines, events, returns or tickets",
+        at: "2025-06-01T00:00:00Z",
+        zone: "UTC",
+        by: "sku",
+        tables: "orders: order_id\n a",
+        expect: "",
+    };
+    let counted = without.count();
+    let missing = |kpi: &str| counted.not_computable.iter().find(|(id, _)| id == kpi).map(|(_, m)| m.join(" and "));
+    assert_eq!(missing("time_to_pay").unwrap(), "orders.paid_at");
+    assert_eq!(missing("backlog").unwrap(), "orders.paid_at or orders.approved_at and orders.shipped_at");
+    assert_eq!(
+        missing("damage_rate").unwrap(),
+        "orders.shipped_at and order_events.event=exception_damage or returns.reason=damaged or tickets.topic=damaged"
+    );
+    assert_eq!(
+        missing("return_rate_units by sku").unwrap(),
+        "returns.line and returns.quantity and order_items.quantity and orders.delivered_at"
+    );
+    assert_eq!(missing("orders"), None);
+    let kpis = counted.frame.column("kpi").unwrap().str().unwrap().iter().flatten().collect::<BTreeSet<_>>();
+    let fed = ["average_order_value", "gross_sales", "new_customer_share", "orders", "repeat_purchase_rate"];
+    assert_eq!(kpis, BTreeSet::from(fed));
+}
