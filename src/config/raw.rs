@@ -237,13 +237,41 @@ pub struct Kpi {
     /// Time after delivery within which a return counts: `30d`.
     #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
     pub return_window: String,
+    /// Periods to count by: `day`, `week`, `month`, `all`, and windows that end with the run's clock, such as
+    /// `trailing_30d`.
+    #[schemars(inner(regex(pattern = r"^(day|week|month|all|trailing_[1-9][0-9]{0,2}d)$")))]
+    pub grains: Vec<String>,
+    /// Values of a segment with fewer orders than this are counted together as `other`. 0: every value by itself.
+    pub min_segment_orders: u64,
+    /// How many durations are kept one by one for exact quantiles, four bytes each; beyond it quantiles are within 0.4 %.
+    pub exact_durations: u64,
     /// End a run with exit code 1 when one of these happens.
     pub fail_on: Vec<FailOn>,
 }
 
 impl Default for Kpi {
     fn default() -> Self {
-        Self { segments: Vec::new(), targets: None, return_window: "30d".to_owned(), fail_on: Vec::new() }
+        let grains = [
+            "day",
+            "week",
+            "month",
+            "all",
+            "trailing_7d",
+            "trailing_10d",
+            "trailing_14d",
+            "trailing_30d",
+            "trailing_60d",
+        ];
+        Self {
+            segments: Vec::new(),
+            targets: None,
+            return_window: "30d".to_owned(),
+            grains: grains.map(str::to_owned).to_vec(),
+            // What a pipeline does not ask for is not hidden from it.
+            min_segment_orders: 0,
+            exact_durations: 200_000_000,
+            fail_on: Vec::new(),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod facts;
 pub mod measure;
 pub mod periods;
 pub mod segment;
+pub mod shards;
 pub mod sketch;
 
 pub use catalogue::Terms;
@@ -18,6 +19,7 @@ pub use engine::{Clock, Counted, Plan, Settings, States, count};
 pub use facts::{Availability, Facts, History};
 pub use measure::{Measure, Shape, Subject, Unit};
 pub use periods::Grain;
+pub use shards::count_in_parts;
 
 #[cfg(test)]
 mod by_hand;

@@ -40,7 +40,7 @@ impl Grain {
     ];
 
     /// Days of the longest window that can be asked for.
-    pub const LONGEST: u16 = 732;
+    pub const LONGEST: u16 = 999;
 
     /// Its name in the output, such as `month` or `trailing_30d`.
     pub fn name(self) -> Cow<'static, str> {
@@ -280,7 +280,7 @@ mod tests {
         for grain in Grain::DEFAULT {
             assert_eq!(Grain::parse(&grain.name()), Some(grain));
         }
-        for wrong in ["", "year", "trailing_0d", "trailing_733d", "trailing_7", "trailing_-7d", "Day"] {
+        for wrong in ["", "year", "trailing_0d", "trailing_1000d", "trailing_7", "trailing_-7d", "Day"] {
             assert_eq!(Grain::parse(wrong), None, "{wrong}");
         }
     }

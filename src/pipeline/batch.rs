@@ -12,7 +12,7 @@ use crate::contract::output::{OutputTable, output};
 use crate::error::{Error, Result};
 use crate::features::{self, Features};
 
-use crate::kpi::{self, Facts};
+use crate::kpi;
 use crate::publish::Publisher;
 use crate::quarantine::Rejected;
 use crate::registry::Registry;
@@ -134,14 +134,22 @@ fn measures(pipeline: &Pipeline, inputs: &Inputs, as_of: i64) -> Result<(kpi::Co
     let clock = kpi::Clock { as_of, zone: pipeline.zone, base_exponent: pipeline.base_exponent };
     let terms = kpi::Terms { as_of, zone: pipeline.zone, return_window: window };
     let segments = &pipeline.raw.kpi.segments;
-    let facts = Facts::new(&inputs.ingested.tables, &terms, segments)?;
     let mut measures = kpi::catalogue::catalogue(&terms);
     measures.extend(kpi::catalogue::by_part(&terms, segments));
     let targets = pipeline.targets.as_ref();
-    Ok((
-        kpi::count(&facts, &measures, segments, targets, clock)?,
-        kpi::count(&facts, &satisfaction::catalogue(), segments, targets, clock)?,
-    ))
+    let lists = [&measures[..], &satisfaction::catalogue()];
+    let settings = kpi::Settings {
+        grains: pipeline.raw.kpi.grains.iter().filter_map(|name| kpi::Grain::parse(name)).collect(),
+        min_segment_orders: pipeline.raw.kpi.min_segment_orders,
+        exact_durations: pipeline.raw.kpi.exact_durations,
+    };
+    let tables = &inputs.ingested.tables;
+    let mut counted = kpi::count_in_parts(tables, &lists, segments, targets, (&terms, clock), &settings)?;
+    let satisfactions = counted.pop();
+    match (counted.pop(), satisfactions) {
+        (Some(kpis), Some(satisfactions)) => Ok((kpis, satisfactions)),
+        _ => Err(Error::Invariant("two lists of measures were counted, and there are not two counts".to_owned())),
+    }
 }
 
 /// Equal inputs, pipeline, models and clock give equal ids; so does equal everything but the time of day.
