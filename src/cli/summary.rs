@@ -1,5 +1,6 @@
 //! A run in words.
 
+use crate::kpi::scorecard::Missed;
 use crate::pipeline::Summary;
 use crate::types::time::{SECOND, format_instant};
 use std::fmt::Write;
@@ -51,8 +52,14 @@ pub(super) fn words(run: &Summary) -> String {
         }
     }
     let _ = writeln!(text, "computed  {} measures{}", run.computed.len(), missing(run));
-    for (kpi, value, target) in &run.missed_targets {
-        let _ = writeln!(text, "missed    {kpi} is {value:.4} in the latest mature month, the target is {target}");
+    let same =
+        |a: &Missed, b: &Missed| (&a.channel, &a.pack, &a.kpi, &a.window) == (&b.channel, &b.pack, &b.kpi, &b.window);
+    for target in &run.missed_targets {
+        let _ = writeln!(text, "missed    {}", missed(target));
+    }
+    // What was missed anyway needs no second line.
+    for target in run.beyond_so_far.iter().filter(|t| !run.missed_targets.iter().any(|m| same(m, t))) {
+        let _ = writeln!(text, "so far    {}; late events can still move it", missed(target));
     }
     for risk in &run.risk {
         match (&risk.model, &risk.absent_because) {
@@ -100,6 +107,17 @@ pub(super) fn words(run: &Summary) -> String {
         );
     }
     text
+}
+
+/// A target that was missed: who, what, when, and by how many cases.
+fn missed(target: &Missed) -> String {
+    let Missed { pack, kpi, window, until, value, op, target: limit, .. } = target;
+    let channel = target.channel.as_deref().map(|channel| format!("{channel} ")).unwrap_or_default();
+    let cases = match (target.too_many, target.denominator) {
+        (Some(many), Some(of)) => format!(" ({many} too many of {})", count(of.unsigned_abs())),
+        _ => String::new(),
+    };
+    format!("{channel}{kpi} is {value:.4} over {window} to {until}, `{pack}` asks for {op} {limit}{cases}")
 }
 
 fn missing(run: &Summary) -> String {

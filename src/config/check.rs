@@ -2,7 +2,7 @@
 
 use super::condition::{self, ConditionColumn, ORDER_FACTS, pointing_at};
 use super::raw::{ColumnType, RawPipeline, Source, TableMap};
-use super::{FeatureSpec, TargetPack, did_you_mean, features, sql};
+use super::{FeatureSpec, HeldPack, did_you_mean, features, sql, targets};
 use crate::contract::input::{self, Kind, TABLES, Table};
 use crate::contract::segment;
 use crate::error::Problem;
@@ -16,7 +16,7 @@ pub(super) struct Checked {
     pub(super) zone: Tz,
     pub(super) as_of: Option<i64>,
     pub(super) base_exponent: u32,
-    pub(super) targets: Option<TargetPack>,
+    pub(super) packs: Vec<HeldPack>,
     pub(super) features: Vec<FeatureSpec>,
 }
 
@@ -38,17 +38,14 @@ pub(super) fn check(raw: &RawPipeline, base_dir: &Path, problems: &mut Vec<Probl
     }
     check_tables(raw, problems);
     check_segments(raw, problems);
-    let targets = raw.kpi.targets.as_ref().and_then(|name| match TargetPack::find(name, base_dir) {
-        Ok(pack) => Some(pack),
-        Err(problem) => {
-            problems.push(problem);
-            None
-        }
-    });
+    let packs = match &raw.kpi.targets {
+        Some(named) => targets::find_all(named, base_dir, problems),
+        None => Vec::new(),
+    };
     let features = features::expand(&raw.features, problems);
     check_decision(raw, &features, problems);
     check_privacy(raw, problems);
-    Checked { zone, as_of, base_exponent, targets, features }
+    Checked { zone, as_of, base_exponent, packs, features }
 }
 
 fn zone_named(name: &str, key: &str, problems: &mut Vec<Problem>) -> Tz {

@@ -14,7 +14,7 @@ pub use features::{FeatureSpec, built_in_features};
 pub use raw::*;
 pub use schema::json_schema;
 pub use sql::{ORIGIN, origin_source, tables_of, with_origin};
-pub use targets::{Direction, Target, TargetPack};
+pub use targets::{Direction, HeldPack, Target, TargetPack, Window, checked_day};
 
 use crate::error::{Error, Problem, Result};
 use chrono_tz::Tz;
@@ -35,8 +35,10 @@ pub struct Pipeline {
     pub as_of: Option<i64>,
     /// Decimals of the base currency.
     pub base_exponent: u32,
-    /// The targets that KPIs are held against.
+    /// The targets that rows of the `kpi` table are held against: those of the whole shop.
     pub targets: Option<TargetPack>,
+    /// Every target pack with what it is held against: what the scorecard is made of.
+    pub packs: Vec<HeldPack>,
     /// Window features, one by one.
     pub features: Vec<FeatureSpec>,
     /// Hash of the settings as written (before variables, so that it does not depend on where the data lies).
@@ -101,14 +103,15 @@ impl Pipeline {
         if !problems.is_empty() {
             return fail(problems);
         }
-        if let Some(targets) = &checked.targets {
-            hasher.update(targets.text.as_bytes());
+        for held in &checked.packs {
+            hasher.update(held.pack.text.as_bytes());
         }
         Ok(Self {
             zone: checked.zone,
             as_of: checked.as_of,
             base_exponent: checked.base_exponent,
-            targets: checked.targets,
+            targets: targets::of_the_shop(&checked.packs),
+            packs: checked.packs,
             features: checked.features,
             file: file.to_owned(),
             base_dir: base_dir.to_owned(),

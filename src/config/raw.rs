@@ -232,8 +232,9 @@ pub struct TableMap {
 pub struct Kpi {
     /// Columns of `orders` to split KPIs by; `a+b` for a pair.
     pub segments: Vec<String>,
-    /// A target pack: a name under `targets/` beside the pipeline file, or a path to one.
-    pub targets: Option<String>,
+    /// Target packs: each a name under `targets/` beside the pipeline file, a path, or the name of a shipped one. One or a
+    /// list for the whole shop (or for the channel that a pack names), or `{ amazon = "amazon", all = "service" }` by channel.
+    pub targets: Option<Targets>,
     /// Time after delivery within which a return counts: `30d`.
     #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
     pub return_window: String,
@@ -275,6 +276,37 @@ impl Default for Kpi {
     }
 }
 
+/// Target packs, for the whole shop or by channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Targets {
+    /// For the whole shop, or for the channel that a pack itself names.
+    Packs(Packs),
+    /// By value of `orders.channel`; `all` is the whole shop.
+    ByChannel(BTreeMap<String, Packs>),
+}
+
+/// One pack or several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Packs {
+    /// One.
+    One(String),
+    /// Several, all of them held.
+    Several(Vec<String>),
+}
+
+impl Packs {
+    /// The packs as they are named.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let names = match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names.as_slice(),
+        };
+        names.iter().map(String::as_str)
+    }
+}
+
 /// What ends a finished run with exit code 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -282,7 +314,7 @@ impl Default for Kpi {
 pub enum FailOn {
     /// Any row was quarantined.
     Quarantine,
-    /// The latest mature period of a KPI missed its target.
+    /// A required target was missed over the latest window that late events can no longer move much.
     Target,
 }
 

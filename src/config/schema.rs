@@ -125,17 +125,19 @@ fn expectation(node: Option<&Value>, found: &Value) -> String {
     let kind = match get("type") {
         Some(Value::Array(kinds)) => kinds.first().and_then(Value::as_str).unwrap_or("value"),
         Some(Value::String(kind)) => kind,
-        _ => "value",
+        _ => {
+            let mut kinds = Vec::new();
+            kinds_of(node, &mut kinds);
+            let articles: Vec<&str> = kinds.iter().map(|kind| article(kind)).collect();
+            return match articles.split_last() {
+                Some((last, rest)) if !rest.is_empty() => {
+                    format!("must be {} or {last}, found {found}", rest.join(", "))
+                }
+                _ => format!("must be a value, found {found}"),
+            };
+        }
     };
-    let article = match kind {
-        "object" => "a section",
-        "array" => "a list",
-        "string" => "a text",
-        "integer" => "a whole number",
-        "number" => "a number",
-        "boolean" => "true or false",
-        other => other,
-    };
+    let article = article(kind);
     let bound = |name: &str| get(name).and_then(Value::as_f64);
     let bounds = match (bound("minimum"), bound("maximum")) {
         (Some(least), Some(most)) => format!(" from {least} to {most}"),
@@ -144,6 +146,31 @@ fn expectation(node: Option<&Value>, found: &Value) -> String {
         (None, None) => String::new(),
     };
     format!("must be {article}{bounds}, found {found}")
+}
+
+/// A type of the schema in words.
+fn article(kind: &str) -> &str {
+    match kind {
+        "object" => "a section",
+        "array" => "a list",
+        "string" => "a text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        other => other,
+    }
+}
+
+/// The types a value may have, where the schema gives a choice of several.
+fn kinds_of(node: Option<&Value>, kinds: &mut Vec<String>) {
+    for option in node.and_then(|n| n.get("anyOf")).and_then(Value::as_array).into_iter().flatten() {
+        match option.get("type").and_then(Value::as_str) {
+            Some("null") => {}
+            Some(kind) if !kinds.iter().any(|k| k == kind) => kinds.push(kind.to_owned()),
+            Some(_) => {}
+            None => kinds_of(Some(option), kinds),
+        }
+    }
 }
 
 /// The words a value may be, where the schema lists them.

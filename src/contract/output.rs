@@ -40,6 +40,12 @@ pub static OUTPUTS: &[OutputTable] = &[
         bloom: &[],
     },
     OutputTable {
+        name: "scorecard",
+        partition: None,
+        sort: &["channel", "pack", "kpi", "required", "level", "window", "mature"],
+        bloom: &[],
+    },
+    OutputTable {
         name: "order_satisfaction",
         partition: Some("placed_date"),
         sort: &["order_id"],

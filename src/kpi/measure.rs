@@ -147,6 +147,9 @@ pub struct Measure {
     pub more_is_better: Option<bool>,
 }
 
+/// What the ids of a duration's figures end in.
+const PARTS: [&str; 4] = ["p50", "p90", "mean", "open_share"];
+
 impl Measure {
     /// A total of `sum` over rows of a subject. Entries of a catalogue begin with one of these and say the rest after it.
     pub(super) fn total(subject: Subject, id: &'static str, meaning: &'static str, sum: Expr) -> Self {
@@ -229,5 +232,35 @@ impl Measure {
             Shape::Duration { from, to, .. } => Self { shape: Shape::Duration { from, to, ended }, ..self },
             Shape::Total(_) | Shape::Proportion { .. } | Shape::Ratio { .. } => self,
         }
+    }
+
+    /// Whether a KPI of this id in the output is this measure's; a duration publishes several.
+    pub fn publishes(&self, kpi: &str) -> bool {
+        match self.shape {
+            Shape::Duration { .. } => !self.part(kpi).is_empty(),
+            _ => kpi == self.id,
+        }
+    }
+
+    /// Which figure of a duration a published id is: `p50`, `p90`, `mean` or `open_share`; empty for anything else.
+    pub fn part(&self, kpi: &str) -> &'static str {
+        let rest = kpi.strip_prefix(self.id).and_then(|rest| rest.strip_prefix('_'));
+        match self.shape {
+            Shape::Duration { .. } => PARTS.into_iter().find(|part| Some(*part) == rest).unwrap_or_default(),
+            _ => "",
+        }
+    }
+
+    /// The ids under which it is published.
+    pub fn published(&self) -> Vec<String> {
+        match self.shape {
+            Shape::Duration { .. } => PARTS.iter().map(|part| format!("{}_{part}", self.id)).collect(),
+            _ => vec![self.id.to_owned()],
+        }
+    }
+
+    /// The unit of a published figure: the share still open of a duration is no duration.
+    pub fn unit_of(&self, kpi: &str) -> Unit {
+        if self.part(kpi) == "open_share" { Unit::Share } else { self.unit }
     }
 }

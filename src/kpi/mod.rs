@@ -10,6 +10,7 @@ pub mod engine;
 pub mod facts;
 pub mod measure;
 pub mod periods;
+pub mod scorecard;
 pub mod segment;
 pub mod shards;
 pub mod sketch;

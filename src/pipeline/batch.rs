@@ -55,7 +55,7 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     let return_model = scoring::champion(pipeline, Target::Return, &inputs.ingested, &registry, as_of)?;
     let challengers = Challengers::new(pipeline, &inputs.ingested, &registry)?;
     tick("KPIs");
-    let (kpis, satisfactions) = stages.time("kpi", || measures(pipeline, &inputs, as_of))?;
+    let (kpis, satisfactions, scorecard) = stages.time("kpi", || measures(pipeline, &inputs, as_of))?;
     tick("features");
     let features = stages
         .time("features", || features::build(tables, &pipeline.features, &training::feature_terms(pipeline, as_of)))?;
@@ -88,6 +88,7 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     let mut staging = publisher.begin(&run_id, metadata)?;
     staging.write(named("kpi")?, &kpis.frame)?;
     staging.write(named("satisfaction")?, &satisfactions.frame)?;
+    staging.write(named("scorecard")?, &scorecard.frame)?;
     staging.write(named("order_scores")?, &scores.order_scores)?;
     staging.write(named("order_features")?, &scores.order_features)?;
     staging.write(named("review_queue")?, &scores.review_queue)?;
@@ -98,7 +99,8 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     let mut summary = summarise(pipeline, options, &inputs, &features, [&fraud, &returned], &scores, run_id);
     summary.computed = kpis.computed.iter().chain(&satisfactions.computed).cloned().collect();
     summary.not_computable = kpis.not_computable.into_iter().chain(satisfactions.not_computable).collect();
-    summary.missed_targets = kpis.missed;
+    summary.missed_targets = scorecard.missed;
+    summary.beyond_so_far = scorecard.beyond_so_far;
     for condition in &pipeline.raw.kpi.fail_on {
         match condition {
             FailOn::Quarantine if summary.quarantined > 0 => {
@@ -129,7 +131,11 @@ fn named(name: &str) -> Result<&'static OutputTable> {
     output(name).ok_or_else(|| Error::Invariant(format!("`{name}` is not an output table")))
 }
 
-fn measures(pipeline: &Pipeline, inputs: &Inputs, as_of: i64) -> Result<(kpi::Counted, kpi::Counted)> {
+fn measures(
+    pipeline: &Pipeline,
+    inputs: &Inputs,
+    as_of: i64,
+) -> Result<(kpi::Counted, kpi::Counted, kpi::scorecard::Scorecard)> {
     let window = crate::types::time::parse_span(&pipeline.raw.kpi.return_window).unwrap_or_default();
     let clock = kpi::Clock { as_of, zone: pipeline.zone, base_exponent: pipeline.base_exponent };
     let terms = kpi::Terms { as_of, zone: pipeline.zone, return_window: window };
@@ -137,7 +143,8 @@ fn measures(pipeline: &Pipeline, inputs: &Inputs, as_of: i64) -> Result<(kpi::Co
     let mut measures = kpi::catalogue::catalogue(&terms);
     measures.extend(kpi::catalogue::by_part(&terms, segments));
     let targets = pipeline.targets.as_ref();
-    let lists = [&measures[..], &satisfaction::catalogue()];
+    let of_satisfaction = satisfaction::catalogue();
+    let lists = [&measures[..], &of_satisfaction];
     let settings = kpi::Settings {
         grains: pipeline.raw.kpi.grains.iter().filter_map(|name| kpi::Grain::parse(name)).collect(),
         min_segment_orders: pipeline.raw.kpi.min_segment_orders,
@@ -146,10 +153,13 @@ fn measures(pipeline: &Pipeline, inputs: &Inputs, as_of: i64) -> Result<(kpi::Co
     let tables = &inputs.ingested.tables;
     let mut counted = kpi::count_in_parts(tables, &lists, segments, targets, (&terms, clock), &settings)?;
     let satisfactions = counted.pop();
-    match (counted.pop(), satisfactions) {
-        (Some(kpis), Some(satisfactions)) => Ok((kpis, satisfactions)),
-        _ => Err(Error::Invariant("two lists of measures were counted, and there are not two counts".to_owned())),
-    }
+    let (Some(kpis), Some(satisfactions)) = (counted.pop(), satisfactions) else {
+        return Err(Error::Invariant("two lists of measures were counted, and there are not two counts".to_owned()));
+    };
+    let measured = [(&kpis, lists[0]), (&satisfactions, lists[1])];
+    let measured = measured.map(|(counted, measures)| kpi::scorecard::Measured { counted, measures });
+    let scorecard = kpi::scorecard::score(&pipeline.packs, &measured, clock)?;
+    Ok((kpis, satisfactions, scorecard))
 }
 
 /// Equal inputs, pipeline, models and clock give equal ids; so does equal everything but the time of day.
@@ -242,6 +252,7 @@ fn summarise(
         computed: Vec::new(),
         not_computable: BTreeMap::new(),
         missed_targets: Vec::new(),
+        beyond_so_far: Vec::new(),
         risk: risk.collect(),
         actions: scores.actions,
         review_queue: scores.review_queue.height() as u64,

@@ -1,6 +1,7 @@
 //! What a run did: for the terminal, for machines, and for the `runs` table.
 
 use crate::error::{Error, Result};
+use crate::kpi::scorecard::Missed;
 use crate::quarantine::{Tallies, Tally};
 use crate::types::time::SECOND;
 use polars::prelude::*;
@@ -75,8 +76,10 @@ pub struct Summary {
     pub computed: Vec<String>,
     /// Measures that could not be, with what is missing.
     pub not_computable: BTreeMap<String, Vec<String>>,
-    /// Targets missed by the latest mature month: KPI, value, target.
-    pub missed_targets: Vec<(String, f64, f64)>,
+    /// Required targets missed over the latest window that late events can no longer move much.
+    pub missed_targets: Vec<Missed>,
+    /// Required targets beyond their limit over the window up to the run's clock, which can still move.
+    pub beyond_so_far: Vec<Missed>,
     /// Risk targets.
     pub risk: Vec<TargetState>,
     /// Orders by action: approve, review, hold.

@@ -39,6 +39,8 @@ pub(super) struct Data {
     pub(super) meanings: Meanings,
     /// The worst segments of a few KPIs.
     pub(super) worst: Vec<Worst>,
+    /// What each channel's KPIs are held against; empty without targets, and in outputs older than the table.
+    pub(super) scorecard: Vec<Held>,
     /// Scores, if orders were scored.
     pub(super) risk: Option<Risk>,
     /// Refused rows by source and reason, most frequent first.
@@ -125,6 +127,42 @@ pub(super) struct KpiRow {
     pub(super) breach: Option<bool>,
     pub(super) mature: bool,
     pub(super) targets_version: Option<Foreign>,
+}
+
+/// A target, and what was reached over one window.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Held {
+    pub(super) channel: Foreign,
+    pub(super) pack: Foreign,
+    pub(super) targets_version: Option<Foreign>,
+    pub(super) kpi: Foreign,
+    pub(super) level: Option<Foreign>,
+    pub(super) required: bool,
+    pub(super) window: Foreign,
+    pub(super) period_end: Option<Foreign>,
+    pub(super) numerator: Option<i64>,
+    pub(super) denominator: Option<i64>,
+    pub(super) value: Option<f64>,
+    pub(super) lower: Option<f64>,
+    pub(super) upper: Option<f64>,
+    pub(super) unit: Option<Foreign>,
+    pub(super) op: Foreign,
+    pub(super) target: Option<f64>,
+    pub(super) breach: Option<bool>,
+    pub(super) room: Option<i64>,
+    pub(super) before_value: Option<f64>,
+    pub(super) trend: Option<Foreign>,
+    pub(super) mature: Option<bool>,
+    pub(super) null_reason: Option<Foreign>,
+    pub(super) source: Option<Foreign>,
+    pub(super) checked: Option<Foreign>,
+}
+
+impl Held {
+    /// Whether it counts as missed: required, beyond the limit, and no longer moving.
+    pub(super) fn is_missed(&self) -> bool {
+        self.required && self.breach == Some(true) && self.mature == Some(true)
+    }
 }
 
 /// The worst segments of a KPI over its last mature months.
@@ -232,8 +270,11 @@ pub(super) fn load(out: &Path, snapshot: &Snapshot) -> Result<Data> {
     let queue = source.rows("review_queue", &queue)?;
     let (refused, refused_more) = source.refused()?;
     let risk = source.risk()?;
+    let scorecard = "SELECT * FROM scorecard ORDER BY CASE WHEN channel = 'all' THEN 0 ELSE 1 END, channel, pack, kpi, \
+                     required DESC, level, window, mature DESC";
+    let scorecard = source.rows("scorecard", scorecard)?;
     let run_id = Foreign::from(snapshot.run_id.as_str());
-    Ok(Data { run_id, run, queue, kpis, meanings, worst, risk, refused, refused_more, tables })
+    Ok(Data { run_id, run, queue, kpis, meanings, worst, scorecard, risk, refused, refused_more, tables })
 }
 
 struct Source<'a> {

@@ -33,7 +33,7 @@ fn a_good_run_is_0_and_what_fail_on_names_is_1_with_everything_published() {
     let done = tiny.run(1, &[&loose[..], &missed].concat());
     assert!(done.stderr.contains("\nfail_on   1 targets were missed: exit code 1\n"), "{}", done.stderr);
     assert!(
-        done.stderr.contains("\nmissed    orders is 2.0000 in the latest mature month, the target is 1000\n"),
+        done.stderr.contains("\nmissed    orders is 2.0000 over month to 2024-05-31, `mine` asks for >= 1000\n"),
         "{}",
         done.stderr
     );

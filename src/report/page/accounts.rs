@@ -73,6 +73,10 @@ fn boxes(data: &Data) -> Vec<Box> {
     }
     let missed = figures::missed(&data.kpis).len() as i64;
     match data.kpis.iter().any(|row| row.target.is_some()) {
+        _ if !data.scorecard.is_empty() => match data.scorecard.iter().filter(|held| held.is_missed()).count() as i64 {
+            0 => add("good", "scorecard", "No target missed".to_owned(), "of the scorecard".to_owned()),
+            missed => add("bad", "action", counted(missed, "target"), "missed on the scorecard".to_owned()),
+        },
         false => add("plain", "kpis", "No targets".to_owned(), "set for any KPI".to_owned()),
         true if missed == 0 => add("good", "kpis", "Targets met".to_owned(), "in the latest mature month".to_owned()),
         true => add("bad", "action", counted(missed, "target"), "missed in the latest mature month".to_owned()),

@@ -15,7 +15,43 @@ pub(super) fn section(data: &Data, currency: &Currency) -> String {
     wrap("action", "What needs action", "", &body)
 }
 
+/// What the scorecard says was missed.
+fn missed_of_scorecard(data: &Data, currency: &Currency) -> String {
+    let rows: Vec<Vec<String>> = data
+        .scorecard
+        .iter()
+        .filter(|held| held.is_missed())
+        .map(|held| {
+            let unit = held.unit.as_ref().map_or("", Foreign::raw);
+            let shown = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| value(unit, v, currency));
+            let channel = if held.channel.raw() == "all" { "the whole".to_owned() } else { held.channel.to_string() };
+            let until = held.period_end.as_ref().map(|day| format!(" to {}", day.cut(10))).unwrap_or_default();
+            vec![
+                format!("<b>{}</b>", heading(&held.kpi)),
+                channel,
+                format!("{}{until}", held.window.spaced()),
+                format!("<b class=\"bad\">{}</b>", shown(held.value)),
+                format!("{}\u{a0}{}", held.op, shown(held.target)),
+                held.room.map_or_else(|| "–".to_owned(), |room| count(-room)),
+                held.denominator.map_or_else(|| "–".to_owned(), count),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        let sentence = match data.scorecard.iter().any(|held| held.required && held.mature == Some(true)) {
+            true => "No target was missed; <a href=\"#scorecard\">the scorecard</a> has how much room is left.",
+            false => "No target could be held against a window that late events no longer move.",
+        };
+        return format!("<h3>Missed targets</h3>\n{}", absent(sentence));
+    }
+    let headings = ["KPI", "Channel", "Window", "#Value", "#Asked", "#Too many", "#Over"];
+    format!("<h3>Missed targets</h3>\n{}", table("narrow", &headings, &rows))
+}
+
 fn missed(data: &Data, currency: &Currency) -> String {
+    if !data.scorecard.is_empty() {
+        return missed_of_scorecard(data, currency);
+    }
     let rows: Vec<Vec<String>> = figures::missed(&data.kpis)
         .into_iter()
         .filter_map(|row| {

@@ -5,6 +5,7 @@ mod action;
 mod kpis;
 mod refused;
 mod risk;
+mod scorecard;
 
 use super::data::Data;
 use super::words::{self, Currency, Foreign};
@@ -26,6 +27,7 @@ pub(super) fn render(data: &Data) -> String {
     page.push_str(&accounts::header(data, &name));
     page.push_str("<main>\n");
     page.push_str(&action::section(data, &currency));
+    page.push_str(&scorecard::section(data, &currency));
     page.push_str(&kpis::section(data, &currency));
     page.push_str(&risk::section(data, &currency));
     page.push_str(&refused::section(data));
