@@ -39,7 +39,7 @@ pub(super) enum Command {
     Evaluate(EvaluateArgs),
     /// Look at and change which models are in service.
     Models(ModelsArgs),
-    /// One order: its scores, reasons, rules, action and features.
+    /// One order: its scores, reasons, rules, action and features. Or `explain kpi KPI`: a figure and the orders behind it.
     Explain(ExplainArgs),
     /// SQL over the output tables, each by its name.
     Query(QueryArgs),
@@ -113,6 +113,9 @@ pub(super) struct CheckArgs {
     /// List the features with their meaning.
     #[arg(long)]
     pub(super) features: bool,
+    /// List the KPIs and satisfaction measures with their meaning, unit, clock, maturity and needs.
+    #[arg(long)]
+    pub(super) kpis: bool,
     /// Override a setting.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) sets: Vec<String>,
@@ -264,11 +267,28 @@ pub(super) struct VersionArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
-    /// The order's id.
+    /// The order's id, or `kpi` before the id of a KPI.
+    #[arg(value_name = "ORDER_ID|kpi")]
     pub(super) order_id: String,
+    /// After `kpi`: the KPI by its published id, such as late_shipment_rate or click_to_door_p90.
+    #[arg(value_name = "KPI")]
+    pub(super) kpi: Option<String>,
     /// Output folder of the run.
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
+    /// Of a KPI: 2018-05, 2018-05-03, 2018-W18, trailing_30d or all [default: the latest mature month].
+    #[arg(long, requires = "kpi")]
+    pub(super) period: Option<String>,
+    /// Of a KPI: carrier=DHL, or channel+carrier=web+DHL for a pair [default: the whole].
+    #[arg(long, requires = "kpi", value_name = "SEGMENT=VALUE")]
+    pub(super) segment: Option<String>,
+    /// Of a KPI: how many rows to show of the numerator, and of the rest of the denominator [default: 20 each in a table,
+    /// all of them in other formats].
+    #[arg(long, requires = "kpi", value_name = "N")]
+    pub(super) limit: Option<usize>,
+    /// Of a KPI: how the rows are written; in other formats than the table the words go to standard error.
+    #[arg(long, requires = "kpi", default_value = "table")]
+    pub(super) format: FormatArg,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

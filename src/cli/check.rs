@@ -8,6 +8,7 @@ use crate::config::{Effect, Pipeline, RuleMode, json_schema};
 use crate::error::{Error, Result};
 use crate::features::Described;
 use crate::ingest::{ColumnProfile, create_private};
+use crate::kpi::{Measure, Shape};
 use crate::pipeline::{Checkup, Clock, checkup};
 use comfy_table::{ContentArrangement, Table, presets};
 use std::collections::BTreeMap;
@@ -29,14 +30,14 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs) -> Result<u8> {
     progress.done();
     std::fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
     let found = found?;
-    to_stdout(&words(&found, args.features))?;
+    to_stdout(&words(&found, args))?;
     // Last, so that what is wrong with a rule does not hide what the data is worth.
     let refused = found.refusal.is_some();
     found.rules?;
     Ok(if refused { DONE_BUT } else { DONE })
 }
 
-fn words(found: &Checkup, features: bool) -> String {
+fn words(found: &Checkup, args: &CheckArgs) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -87,14 +88,16 @@ fn words(found: &Checkup, features: bool) -> String {
             );
         }
     }
-    let (can, cannot): (Vec<_>, Vec<_>) = found.measures.iter().partition(|(_, _, missing)| missing.is_empty());
-    let _ = writeln!(
-        text,
-        "\ncan be computed: {}",
-        can.iter().map(|(id, _, _)| id.as_str()).collect::<Vec<_>>().join(", ")
-    );
-    for (id, meaning, missing) in cannot {
-        let _ = writeln!(text, "  not {id} ({meaning}): missing {}", missing.join(", "));
+    let (can, cannot): (Vec<_>, Vec<_>) = found.measures.iter().partition(|(_, missing)| missing.is_empty());
+    if args.kpis {
+        list_kpis(&can, &mut text);
+    } else {
+        let names: Vec<String> = can.iter().map(|(m, _)| m.name()).collect();
+        let _ = writeln!(text, "\ncan be computed: {}", names.join(", "));
+        let _ = writeln!(text, "  --kpis lists them with meaning, unit, clock, maturity and needs");
+    }
+    for (measure, missing) in cannot {
+        let _ = writeln!(text, "  not {} ({}): missing {}", measure.name(), measure.meaning, missing.join(", "));
     }
     for (target, why, mature, positive) in &found.targets {
         match why {
@@ -109,7 +112,7 @@ fn words(found: &Checkup, features: bool) -> String {
     }
     let (there, absent): (Vec<_>, Vec<_>) = found.features.iter().partition(|f| f.missing.is_empty());
     let _ = writeln!(text, "\n{} features can be computed, {} cannot", there.len(), absent.len());
-    if features {
+    if args.features {
         list_features(&there, &absent, &mut text);
     } else {
         let _ = writeln!(text, "  --features lists them with meaning, unit, null and needs");
@@ -127,6 +130,32 @@ fn words(found: &Checkup, features: bool) -> String {
         let _ = writeln!(text, "\na run would refuse this input: {refusal}");
     }
     text
+}
+
+/// The catalogue, as far as the input can feed it.
+fn list_kpis(can: &[&(Measure, Vec<String>)], text: &mut String) {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["KPI", "meaning", "unit", "counted by", "matures after", "better is", "needs"]);
+    for (measure, _) in can {
+        let parts = match &measure.shape {
+            Shape::Duration { .. } => format!("{}_p50, _p90, _mean, _open_share", measure.name()),
+            _ => measure.name(),
+        };
+        let matures = match measure.matures_after_days {
+            0 => "at once".to_owned(),
+            days => format!("{days} d"),
+        };
+        let better = match measure.more_is_better {
+            Some(true) => "more",
+            Some(false) => "less",
+            None => "neither",
+        };
+        let needs: Vec<String> = measure.needs.iter().map(|need| need.replace('|', " or ")).collect();
+        let (meaning, unit) = (measure.meaning.to_owned(), measure.unit.name().to_owned());
+        table.add_row([parts, meaning, unit, measure.basis.to_owned(), matures, better.to_owned(), needs.join(", ")]);
+    }
+    let _ = writeln!(text, "\n{} KPIs can be computed\n{table}", can.len());
 }
 
 fn list_features(there: &[&Described], absent: &[&Described], text: &mut String) {

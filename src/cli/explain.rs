@@ -1,14 +1,26 @@
-//! `ordersight explain`: everything a run says of one order.
+//! `ordersight explain`: everything a run says of one order, or of one figure.
 
-use super::args::ExplainArgs;
-use super::{DONE, to_stdout};
+use super::args::{ExplainArgs, FormatArg};
+use super::summary::count;
+use super::{DONE, to_stderr, to_stdout};
 use crate::error::{Error, Result};
+use crate::pipeline::{Asked, behind};
 use crate::query::answer;
 use polars::prelude::*;
 use std::fmt::Write;
 use std::path::Path;
 
 pub(super) fn run(args: &ExplainArgs) -> Result<u8> {
+    match (args.order_id.as_str(), &args.kpi) {
+        ("kpi", Some(kpi)) => return figure(args, kpi),
+        (_, None) => {}
+        (other, Some(_)) => {
+            return Err(Error::Usage {
+                message: format!("`{other}` stands before a second word, and only `kpi` may"),
+                hint: Some("ordersight explain ORDER_ID, or ordersight explain kpi late_shipment_rate".to_owned()),
+            });
+        }
+    }
     let quoted = args.order_id.replace('\'', "''");
     let find = |table: &str| answer(&args.out, &format!("SELECT * FROM {table} WHERE order_id = '{quoted}'"));
     let scores = find("order_scores")?;
@@ -40,6 +52,49 @@ pub(super) fn run(args: &ExplainArgs) -> Result<u8> {
         let _ = writeln!(text, "  {name:<38} {shown:>16}  {}", crate::features::note(name, &[]).label);
     }
     to_stdout(&text)?;
+    Ok(DONE)
+}
+
+/// Rows a person is shown of each part of a figure.
+const SHOWN: usize = 20;
+
+/// A figure: its definition, its counts and the rows behind them.
+fn figure(args: &ExplainArgs, kpi: &str) -> Result<u8> {
+    let asked = Asked { kpi: kpi.to_owned(), period: args.period.clone(), segment: args.segment.clone() };
+    let found = behind(&args.out, &asked)?;
+    let mut text = format!("{}: {}\n", found.kpi, found.meaning);
+    for (what, words) in found.definition.iter().chain(&found.figure) {
+        let _ = writeln!(text, "  {what:<12} {words}");
+    }
+    let of = |part: &str| -> Result<DataFrame> {
+        let rows = found.rows.clone().lazy().filter(col("counted_in").eq(lit(part.to_owned())));
+        rows.collect().map_err(Error::frames("explain"))
+    };
+    let (above, rest) = (of("numerator")?, of("denominator")?);
+    if args.format != FormatArg::Table {
+        let most = args.limit.unwrap_or(usize::MAX);
+        let rows = above.head(Some(most)).vstack(&rest.head(Some(most))).map_err(Error::frames("explain"))?;
+        to_stderr(&text);
+        crate::query::write(rows, args.format.into(), &mut std::io::stdout().lock())?;
+        return Ok(DONE);
+    }
+    let most = args.limit.unwrap_or(SHOWN);
+    to_stdout(&text)?;
+    for (title, rows) in [("in the numerator", above), ("in the denominator only", rest)] {
+        if rows.height() == 0 {
+            to_stdout(&format!("\n{title}: no rows\n"))?;
+            continue;
+        }
+        let cut = match rows.height() > most {
+            true => format!(", the first {most} of them (--limit shows more, --format csv all)"),
+            false => String::new(),
+        };
+        to_stdout(&format!("\n{title}: {} rows{cut}\n", count(rows.height() as u64)))?;
+        if most > 0 {
+            let rows = rows.drop("counted_in").map_err(Error::frames("explain"))?.head(Some(most));
+            crate::query::write(rows, args.format.into(), &mut std::io::stdout().lock())?;
+        }
+    }
     Ok(DONE)
 }
 

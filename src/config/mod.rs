@@ -99,14 +99,30 @@ impl Pipeline {
             Err(_) if !problems.is_empty() => return fail(problems),
             Err(e) => return fail(vec![Problem::new("(file)", e.to_string())]),
         };
-        let checked = check::check(&raw, base_dir, &mut problems);
-        if !problems.is_empty() {
-            return fail(problems);
-        }
-        for held in &checked.packs {
+        let mut pipeline = match Self::of(raw, file, base_dir, &mut problems) {
+            Some(pipeline) => pipeline,
+            None => return fail(problems),
+        };
+        for held in &pipeline.packs {
             hasher.update(held.pack.text.as_bytes());
         }
-        Ok(Self {
+        pipeline.fingerprint = hasher.finalize().to_hex().to_string();
+        Ok(pipeline)
+    }
+
+    /// The pipeline of settings that were checked before and kept, variables expanded; it has no fingerprint.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if this version no longer accepts them.
+    pub fn again(raw: RawPipeline, file: &str, base_dir: &Path) -> Result<Self> {
+        let mut problems = Vec::new();
+        let pipeline = Self::of(raw, file, base_dir, &mut problems);
+        pipeline.ok_or_else(|| Error::Config { file: file.to_owned(), problems })
+    }
+
+    fn of(raw: RawPipeline, file: &str, base_dir: &Path, problems: &mut Vec<Problem>) -> Option<Self> {
+        let checked = check::check(&raw, base_dir, problems);
+        problems.is_empty().then(|| Self {
             zone: checked.zone,
             as_of: checked.as_of,
             base_exponent: checked.base_exponent,
@@ -115,7 +131,7 @@ impl Pipeline {
             features: checked.features,
             file: file.to_owned(),
             base_dir: base_dir.to_owned(),
-            fingerprint: hasher.finalize().to_hex().to_string(),
+            fingerprint: String::new(),
             raw,
         })
     }

@@ -5,6 +5,7 @@
 //! Whatever is refused on the way is in [`Ingested::rejected`], and the counts must add up.
 
 mod accept;
+mod again;
 mod cache;
 mod discover;
 mod fx;
@@ -17,13 +18,14 @@ mod record;
 mod typed;
 mod value;
 
+pub use again::{KeptFile, accepted_again, kept};
 pub use cache::{TypedFile, create_private};
 pub use personal::PersonalKey;
 pub use profile::{ColumnProfile, TableProfile, profile};
 pub use typed::ValueCounts;
 
 use crate::config::Pipeline;
-use crate::contract::input::TABLES;
+use crate::contract::input::{TABLES, Table};
 use crate::error::{Error, Result};
 use crate::quarantine::{Rejected, Tallies, Tally};
 use fx::Rates;
@@ -100,6 +102,36 @@ pub fn ingest(
             ingested.rejected.extend(file.findings.rejected.iter().cloned());
         }
     }
+    let mut refused = BTreeMap::new();
+    accept_all(pipeline, &ingested.files, as_of, wanted, &mut |table, accepted, rows, source| {
+        refused.insert(table.name, (table, rows, source));
+        ingested.table_rows.insert(table.name.to_owned(), accepted.tally);
+        if wanted(table.name) {
+            ingested.tables.insert(table.name, accepted.accepted);
+        }
+        tick(table.name);
+        Ok(())
+    })?;
+    for (table, rows, source) in refused.into_values() {
+        ingested.rejected.extend(record::rejected(table, rows, source.as_deref(), &ingested.files, &plans)?);
+    }
+    ingested.rejected.sort();
+    ingested.check_balance()?;
+    Ok(ingested)
+}
+
+/// Takes a table that was checked: what was accepted, what was refused, and the source of its rows.
+type TakeTable<'a> =
+    &'a mut dyn FnMut(&'static Table, accept::Checked, Vec<record::Refused>, Option<String>) -> Result<()>;
+
+/// Makes the contract's tables of typed files and checks them, one after the other.
+fn accept_all(
+    pipeline: &Pipeline,
+    files: &BTreeMap<String, Vec<TypedFile>>,
+    as_of: i64,
+    wanted: &dyn Fn(&str) -> bool,
+    take: TakeTable<'_>,
+) -> Result<()> {
     let mut rates = Rates::none(&pipeline.raw.money.base, pipeline.base_exponent);
     let mut orders = None;
     // Rates first, since all money needs them; then orders, which the others point to.
@@ -109,28 +141,21 @@ pub fn ingest(
         let needed = wanted(table.name) || ["orders", "fx_rates"].contains(&table.name);
         let mut checker = accept::Checker::new(table, orders.as_ref(), &rates, as_of, needed);
         let (mut refused, mut source) = (Vec::new(), None);
-        mapping::each_part(pipeline, table, mapping, &ingested.files, &mut |part| {
+        mapping::each_part(pipeline, table, mapping, files, &mut |part| {
             let faults = checker.part(part)?;
             refused.extend(record::refused(table, part, faults)?);
             source.clone_from(&part.source);
             Ok(())
         })?;
         let checked = checker.finish()?;
-        ingested.rejected.extend(record::rejected(table, refused, source.as_deref(), &ingested.files, &plans)?);
-        ingested.table_rows.insert(table.name.to_owned(), checked.tally);
         if table.name == "fx_rates" {
             rates = Rates::of(&pipeline.raw.money.base, pipeline.base_exponent, &checked.accepted)?;
         } else if table.name == "orders" {
             orders = Some(order_times(&checked.accepted)?);
         }
-        if wanted(table.name) {
-            ingested.tables.insert(table.name, checked.accepted);
-        }
-        tick(table.name);
+        take(table, checked, refused, source)?;
     }
-    ingested.rejected.sort();
-    ingested.check_balance()?;
-    Ok(ingested)
+    Ok(())
 }
 
 /// Where records name their columns, a file without one may be a file of orders that had none; a whole source without it

@@ -8,6 +8,7 @@ pub mod calendar;
 pub mod catalogue;
 pub mod engine;
 pub mod facts;
+pub mod follow;
 pub mod measure;
 pub mod periods;
 pub mod scorecard;

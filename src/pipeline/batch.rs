@@ -42,6 +42,7 @@ pub struct RunOptions {
 /// Every kind of [`Error`]; whatever it is, the state published before stands untouched.
 pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Sync)) -> Result<Summary> {
     let mut stages = Stopwatch::default();
+    super::checkup::targets_are_known(pipeline)?;
     // The lock first: a second writer is told at once, not after an hour of work.
     let publisher = Publisher::open(&options.out)?;
     let key = super::personal_key(&options.out, options.secret.as_deref())?;
@@ -118,7 +119,10 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     summary.peak_memory_mib = peak_memory_mib();
     summary.finished_at = options.clock.started_at + stages.begun.elapsed().as_micros() as i64;
     staging.write(named("runs")?, &summary.frame()?)?;
+    // Before the commit, so that whatever is published can be followed back to its rows.
+    super::follow::keep(&options.out, &summary.run_id, pipeline, &inputs.ingested, as_of)?;
     let published = staging.commit()?;
+    super::follow::keep_only(&options.out, &summary.run_id)?;
     // What the terminal says counts the commit too.
     summary.finished_at = options.clock.started_at + stages.begun.elapsed().as_micros() as i64;
     summary.published = published.rows;

@@ -3,9 +3,9 @@
 use super::inputs::Clock;
 use super::scoring::{Examples, label_counts, no_labels};
 use super::training::feature_terms;
-use crate::config::{Effect, Pipeline, Rule, RuleMode};
+use crate::config::{Effect, Pipeline, Rule, RuleMode, did_you_mean};
 use crate::contract::input::{Kind, table};
-use crate::error::Result;
+use crate::error::{Error, Problem, Result};
 use crate::features::{self, Described, Features};
 use crate::ingest::{Ingested, PersonalKey, TableProfile, ValueCounts, ingest, profile};
 use crate::kpi::{Availability, Measure, catalogue};
@@ -31,8 +31,8 @@ pub struct Checkup {
     pub rejected: Vec<Rejected>,
     /// Why a run would refuse the input as a whole, if it would.
     pub refusal: Option<String>,
-    /// Every KPI and satisfaction measure: id, meaning, and what is missing for it.
-    pub measures: Vec<(String, String, Vec<String>)>,
+    /// Every KPI and satisfaction measure, with what is missing for it.
+    pub measures: Vec<(Measure, Vec<String>)>,
     /// Every feature in words, with what is missing for it.
     pub features: Vec<Described>,
     /// Risk targets: name, why there are no labels, mature labels, positive ones.
@@ -60,6 +60,7 @@ pub struct RuleCheck {
 /// # Errors
 /// As [`ingest`].
 pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&str) + Sync)) -> Result<Checkup> {
+    targets_are_known(pipeline)?;
     // Hashes are compared within one run only, so any key will do.
     let mut ingested = ingest(pipeline, cache, &PersonalKey::from_secret("check"), clock.as_of, &|_| true, tick)?;
     let refusal = ingested.check_limit(pipeline.raw.quarantine.max_share).err().map(|e| e.to_string());
@@ -85,7 +86,10 @@ pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&
         tables,
         measures: every_measure(pipeline, clock.as_of)
             .into_iter()
-            .map(|m| (m.name(), m.meaning.to_owned(), available.missing(m.needs)))
+            .map(|m| {
+                let missing = available.missing(m.needs);
+                (m, missing)
+            })
             .collect(),
         features: features.described,
         targets,
@@ -111,11 +115,35 @@ fn rules(pipeline: &Pipeline, ingested: &Ingested, features: &Features) -> Resul
     Ok(rules.iter().zip(counts).map(check).collect())
 }
 
-fn every_measure(pipeline: &Pipeline, as_of: i64) -> Vec<Measure> {
+/// Every KPI and satisfaction measure of a pipeline.
+pub(super) fn every_measure(pipeline: &Pipeline, as_of: i64) -> Vec<Measure> {
     let return_window = parse_span(&pipeline.raw.kpi.return_window).unwrap_or_default();
     let terms = catalogue::Terms { as_of, zone: pipeline.zone, return_window };
     let mut all = catalogue::catalogue(&terms);
     all.extend(catalogue::by_part(&terms, &pipeline.raw.kpi.segments));
     all.extend(satisfaction::catalogue());
     all
+}
+
+/// Refuses targets of KPIs that do not exist: a typing error in a pack must not pass for a target that is met.
+///
+/// # Errors
+/// [`Error::Config`] with every such target.
+pub(super) fn targets_are_known(pipeline: &Pipeline) -> Result<()> {
+    let mut known: Vec<String> = every_measure(pipeline, 0).iter().flat_map(Measure::published).collect();
+    known.sort();
+    known.dedup();
+    let mut problems = Vec::new();
+    for held in &pipeline.packs {
+        for target in held.pack.targets.iter().filter(|target| !known.contains(&target.kpi)) {
+            let key =
+                held.channel.as_ref().map_or("kpi.targets".to_owned(), |channel| format!("kpi.targets.{channel}"));
+            let message = format!("in pack `{}`: there is no KPI `{}`", held.name, target.kpi);
+            let mut problem = Problem::new(key, message);
+            problem.hint = did_you_mean(&target.kpi, known.iter().map(String::as_str))
+                .or_else(|| Some("`ordersight check --kpis` lists them".to_owned()));
+            problems.push(problem);
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Config { file: pipeline.file.clone(), problems }) }
 }

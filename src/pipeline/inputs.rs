@@ -39,7 +39,7 @@ pub fn personal_key(out: &Path, secret: Option<&str>) -> Result<PersonalKey> {
 }
 
 /// The tables that KPIs, satisfaction and features read today.
-const COMPUTED_ON: &[&str] =
+pub(super) const COMPUTED_ON: &[&str] =
     &["orders", "order_items", "order_events", "returns", "tickets", "feedback", "review_decisions"];
 
 /// Accepted tables at the run's clock.

@@ -26,16 +26,16 @@ impl Sum {
         }
         let unit = measure.unit;
         match (part, &measure.shape, self.numerator, self.denominator) {
-            ("p50" | "p90", ..) => Err("a quantile of several days is not the days' own added up; choose a window that \
+            ("p50" | "p90", ..) => {
+                Err("a quantile of several days is not the days' own added up; choose a window that \
                                         is a grain of `kpi`"
-                .to_owned()),
+                    .to_owned())
+            }
             // Durations have whole seconds above the line.
             ("mean", _, Some(above), Some(below)) if below != 0 => Ok(unit.of_seconds(above as f64 / below as f64)),
             ("open_share", _, Some(above), Some(below)) if below != 0 => Ok(above as f64 / below as f64),
             (_, Shape::Total(_), Some(above), _) => Ok(unit.of_sums(above, None, clock.base_exponent)),
-            (_, _, Some(above), Some(below)) if below != 0 => {
-                Ok(unit.of_sums(above, Some(below), clock.base_exponent))
-            }
+            (_, _, Some(above), Some(below)) if below != 0 => Ok(unit.of_sums(above, Some(below), clock.base_exponent)),
             _ => Err("its rows have no counts to add up".to_owned()),
         }
     }
