@@ -10,6 +10,7 @@ mod evaluation;
 mod follow;
 mod inputs;
 mod reasons;
+mod records;
 mod review;
 mod rules;
 mod satisfied;

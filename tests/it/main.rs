@@ -10,6 +10,7 @@ mod layers;
 
 mod config;
 mod exit_codes;
+mod explain;
 mod privacy;
 mod quarantine;
 mod review;
