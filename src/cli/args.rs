@@ -204,6 +204,15 @@ pub(super) struct EvaluateArgs {
     /// With --leave-out-known: only positive orders placed from this instant on count.
     #[arg(long, value_name = "T", requires = "leave_out_known")]
     pub(super) known_since: Option<String>,
+    /// Replay [[decision.rules]], acting and in shadow, over all of history; goes on without a model where there can be none.
+    #[arg(long)]
+    pub(super) rules: bool,
+    /// For money saved: share of the frauds looked at that the desk stops, 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    pub(super) reviewer_finds: f64,
+    /// For money saved: share of the good orders looked at that the desk stops, 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(super) reviewer_refuses: f64,
     /// Seed of every draw.
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,

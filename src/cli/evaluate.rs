@@ -2,13 +2,13 @@
 
 use super::args::{Cli, EvaluateArgs};
 use super::progress::Progress;
-use super::{DONE, instant_of, now_micros, run, to_stderr, to_stdout};
+use super::{DONE, evaluated, instant_of, now_micros, run, to_stderr, to_stdout};
 use crate::config::Pipeline;
+use crate::decision::saved::Reviewer;
 use crate::error::{Error, Result};
-use crate::pipeline::{Clock, EvaluateOptions, Evaluated, LeaveOut, Measure, Protocol};
+use crate::pipeline::{Clock, EvaluateOptions, LeaveOut, Protocol};
 use crate::risk::Family;
-use crate::types::time::{format_instant, parse_span};
-use std::fmt::Write as _;
+use crate::types::time::parse_span;
 
 /// Folds when nothing else is asked for.
 const FOLDS: u8 = 4;
@@ -32,17 +32,21 @@ pub(super) fn run(cli: &Cli, args: &EvaluateArgs) -> Result<u8> {
                 Some(LeaveOut { after, since })
             }
         },
+        rules: args.rules,
+        reviewer: Reviewer {
+            finds: share("--reviewer-finds", args.reviewer_finds)?,
+            refuses: share("--reviewer-refuses", args.reviewer_refuses)?,
+        },
     };
     let progress = Progress::new(cli);
     let done = crate::pipeline::evaluate(&pipeline, args.target.into(), &options, &|message| progress.tick(message));
     progress.done();
-    let evaluated = done?;
+    let found = done?;
     if cli.json {
-        let text =
-            serde_json::to_string_pretty(&evaluated).map_err(|e| Error::Invariant(format!("evaluation: {e}")))?;
+        let text = serde_json::to_string_pretty(&found).map_err(|e| Error::Invariant(format!("evaluation: {e}")))?;
         to_stdout(&format!("{text}\n"))?;
     } else if !cli.quiet {
-        to_stdout(&words(&evaluated))?;
+        to_stdout(&evaluated::words(&found, pipeline.base_exponent))?;
         to_stderr(&format!("\nwhere     {}/evaluation\n", options.out.display()));
     }
     Ok(DONE)
@@ -77,64 +81,9 @@ fn span(name: &str, text: Option<&str>) -> Result<Option<i64>> {
     .transpose()
 }
 
-/// An evaluation in words.
-fn words(evaluated: &Evaluated) -> String {
-    let mut text = String::new();
-    let day = |at: i64| format_instant(at)[..10].to_owned();
-    let Evaluated { target, family, rows, positives, left_out, per_day, .. } = evaluated;
-    let _ = writeln!(text, "{target} by {family}: {positives} positives among {rows} tested");
-    if *left_out > 0 {
-        let _ = writeln!(text, "  {left_out} rows of customers known before were left out");
+fn share(name: &str, value: f64) -> Result<f64> {
+    match (0.0..=1.0).contains(&value) {
+        true => Ok(value),
+        false => Err(Error::usage(format!("{name} must be between 0 and 1, got {value}"))),
     }
-    for fold in &evaluated.folds {
-        let _ = writeln!(
-            text,
-            "  fold {:<2} train {} to {} ({}), calibrate to {} ({}, {}), test {} to {} ({})",
-            fold.fold,
-            day(fold.train.from),
-            day(fold.train.to),
-            fold.train.rows,
-            day(fold.calibrate.to),
-            fold.calibrate.rows,
-            fold.calibration.method,
-            day(fold.test.from),
-            day(fold.test.to),
-            fold.test.rows
-        );
-        for note in &fold.notes {
-            let _ = writeln!(text, "          note: {note}");
-        }
-    }
-    let _ = writeln!(text, "\n  95 % intervals, customers or days drawn with replacement; {per_day} looks a day");
-    let mut segment = ("", "");
-    for measure in &evaluated.measures {
-        let next = (measure.segment.as_str(), measure.segment_value.as_str());
-        if next.0 == "all" || WORTH_SHOWING.contains(&measure.measure) {
-            if next != segment && next.0 != "all" {
-                let _ = writeln!(text, "  {} {} ({} of {})", next.0, next.1, measure.positives, measure.rows);
-            }
-            segment = next;
-            let _ = writeln!(text, "    {}", line(measure, evaluated));
-        }
-    }
-    for note in &evaluated.notes {
-        let _ = writeln!(text, "  note: {note}");
-    }
-    text
-}
-
-/// What is shown of a segment; the tables have the rest.
-const WORTH_SHOWING: [&str; 3] = ["average_precision", "roc_auc", "calibration_error"];
-
-fn line(measure: &Measure, evaluated: &Evaluated) -> String {
-    let money = measure.measure.starts_with("money");
-    let show = |value: Option<f64>| match value {
-        None => "–".to_owned(),
-        Some(value) if money => format!("{value:.0}"),
-        Some(value) => format!("{value:.4}"),
-    };
-    let unit = if money { format!(" (minor units of {})", evaluated.currency) } else { String::new() };
-    let found = &measure.estimate;
-    let interval = format!("{} to {}", show(found.lower), show(found.upper));
-    format!("{:<30} {:>9}  {interval}, by {}{unit}", measure.measure, show(found.value), measure.drawn_by)
 }

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod demo;
 mod evaluate;
+mod evaluated;
 mod explain;
 mod models;
 mod progress;

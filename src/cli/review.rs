@@ -107,7 +107,7 @@ fn words(done: &Imported, out: &Path) -> String {
     if !done.contradictions.is_empty() {
         let _ = writeln!(
             text,
-            "decided otherwise before, and `fraud` stands as the label whichever came first: {}",
+            "decided otherwise before, and the later decision is the label from its time on: {}",
             done.contradictions.join(", ")
         );
     }

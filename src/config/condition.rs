@@ -80,8 +80,8 @@ const OVER_ROWS: &[&str] = &[
     "array_agg",
 ];
 
-/// Facts of an order that are features beside the declared ones; see `features::order_facts` and `features::basket`.
-pub(super) const ORDER_FACTS: &[&str] = &[
+/// Facts of an order that are features beside the declared ones. A test holds them against those that are computed.
+pub const ORDER_FACTS: &[&str] = &[
     "amount",
     "item_count",
     "units",

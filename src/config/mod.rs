@@ -9,7 +9,7 @@ mod sql;
 mod targets;
 mod variables;
 
-pub use condition::{ConditionColumn, Place, condition_columns, pointing_at};
+pub use condition::{ConditionColumn, ORDER_FACTS, Place, condition_columns, pointing_at};
 pub use features::{FeatureSpec, built_in_features};
 pub use raw::*;
 pub use schema::json_schema;

@@ -72,7 +72,8 @@ pub enum EventKind {
     /// A line of an order is placed with it.
     Line,
     /// An order turns out to be fraud: at its placement, known when the label, the chargeback or the decision came. Rates
-    /// are over orders old enough to be certain either way.
+    /// are over orders old enough to be certain either way. A decision that a later one takes back counts until then; in
+    /// the time since the last one and in numbers of different others it stays.
     Fraud,
     /// An order (or line) is returned: at its placement, known when the return was. Rates are over delivered orders whose
     /// time for returning has passed.
@@ -107,6 +108,10 @@ const fn money(name: &'static str) -> EventValue {
 const fn number(name: &'static str) -> EventValue {
     EventValue { name, is_money: false }
 }
+
+/// What counts of an outcome that can be taken back: 1 when it becomes known, -1 when it turns out to be wrong. Features
+/// count by its sum; it is none of the values that a pipeline can name.
+pub static STANDING: EventValue = number("standing");
 
 static ORDER_VALUES: &[EventValue] = &[
     money("amount"),

@@ -61,10 +61,39 @@ pub static OUTPUTS: &[OutputTable] = &[
     OutputTable { name: "runs", partition: None, sort: &[], bloom: &[] },
 ];
 
+/// Tables that an evaluation writes, one partition a target. They stand below [`EVALUATION_DIR`], each in the folder of its
+/// name without the `evaluation_`, and a run leaves them as they are.
+pub static EVALUATIONS: &[OutputTable] = &[
+    of_evaluation("evaluation_measures"),
+    of_evaluation("evaluation_reliability"),
+    of_evaluation("evaluation_days"),
+    of_evaluation("evaluation_folds"),
+    of_evaluation("money_saved"),
+    of_evaluation("rule_replay"),
+];
+
+/// Rows stay in the order in which the evaluation tells them.
+const fn of_evaluation(name: &'static str) -> OutputTable {
+    OutputTable { name, partition: Some("target"), sort: &[], bloom: &[] }
+}
+
 /// The output table of this name.
 pub fn output(name: &str) -> Option<&'static OutputTable> {
-    OUTPUTS.iter().find(|t| t.name == name)
+    OUTPUTS.iter().chain(EVALUATIONS).find(|t| t.name == name)
 }
+
+impl OutputTable {
+    /// The folder of its files, below the output folder.
+    pub fn folder(&self) -> String {
+        match EVALUATIONS.iter().any(|table| table.name == self.name) {
+            true => format!("{EVALUATION_DIR}/{}", self.name.trim_start_matches("evaluation_")),
+            false => self.name.to_owned(),
+        }
+    }
+}
+
+/// Folder of what evaluations publish.
+pub const EVALUATION_DIR: &str = "evaluation";
 
 /// Folder of typed copies of source files; may be emptied at any time.
 pub const CACHE_DIR: &str = "_cache";

@@ -7,6 +7,8 @@
 
 mod control;
 mod measures;
+pub mod replay;
+pub mod saved;
 mod unusual;
 
 pub use control::ControlDraw;
@@ -128,18 +130,7 @@ pub fn decide(cases: &[Case], costs: &Costs) -> Vec<Verdict> {
 
 /// Lets pass what is beyond the desk's capacity on the day it was placed.
 fn within_capacity(cases: &[Case], verdicts: &mut [Verdict], capacity: u32) {
-    let mut by_day: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
-    for (at, case) in cases.iter().enumerate() {
-        if verdicts[at].action != Action::Approve {
-            by_day.entry(case.day).or_default().push(at);
-        }
-    }
-    for list in by_day.values_mut() {
-        // What must not go on comes first, then what a rule asks for, then what saves most.
-        list.sort_by_key(|&at| {
-            let ruled = cases[at].rule.is_some();
-            (std::cmp::Reverse((verdicts[at].action, ruled, verdicts[at].priority)), cases[at].place)
-        });
+    for list in for_the_desk(cases, verdicts) {
         for &at in list.iter().skip(capacity as usize) {
             // A stopped order stays stopped: only a person may let it go.
             if verdicts[at].action == Action::Review {
@@ -148,6 +139,35 @@ fn within_capacity(cases: &[Case], verdicts: &mut [Verdict], capacity: u32) {
             }
         }
     }
+}
+
+/// Which orders a person looks at, by what was decided: of those of a day that are not let pass as many as the desk can,
+/// in its order. What is held beyond that stays stopped and nobody has looked.
+pub fn looked_at(cases: &[Case], verdicts: &[Verdict], capacity_per_day: Option<u32>) -> Vec<bool> {
+    let mut looked = vec![false; cases.len()];
+    for list in for_the_desk(cases, verdicts) {
+        let capacity = capacity_per_day.map_or(list.len(), |capacity| capacity as usize);
+        list.into_iter().take(capacity).for_each(|at| looked[at] = true);
+    }
+    looked
+}
+
+/// The orders that are not let pass, day by day: what must not go on comes first, then what a rule asks for, then what
+/// saves most.
+fn for_the_desk(cases: &[Case], verdicts: &[Verdict]) -> Vec<Vec<usize>> {
+    let mut by_day: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+    for (at, case) in cases.iter().enumerate() {
+        if verdicts[at].action != Action::Approve {
+            by_day.entry(case.day).or_default().push(at);
+        }
+    }
+    for list in by_day.values_mut() {
+        list.sort_by_key(|&at| {
+            let ruled = cases[at].rule.is_some();
+            (std::cmp::Reverse((verdicts[at].action, ruled, verdicts[at].priority)), cases[at].place)
+        });
+    }
+    by_day.into_values().collect()
 }
 
 fn alone(case: &Case, costs: &Costs) -> Verdict {

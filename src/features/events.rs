@@ -5,7 +5,7 @@ use super::kernel::NO_VALUE;
 use super::labels::Outcomes;
 use super::tables::{NO_ROW, Tables};
 use crate::config::FeatureSpec;
-use crate::contract::feature::{Entity, EventKind};
+use crate::contract::feature::{Entity, EventKind, STANDING};
 use crate::error::Result;
 use std::collections::BTreeMap;
 
@@ -155,26 +155,54 @@ fn read_value(name: &'static str, table: &str, tables: &Tables, grid: &mut Grid)
 }
 
 /// The three streams of an outcome; `orders` says which order's outcome a line has, if it has none of its own.
+///
+/// What was taken back is an event when it became known and another, of the opposite sign, when it was taken back.
 fn outcomes(kind: EventKind, level: Level, outcomes: &Outcomes, orders: Option<&[u32]>, facts: &mut Facts) {
     let rows = orders.map_or(outcomes.known.len(), <[u32]>::len);
     let outcome = |row: usize| orders.map_or(Some(row), |orders| (orders[row] != NO_ROW).then(|| orders[row] as usize));
     let ripe: Vec<i64> = outcomes.ripened().collect();
-    let mut streams = [Phase::Happened, Phase::Ripe, Phase::RipeHappened].map(|phase| (phase, Vec::new(), Vec::new()));
+    let mut streams = [Phase::Happened, Phase::Ripe, Phase::RipeHappened].map(|phase| (phase, Standing::default()));
     for row in 0..rows {
         let Some(at) = outcome(row) else { continue };
-        let (yes, ripe) = (outcomes.known[at].happened(), (ripe[at] != NO_VALUE).then_some(ripe[at]));
-        for ((_, rows, times), time) in
-            streams.iter_mut().zip([yes, ripe, yes.zip(ripe).map(|(yes, ripe)| yes.max(ripe))])
-        {
-            if let Some(time) = time {
-                rows.push(row as u32);
-                times.push(time);
-            }
+        let ripe = (ripe[at] != NO_VALUE).then_some(ripe[at]);
+        let mut happened = |time: i64, sign: i64| {
+            streams[0].1.push(row, Some(time), sign);
+            streams[2].1.push(row, ripe.map(|ripe| time.max(ripe)), sign);
+        };
+        for withdrawn in outcomes.withdrawn_of(at) {
+            happened(withdrawn.from, 1);
+            happened(withdrawn.until, -1);
         }
+        if let Some(time) = outcomes.known[at].happened() {
+            happened(time, 1);
+        }
+        streams[1].1.push(row, ripe, 1);
     }
-    for (phase, rows, times) in streams {
-        let events = Happenings { rows: Some(rows), known_at: Some(times), ..Happenings::default() };
-        facts.events.insert(Stream { kind, phase, level }, events);
+    for (phase, events) in streams {
+        let mut happenings =
+            Happenings { rows: Some(events.rows), known_at: Some(events.times), ..Happenings::default() };
+        if kind == EventKind::Fraud {
+            happenings.values.insert(STANDING.name, events.signs);
+        }
+        facts.events.insert(Stream { kind, phase, level }, happenings);
+    }
+}
+
+/// Events that add to what stands or take from it.
+#[derive(Default)]
+struct Standing {
+    rows: Vec<u32>,
+    times: Vec<i64>,
+    signs: Vec<i64>,
+}
+
+impl Standing {
+    fn push(&mut self, row: usize, time: Option<i64>, sign: i64) {
+        if let Some(time) = time {
+            self.rows.push(row as u32);
+            self.times.push(time);
+            self.signs.push(sign);
+        }
     }
 }
 

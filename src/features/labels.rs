@@ -4,12 +4,16 @@ use super::Terms;
 use super::kernel::NO_VALUE;
 use super::tables::{NO_ROW, Tables, some};
 use crate::error::Result;
+use std::collections::BTreeMap;
 
 /// What became of every order (or line), as far as it is known at the run's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcomes {
     /// What is known of each.
     pub known: Vec<Outcome>,
+    /// What was taken for known once and taken back since, in the order of rows and times. Whoever asks of a time in between
+    /// must find it still.
+    pub withdrawn: Vec<Withdrawn>,
     /// When each is ripe: certain either way, whatever the outcome. UTC microseconds; the far future if never.
     ripe_at: Vec<i64>,
     as_of: i64,
@@ -31,6 +35,12 @@ impl Outcomes {
         &self.ripe_at
     }
 
+    /// The times in which an order counted as one to which it happened, and which were taken back.
+    pub(super) fn withdrawn_of(&self, row: usize) -> &[Withdrawn] {
+        let at = |row: usize| self.withdrawn.partition_point(|withdrawn| (withdrawn.row as usize) < row);
+        &self.withdrawn[at(row)..at(row + 1)]
+    }
+
     /// Whether the input has what tells of outcomes at all. Which features there are depends on this and not on whether
     /// anything has become known so far: a young shop is scored by the models of an old one.
     pub(super) fn are_supplied(&self) -> bool {
@@ -43,8 +53,25 @@ impl Outcomes {
     }
 
     fn unknown(rows: usize, as_of: i64) -> Self {
-        Self { known: vec![Outcome::Unknown; rows], ripe_at: vec![i64::MAX; rows], as_of, supplied: false }
+        Self {
+            known: vec![Outcome::Unknown; rows],
+            withdrawn: Vec::new(),
+            ripe_at: vec![i64::MAX; rows],
+            as_of,
+            supplied: false,
+        }
     }
+}
+
+/// A time in which an order counted as one to which it happened. Instants are UTC microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// The order.
+    pub row: u32,
+    /// From when on it was known.
+    pub from: i64,
+    /// From when on it was known to be wrong; later than `from`.
+    pub until: i64,
 }
 
 /// What is known of an order at the run's clock.
@@ -77,7 +104,12 @@ impl Outcome {
     }
 }
 
-/// Fraud: the label column, a chargeback, or a reviewer's decision, whichever was known first.
+/// Fraud: the label column or a chargeback, from when it was known; or a reviewer's decision, until another one says
+/// otherwise.
+///
+/// Of an order's decisions `fraud` and `legit` the latest counts from its time on, and before it the one before; `unsure`
+/// leaves the one before. Of two at one instant `fraud` counts. What the desk says takes nothing back of what the label
+/// column or the bank says.
 ///
 /// An order without any of them is legitimate once `fraud_matures_after` has passed; a decision `legit` says so at once.
 /// Everything is [`Outcome::Unknown`] when the input has none of the three.
@@ -89,26 +121,61 @@ pub(super) fn fraud(tables: &Tables, terms: &Terms) -> Result<Outcomes> {
     }
     let known = tables.ints("orders", "fraud_known_at")?;
     let chargebacks = earliest(tables, "tickets", Some(("kind", "chargeback")), &["known_at", "opened_at"])?;
-    let decided = |what| earliest(tables, "review_decisions", Some(("decision", what)), &["decided_at"]);
-    let (refused, passed) = (decided("fraud")?, decided("legit")?);
-    let outcomes = tables.placed_at.iter().enumerate().map(|(at, placed)| {
+    let mut withdrawn = Vec::new();
+    let decisions = decisions(tables, terms.as_of)?;
+    let mut outcomes = Vec::with_capacity(tables.orders());
+    for (at, placed) in tables.placed_at.iter().enumerate() {
         let ripe = placed.saturating_add(terms.fraud_matures_after);
         let flag = flags.as_ref().and_then(|f| f[at]);
         let flag_known = known.as_ref().and_then(|k| some(k[at]));
         // A fraud with no date of discovery counts as discovered when it would have matured, never earlier.
         let flagged = (flag == Some(true)).then(|| flag_known.unwrap_or(ripe));
-        let yes = [flagged, some(chargebacks[at]), some(refused[at])].into_iter().flatten().min();
+        let told = [flagged, some(chargebacks[at])].into_iter().flatten().min().filter(|&at| at <= terms.as_of);
+        let desk = decisions.get(&(at as u32)).map_or(&[][..], Vec::as_slice);
+        let mut refused = None;
+        for &(time, says_fraud) in desk {
+            match (refused, says_fraud) {
+                (None, true) => refused = Some(time),
+                (Some(from), false) => {
+                    // From what the bank has told on there is nothing to take back.
+                    if told.is_none_or(|told| time < told) {
+                        withdrawn.push(Withdrawn { row: at as u32, from, until: time });
+                        refused = None;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let passed = desk.iter().rev().take_while(|(_, says_fraud)| !says_fraud).last().map(|(time, _)| *time);
         let cleared = (flag == Some(false)).then(|| flag_known.unwrap_or(ripe));
         // Cleared late is legitimate from the day on which silence would have said so.
-        let no = [cleared, some(passed[at])].into_iter().flatten().min().map_or(ripe, |at| at.min(ripe));
-        match yes {
-            Some(at) if at <= terms.as_of => Outcome::Yes(at),
-            _ if no <= terms.as_of => Outcome::No(no),
-            _ => Outcome::Unknown,
-        }
-    });
+        let no = [cleared, passed].into_iter().flatten().min().map_or(ripe, |at| at.min(ripe));
+        outcomes.push(match [told, refused].into_iter().flatten().min() {
+            Some(at) => Outcome::Yes(at),
+            None if no <= terms.as_of => Outcome::No(no),
+            None => Outcome::Unknown,
+        });
+    }
     let ripe_at = tables.placed_at.iter().map(|at| at.saturating_add(terms.fraud_matures_after)).collect();
-    Ok(Outcomes { known: outcomes.collect(), ripe_at, as_of: terms.as_of, supplied: true })
+    Ok(Outcomes { known: outcomes, withdrawn, ripe_at, as_of: terms.as_of, supplied: true })
+}
+
+/// What the desk said of orders by their row: when, and whether it said fraud; by rising times, one an instant. What is
+/// said after `as_of` is not known yet.
+fn decisions(tables: &Tables, as_of: i64) -> Result<BTreeMap<u32, Vec<(i64, bool)>>> {
+    let mut said: BTreeMap<u32, BTreeMap<i64, bool>> = BTreeMap::new();
+    if !tables.has("review_decisions", "decision") {
+        return Ok(BTreeMap::new());
+    }
+    let [fraud, legit] = ["fraud", "legit"].map(|word| tables.says("review_decisions", "decision", word));
+    let (fraud, legit) = (fraud?, legit?);
+    let times = tables.first_of("review_decisions", &["decided_at"])?;
+    for (row, (&order, &time)) in tables.order_rows("review_decisions")?.iter().zip(&times).enumerate() {
+        if order != NO_ROW && time != NO_VALUE && time <= as_of && (fraud[row] || legit[row]) {
+            *said.entry(order).or_default().entry(time).or_default() |= fraud[row];
+        }
+    }
+    Ok(said.into_iter().map(|(order, said)| (order, said.into_iter().collect())).collect())
 }
 
 /// When orders were asked back and when that was known, the earliest of each; [`NO_VALUE`] where they were not.
@@ -198,7 +265,7 @@ fn outcomes(
         });
         ripe_at.push(ripe);
     }
-    Ok(Outcomes { known, ripe_at, as_of: terms.as_of, supplied: true })
+    Ok(Outcomes { known, withdrawn: Vec::new(), ripe_at, as_of: terms.as_of, supplied: true })
 }
 
 /// The earliest time of each order's rows that say a word in a column (all rows without one); the time is the first of

@@ -207,3 +207,91 @@ fn what_the_input_cannot_feed_is_named_with_what_is_missing() {
     assert_eq!(computed, features.matrix.width());
     assert!(features.described.iter().all(|f| !f.note.label.is_empty() && !f.null.is_empty()));
 }
+
+/// One customer's orders by day, and what the desk said of them: order, word, day, reviewer.
+fn reviewed(placed: &[i64], said: &[(usize, &str, i64)], chargeback: Option<(usize, i64)>, as_of_day: i64) -> Features {
+    let ids: Vec<String> = (0..placed.len()).map(|n| format!("o{n}")).collect();
+    let orders = frame(vec![
+        Column::new("order_id".into(), &ids),
+        Column::new("customer_id".into(), vec!["c"; placed.len()]),
+        Column::new("amount".into(), vec![100_i64; placed.len()]),
+        instants("placed_at", &placed.iter().map(|day| Some(day * DAY)).collect::<Vec<_>>()),
+    ]);
+    let known: Vec<_> = said.iter().filter(|(.., day)| *day <= as_of_day).collect();
+    let decisions = frame(vec![
+        Column::new("order_id".into(), known.iter().map(|(order, ..)| ids[*order].as_str()).collect::<Vec<_>>()),
+        Column::new("decision".into(), known.iter().map(|(_, word, _)| *word).collect::<Vec<_>>()),
+        instants("decided_at", &known.iter().map(|(.., day)| Some(day * DAY)).collect::<Vec<_>>()),
+    ]);
+    let mut tables = BTreeMap::from([("orders", orders), ("review_decisions", decisions)]);
+    if let Some((order, day)) = chargeback.filter(|(_, day)| *day <= as_of_day) {
+        let tickets = frame(vec![
+            Column::new("ticket_id".into(), ["t"]),
+            Column::new("order_id".into(), [ids[order].as_str()]),
+            Column::new("kind".into(), ["chargeback"]),
+            instants("opened_at", &[Some(day * DAY)]),
+        ]);
+        tables.insert("tickets", tickets);
+    }
+    let terms = Terms { as_of: as_of_day * DAY, ..TERMS };
+    let text = "[[features.declare]]\nentity = \"customer\"\nevents = \"fraud\"\naggregates = [\"count\", \"rate\"]\n\
+                windows = [\"lifetime\"]\nweight = 0.0\n";
+    build(&tables, &declared(text), &terms).unwrap()
+}
+
+#[test]
+fn the_desk_s_latest_decision_counts_from_its_time_on_and_before_it_the_one_before() {
+    use labels::Outcome;
+    // Order 0 is fraud on day 2, legitimate on day 5 (says another reviewer), fraud again on day 9.
+    let said = [(0, "fraud", 2), (0, "legit", 5), (0, "unsure", 6), (0, "fraud", 9)];
+    let placed = [0, 2, 3, 5, 6, 9, 10, 30];
+    let found = reviewed(&placed, &said, None, 31);
+    let counts = |features: &Features| column(&features.matrix, "customer_fraud_count_lifetime");
+    let expected = [0, 0, 1, 1, 0, 0, 1, 1].map(|n| Some(f64::from(n)));
+    assert_eq!(counts(&found), expected, "known strictly before each");
+    for (as_of, outcome) in [
+        (1, Outcome::Unknown),
+        (2, Outcome::Yes(2 * DAY)),
+        (5, Outcome::No(5 * DAY)),
+        (8, Outcome::No(5 * DAY)),
+        (9, Outcome::Yes(9 * DAY)),
+    ] {
+        let then = reviewed(&placed, &said, None, as_of);
+        assert_eq!(then.fraud.known[0], outcome, "as of day {as_of}");
+        // What is decided later changes nothing of what stood before.
+        let orders = placed.iter().filter(|&&day| day <= as_of).count();
+        assert_eq!(counts(&then)[..orders], expected[..orders], "as of day {as_of}");
+    }
+    // Rates look at ripe orders: on day 30 all but the last, and one of them is fraud.
+    assert_eq!(column(&found.matrix, "customer_fraud_rate_lifetime")[7], Some(1.0 / 7.0));
+    let taken_back = reviewed(&placed, &said[..2], None, 31);
+    assert_eq!(column(&taken_back.matrix, "customer_fraud_rate_lifetime")[7], Some(0.0));
+    assert_eq!(taken_back.fraud.ripe_labels()[0], Some(false), "and it is learnt from as legitimate");
+}
+
+#[test]
+fn the_desk_takes_nothing_back_of_what_the_bank_says() {
+    use labels::Outcome;
+    let said = [(0, "fraud", 2), (0, "legit", 5)];
+    let of = |chargeback| reviewed(&[0, 3, 6, 8], &said, Some((0, chargeback)), 31);
+    let counts = |features: &Features| column(&features.matrix, "customer_fraud_count_lifetime");
+    // The bank before the second reviewer: fraud from the first one on.
+    assert_eq!(of(4).fraud.known[0], Outcome::Yes(2 * DAY));
+    assert_eq!(counts(&of(4)), [0.0, 1.0, 1.0, 1.0].map(Some));
+    // After: fraud, then legitimate, then fraud by the bank's word.
+    assert_eq!(of(7).fraud.known[0], Outcome::Yes(7 * DAY));
+    assert_eq!(counts(&of(7)), [0.0, 1.0, 0.0, 1.0].map(Some));
+    // Of two at one instant fraud counts, whichever row comes first.
+    for said in [[(0, "fraud", 2), (0, "legit", 2)], [(0, "legit", 2), (0, "fraud", 2)]] {
+        assert_eq!(reviewed(&[0], &said, None, 31).fraud.known[0], Outcome::Yes(2 * DAY));
+    }
+}
+
+#[test]
+fn rules_know_the_facts_of_orders_that_features_have() {
+    let mut of_orders: Vec<&str> = describe::fact_names().filter(|name| !name.starts_with("line_")).collect();
+    let mut of_rules = crate::config::ORDER_FACTS.to_vec();
+    of_orders.sort_unstable();
+    of_rules.sort_unstable();
+    assert_eq!(of_orders, of_rules);
+}

@@ -47,6 +47,36 @@ fn of_orders(lines: &DataFrame, orders: &DataFrame) -> Result<DataFrame> {
     lines.filter(&keep).map_err(stage())
 }
 
+/// What of an order is told only after it was placed, beside the instants that lie after it.
+const TOLD_LATER: &[&str] = &["status", "cancelled_by", "cancel_reason", "fraud"];
+
+/// Columns of orders that can hold what was not known when the order was placed.
+pub(super) fn may_come_later(column: &str) -> bool {
+    let kind = table("orders").and_then(|orders| orders.kind_of(column));
+    TOLD_LATER.contains(&column)
+        || (kind == Some(Kind::Instant)
+            && !PROMISES.contains(&column)
+            && !["placed_at", "account_created_at"].contains(&column))
+}
+
+/// Orders as they stood when each was placed: what [`may_come_later`] is null unless it lies before.
+///
+/// # Errors
+/// [`Error::Frames`] only for defects.
+pub(super) fn when_placed(orders: &DataFrame) -> Result<DataFrame> {
+    let names: Vec<&str> =
+        orders.get_column_names().into_iter().map(|n| n.as_str()).filter(|n| may_come_later(n)).collect();
+    let blanked = names.into_iter().map(|name| {
+        let known = match TOLD_LATER.contains(&name) {
+            true => lit(false),
+            false => col(name).to_physical().lt_eq(col("placed_at").to_physical()),
+        };
+        when(known).then(col(name)).otherwise(lit(NULL)).alias(name)
+    });
+    let lazy = orders.clone().lazy().with_columns(blanked.collect::<Vec<_>>());
+    lazy.collect().map_err(Error::frames("looking back to when orders were placed"))
+}
+
 fn known(contract: &Table, frame: &DataFrame, as_of: i64) -> Result<DataFrame> {
     let has = |name: &str| frame.get_column_index(name).is_some();
     let past = |name: &str| col(name).to_physical().lt_eq(lit(as_of));

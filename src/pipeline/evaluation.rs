@@ -1,14 +1,18 @@
 //! What a target's model is worth on the pipeline's own history: trained again for every fold, measured on what came later.
 
 use super::inputs::{Clock, read};
-use super::scores::placed_days;
+use super::replay::{self, AsPlaced};
+use super::scores::{costs, placed_days};
 use super::scoring::{Examples, no_labels};
 use super::training::{family_of, feature_terms, learnable};
 use crate::config::Pipeline;
+use crate::decision::Costs;
+use crate::decision::saved::Reviewer;
 use crate::error::{Error, Result};
 use crate::features::{self, Features};
 use crate::ingest::Ingested;
-use crate::risk::daily::{LookCosts, Scored, by_day};
+use crate::publish::Publisher;
+use crate::risk::daily::{Scored, by_day};
 use crate::risk::folds::{maturing, rolling};
 use crate::risk::split::Cuts;
 use crate::risk::train::{TrainSettings, train_and_test};
@@ -19,10 +23,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 mod measured;
+mod money;
 mod record;
 mod tables;
 
-pub use record::{Diagram, Evaluated, Fold, Measure};
+pub use record::{Diagram, Evaluated, Fold, Measure, MoneySaved, PolicyDay, PolicySaved};
 
 /// What an evaluation needs beside its pipeline.
 #[derive(Debug)]
@@ -45,6 +50,10 @@ pub struct EvaluateOptions {
     pub per_day: Option<usize>,
     /// Customers to leave out of the test.
     pub leave_out: Option<LeaveOut>,
+    /// Whether the rules are replayed over all of history. If they are, a model that cannot be trained is no error.
+    pub rules: bool,
+    /// How good the people at the desk are taken to be.
+    pub reviewer: Reviewer,
 }
 
 /// Which orders are learnt from and which tested on. Instants are UTC microseconds, ends exclusive.
@@ -95,30 +104,50 @@ struct Facts {
     amounts: Vec<f64>,
 }
 
-/// Trains and measures fold by fold, and writes `OUT/evaluation`.
+/// Trains and measures fold by fold, and publishes `OUT/evaluation`.
 ///
 /// # Errors
-/// [`Error::Model`] when there are no labels or no fold has enough of them; what ingest refuses is refused here too.
+/// [`Error::Model`] when there are no labels or no fold has enough of them, unless rules are replayed; [`Error::Config`] for
+/// a rule that cannot be matched, [`Error::Usage`] when rules are asked for and there are none; what ingest refuses is
+/// refused here too.
 pub fn evaluate(
     pipeline: &Pipeline,
     target: Target,
     options: &EvaluateOptions,
     tick: &(dyn Fn(&str) + Sync),
 ) -> Result<Evaluated> {
+    if options.rules {
+        replay::can_replay(pipeline, target)?;
+    }
+    // The lock first, as for a run.
+    let publisher = Publisher::open(&options.out)?;
     let key = super::personal_key(&options.out, options.secret.as_deref())?;
     let as_of = options.clock.as_of;
     let inputs = read(pipeline, &options.out, &key, as_of, tick)?;
-    if let Some(why) = no_labels(target, &inputs.ingested) {
+    let no_labels = no_labels(target, &inputs.ingested);
+    if let (Some(why), false) = (&no_labels, options.rules) {
         return Err(Error::Model { message: format!("a {target} model cannot be evaluated: {why}"), hint: None });
     }
     tick("features");
     let features = features::build(&inputs.ingested.tables, &pipeline.features, &feature_terms(pipeline, as_of))?;
+    let placed = match target {
+        Target::Fraud if !pipeline.raw.decision.rules.is_empty() => {
+            Some(AsPlaced::new(pipeline, &inputs.ingested, &features)?)
+        }
+        _ => None,
+    };
     let examples = Examples::of(target, &features);
     let matrix = learnable(pipeline, target, examples.matrix)?;
     let examples = Examples { matrix: &matrix, ..examples };
     let labels = examples.outcomes.ripe_labels();
     let family = options.family.unwrap_or_else(|| family_of(pipeline, target));
-    let (folds, tested, mut notes) = fold_by_fold(target, family, &examples, &labels, options, tick)?;
+    let (folds, tested, mut notes) = match fold_by_fold(target, family, &examples, &labels, options, tick) {
+        Err(Error::Model { message, .. }) if options.rules => {
+            let why = no_labels.unwrap_or(message);
+            (Vec::new(), Tested::default(), vec![format!("rules are replayed without a model: {why}")])
+        }
+        other => other?,
+    };
     tick("measures");
     let facts = Facts::new(pipeline, target, &inputs.ingested, &features)?;
     let all = tested.rows.len();
@@ -127,7 +156,7 @@ pub fn evaluate(
         None => tested,
     };
     let left_out = all - tested.rows.len();
-    if tested.rows.is_empty() {
+    if tested.rows.is_empty() && !options.rules {
         return Err(Error::Model { message: format!("no {target} is left to test on"), hint: None });
     }
     let days_tested = tested.rows.iter().map(|&row| facts.days[row]).collect::<std::collections::BTreeSet<_>>().len();
@@ -135,14 +164,23 @@ pub fn evaluate(
         .per_day
         .or_else(|| pipeline.raw.decision.review_capacity_per_day.map(|capacity| capacity as usize))
         .unwrap_or_else(|| (tested.rows.len() / days_tested.max(1)).div_ceil(100).max(1));
-    let (measures, reliability) = measured::by_segment(
-        &tested,
-        &measured::segments(pipeline, &inputs.ingested, &facts, &tested)?,
-        &facts,
-        options.seed,
-        &mut notes,
-    );
-    let days = by_day(&facts.scored(&tested), per_day, look_costs(pipeline));
+    let (measures, reliability) = match tested.rows.is_empty() {
+        true => Default::default(),
+        false => measured::by_segment(
+            &tested,
+            &measured::segments(pipeline, &inputs.ingested, &facts, &tested)?,
+            &facts,
+            options.seed,
+            &mut notes,
+        ),
+    };
+    let costs = Costs { capacity_per_day: u32::try_from(per_day).ok(), ..costs(pipeline) };
+    let (mut money, mut rules) = (None, None);
+    if target == Target::Fraud {
+        let history =
+            money::History { orders: &inputs.ingested, facts: &facts, labels: &labels, placed: placed.as_ref() };
+        (money, rules) = money::decisions(pipeline, &history, &tested, &costs, options)?;
+    }
     let mut evaluated = Evaluated {
         pipeline: pipeline.raw.name.clone(),
         target,
@@ -152,15 +190,19 @@ pub fn evaluate(
         positives: tested.labels.iter().filter(|&&label| label).count(),
         left_out,
         per_day,
+        days: by_day(&facts.scored(&tested), per_day, costs.chargeback_fee),
         folds,
         measures,
         reliability,
-        days,
+        money,
+        rules,
         notes,
     };
-    let desk = measured::desk_measures(&evaluated, options.seed);
-    evaluated.measures.extend(desk);
-    tables::write(&evaluated, &options.out, as_of)?;
+    if !tested.rows.is_empty() {
+        let desk = measured::desk_measures(&evaluated, options.seed);
+        evaluated.measures.extend(desk);
+    }
+    tables::publish(&evaluated, &publisher, &inputs.hashes, pipeline, options)?;
     Ok(evaluated)
 }
 
@@ -313,10 +355,4 @@ fn leave_out(
         kept.fold.push(tested.fold[at]);
     }
     kept
-}
-
-fn look_costs(pipeline: &Pipeline) -> LookCosts {
-    let minor = 10_f64.powi(pipeline.base_exponent as i32);
-    let settings = &pipeline.raw.decision;
-    LookCosts { review: settings.review_cost * minor, fee: settings.chargeback_fee * minor }
 }

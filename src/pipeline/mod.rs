@@ -11,6 +11,7 @@ mod follow;
 mod inputs;
 mod reasons;
 mod records;
+mod replay;
 mod review;
 mod rules;
 mod satisfied;
@@ -24,6 +25,11 @@ pub use checkup::{Checkup, RuleCheck, checkup};
 pub use desk::{Exported, ImportOptions, Imported, RefusedRow, SheetFormat, export, import};
 pub use evaluation::{Diagram, EvaluateOptions, Evaluated, Fold, LeaveOut, Measure, Protocol, evaluate};
 pub use follow::{Asked, Behind, behind};
+pub use evaluation::{
+    Diagram, EvaluateOptions, Evaluated, Fold, LeaveOut, Measure, MoneySaved, PolicyDay, PolicySaved, Protocol,
+    evaluate,
+};
 pub use inputs::{Clock, personal_key};
+pub use replay::{RuleLine, RuleReplay};
 pub use summary::{Stage, Summary, TargetState};
 pub use training::{TrainOptions, TrainedTarget, train};

@@ -25,6 +25,11 @@ impl Hits {
         self.matched(order, rules).filter(|rule| rule.mode == RuleMode::Shadow)
     }
 
+    /// All rules that an order matches, by their position.
+    pub(super) fn places(&self, order: usize) -> &[usize] {
+        self.by_order.get(order).map_or(&[], Vec::as_slice)
+    }
+
     fn matched<'a>(&'a self, order: usize, rules: &'a [Rule]) -> impl Iterator<Item = &'a Rule> + 'a {
         self.by_order.get(order).into_iter().flatten().filter_map(|&at| rules.get(at))
     }

@@ -225,7 +225,8 @@ pub(super) fn decide_orders(
     })
 }
 
-fn costs(pipeline: &Pipeline) -> Costs {
+/// What things cost by the pipeline, in minor units, and the desk's capacity.
+pub(super) fn costs(pipeline: &Pipeline) -> Costs {
     let minor = 10_f64.powi(pipeline.base_exponent as i32);
     let settings = &pipeline.raw.decision;
     Costs {
@@ -241,18 +242,18 @@ fn instant() -> DataType {
     DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))
 }
 
-fn ints(frame: &DataFrame, name: &str) -> Result<Vec<Option<i64>>> {
+pub(super) fn ints(frame: &DataFrame, name: &str) -> Result<Vec<Option<i64>>> {
     let column = frame.column(name).map_err(Error::frames("reading orders"))?.to_physical_repr();
     Ok(column.i64().map_err(Error::frames("reading orders"))?.iter().collect())
 }
 
-fn texts(frame: &DataFrame, name: &str) -> Result<Vec<String>> {
+pub(super) fn texts(frame: &DataFrame, name: &str) -> Result<Vec<String>> {
     let column = frame.column(name).and_then(|c| c.str().cloned()).map_err(Error::frames("reading orders"))?;
     Ok(column.iter().map(|text| text.unwrap_or_default().to_owned()).collect())
 }
 
 /// The place of each among all in the order of their ids.
-fn places(ids: &[String]) -> Vec<u32> {
+pub(super) fn places(ids: &[String]) -> Vec<u32> {
     let mut sorted: Vec<u32> = (0..ids.len() as u32).collect();
     sorted.sort_unstable_by_key(|&at| (&ids[at as usize], at));
     let mut places = vec![0; ids.len()];

@@ -42,10 +42,11 @@ pub fn is_appended(table: &OutputTable) -> bool {
 /// Path of a table's file in a batch run. `value` is the partition's, `None` for null; tables without a partition
 /// column ignore it.
 pub(super) fn file_path(table: &OutputTable, value: Option<&str>, seq: u64) -> String {
+    let folder = table.folder();
     match table.partition {
-        Some(column) => format!("{}/{column}={}/part-0.parquet", table.name, folder_value(value)),
-        None if is_appended(table) => format!("{}/run-{seq:06}.parquet", table.name),
-        None => format!("{}/part-0.parquet", table.name),
+        Some(column) => format!("{folder}/{column}={}/part-0.parquet", folder_value(value)),
+        None if is_appended(table) => format!("{folder}/run-{seq:06}.parquet"),
+        None => format!("{folder}/part-0.parquet"),
     }
 }
 
@@ -98,6 +99,8 @@ mod tests {
         assert_eq!(path("quarantine", None), "quarantine/source=__HIVE_DEFAULT_PARTITION__/part-0.parquet");
         assert_eq!(path("review_queue", None), "review_queue/part-0.parquet");
         assert_eq!(path("runs", None), "runs/run-000007.parquet");
+        assert_eq!(path("evaluation_days", Some("fraud")), "evaluation/days/target=fraud/part-0.parquet");
+        assert_eq!(path("rule_replay", Some("fraud")), "evaluation/rule_replay/target=fraud/part-0.parquet");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use fault::{FAIL_AT, Step};
 pub use layout::{PartitionType, is_appended};
 pub use record::PartitionColumn;
 pub use snapshot::{LiveFile, LiveTable, Snapshot, read, snapshot};
-pub use staging::{Published, Staging};
+pub use staging::{Published, Replaces, Staging};
 
 use crate::error::Result;
 use fault::Faults;
@@ -73,7 +73,17 @@ impl Publisher {
     /// One at a time: beginning again drops what an earlier [`Staging`] wrote and did not commit. If the last commit could
     /// not be finished, that is done first.
     pub fn begin(&self, run_id: &str, metadata: BTreeMap<String, String>) -> Result<Staging> {
+        self.begin_replacing(Replaces::Run, run_id, metadata)
+    }
+
+    /// As [`begin`](Self::begin), for what takes the place of something else than the last run.
+    pub fn begin_replacing(
+        &self,
+        replaces: Replaces,
+        run_id: &str,
+        metadata: BTreeMap<String, String>,
+    ) -> Result<Staging> {
         let previous = commit::recover(&self.inner.out, &self.inner.faults)?;
-        Staging::new(Arc::clone(&self.inner), previous, run_id, metadata)
+        Staging::new(Arc::clone(&self.inner), previous, replaces, run_id, metadata)
     }
 }

@@ -145,6 +145,10 @@ fn resolve(out: &Path, record: &Record) -> Result<Result<Snapshot, PathBuf>> {
         } else {
             return Ok(Err(placed));
         };
+        // A document beside the tables is none.
+        if !file.path.ends_with(".parquet") {
+            continue;
+        }
         let table = tables
             .entry(file.table.clone())
             .or_insert_with(|| LiveTable { partition: record.partitions.get(&file.table).cloned(), files: Vec::new() });

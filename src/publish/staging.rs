@@ -4,7 +4,7 @@ use super::layout::{PartitionType, file_path, is_appended, staging_name};
 use super::parquet::{FileOptions, encode};
 use super::record::{FileEntry, PartitionColumn, Record};
 use super::{Inner, commit, disk, fault::Step, parallel};
-use crate::contract::output::{OutputTable, STAGING_DIR};
+use crate::contract::output::{EVALUATION_DIR, OutputTable, STAGING_DIR};
 use crate::error::{Error, Result};
 use crate::types::time::date_of;
 use polars::prelude::{DataFrame, DataType, IdxCa, IntoColumn, SortMultipleOptions, StringChunked};
@@ -15,11 +15,32 @@ use std::sync::Arc;
 /// Name of the helper column that carries row numbers through the sort; no output column is called so.
 const ROW: &str = "__row";
 
+/// What a commit takes the place of; everything else stays as it was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replaces {
+    /// Everything that a run publishes, except the tables that only grow (`runs`).
+    Run,
+    /// What the last evaluation of this target published.
+    Evaluation(String),
+}
+
+impl Replaces {
+    /// Whether a file that was published before goes, if it is not published again.
+    fn takes(&self, old: &FileEntry) -> bool {
+        let of_evaluation = old.path.split('/').next() == Some(EVALUATION_DIR);
+        match self {
+            Self::Run => !of_evaluation && !crate::contract::output::output(&old.table).is_some_and(is_appended),
+            Self::Evaluation(target) => of_evaluation && old.partition.as_ref() == Some(target),
+        }
+    }
+}
+
 /// The output of one run, written beside what is published. Dropped without [`commit`](Self::commit), it leaves no trace.
 #[derive(Debug)]
 pub struct Staging {
     inner: Arc<Inner>,
     previous: Option<Record>,
+    replaces: Replaces,
     seq: u64,
     run_id: String,
     name: String,
@@ -52,6 +73,7 @@ impl Staging {
     pub(super) fn new(
         inner: Arc<Inner>,
         previous: Option<Record>,
+        replaces: Replaces,
         run_id: &str,
         metadata: BTreeMap<String, String>,
     ) -> Result<Self> {
@@ -62,6 +84,7 @@ impl Staging {
         Ok(Self {
             inner,
             previous,
+            replaces,
             seq,
             run_id: run_id.to_owned(),
             name,
@@ -108,18 +131,37 @@ impl Staging {
         let options = FileOptions { sorted_by: table.sort, bloom: table.bloom };
         let bytes = encode(&rows, options, &self.metadata)?;
         let path = file_path(table, part.value.as_deref(), self.seq);
+        self.stage(table.name, part.value.clone(), path, &bytes, rows.height() as u64)
+    }
+
+    /// Writes the evaluation's own document of a target, `evaluation/TARGET.json`, which is no table.
+    pub fn write_document(&mut self, target: &str, bytes: &[u8]) -> Result<()> {
+        let path = format!("{EVALUATION_DIR}/{target}.json");
+        let entry = self.stage(EVALUATION_DIR, Some(target.to_owned()), path, bytes, 0)?;
+        self.files.push(entry);
+        Ok(())
+    }
+
+    fn stage(
+        &self,
+        table: &str,
+        partition: Option<String>,
+        path: String,
+        bytes: &[u8],
+        rows: u64,
+    ) -> Result<FileEntry> {
         self.inner.faults.check(Step::WriteFile)?;
-        let kept = disk::holds(&self.inner.out.join(&path), &bytes)?;
+        let kept = disk::holds(&self.inner.out.join(&path), bytes)?;
         if !kept {
-            disk::write(&self.folder.join(&path), &bytes)?;
+            disk::write(&self.folder.join(&path), bytes)?;
         }
         Ok(FileEntry {
-            table: table.name.to_owned(),
-            partition: part.value.clone(),
+            table: table.to_owned(),
+            partition,
             path,
             size_in_bytes: bytes.len() as u64,
-            rows: rows.height() as u64,
-            blake3: blake3::hash(&bytes).to_hex().to_string(),
+            rows,
+            blake3: blake3::hash(bytes).to_hex().to_string(),
             staged: !kept,
         })
     }
@@ -133,7 +175,7 @@ impl Staging {
         rows
     }
 
-    /// Publishes the run: it replaces all that was published before, except the tables that only grow (`runs`).
+    /// Publishes the run: it takes the place of what it [`Replaces`], and everything else stays published.
     ///
     /// On an error before the commit record has its name, what was published is untouched. On an error after it, the run
     /// counts, readers through [`snapshot`](super::snapshot) see all of it, and the next start moves the rest into place.
@@ -145,15 +187,21 @@ impl Staging {
         let live: BTreeSet<String> = self.files.iter().map(|f| f.path.clone()).collect();
         let mut files = std::mem::take(&mut self.files);
         let mut retire = Vec::new();
-        for old in self.previous.iter().flat_map(|r| &r.files).filter(|old| !live.contains(&old.path)) {
-            if crate::contract::output::output(&old.table).is_some_and(is_appended) {
-                files.push(FileEntry { staged: false, ..old.clone() });
-            } else {
+        let mut partitions = std::mem::take(&mut self.partitions);
+        for (previous, old) in self.previous.iter().flat_map(|r| r.files.iter().map(move |old| (r, old))) {
+            if live.contains(&old.path) {
+                continue;
+            }
+            if self.replaces.takes(old) {
                 retire.push(old.path.clone());
+                continue;
+            }
+            files.push(FileEntry { staged: false, ..old.clone() });
+            if let (false, Some(column)) = (partitions.contains_key(&old.table), previous.partitions.get(&old.table)) {
+                partitions.insert(old.table.clone(), column.clone());
             }
         }
         let files_retired = retire.len();
-        let partitions = std::mem::take(&mut self.partitions);
         let record = Record::new(self.seq, self.run_id.clone(), self.name.clone(), partitions, files, retire);
         let done = commit::commit(&self.inner.out, &record, &self.inner.faults);
         // The record on disk decides whether the run counts, not whether the rest of the work went well.

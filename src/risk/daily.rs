@@ -1,4 +1,4 @@
-//! What a review desk sees of scores: some orders a day, and what they saved.
+//! What a review desk sees of scores: some orders a day, and what is found among them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,15 +17,6 @@ pub struct Scored {
     pub customer: Option<u32>,
     /// What finding it positive is worth, minor units; its amount.
     pub value: f64,
-}
-
-/// What a look costs and saves, minor units.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LookCosts {
-    /// Of looking at one order.
-    pub review: f64,
-    /// Saved beside the value when a positive is found.
-    pub fee: f64,
 }
 
 /// One day at the desk.
@@ -47,40 +38,25 @@ pub struct Day {
     pub value: f64,
     /// Of those among the `k` top orders by expected value.
     pub value_found: f64,
-    /// Orders worth a look by expected cost, at most `k`.
-    pub worth_a_look: usize,
-    /// Saved by looking at them, minor units.
-    pub saved: f64,
-    /// Saved by looking at as many of the largest orders.
-    pub saved_largest: f64,
-    /// Saved on average by looking at as many orders drawn at random.
-    pub saved_random: f64,
 }
 
-/// Follows the desk day by day, with room for `k` orders a day.
+/// Follows the desk day by day, with room for `k` orders a day. `fee` is saved beside the value when a positive is found,
+/// minor units.
 ///
 /// Rows are in time order; between equal scores the earlier comes first. Card precision is the book's (Le Borgne and
 /// others, Reproducible Machine Learning for Credit Card Fraud Detection, 2022): customers by their highest score of the
 /// day; one who was found is blocked and not looked at again.
-pub fn by_day(rows: &[Scored], k: usize, costs: LookCosts) -> Vec<Day> {
+pub fn by_day(rows: &[Scored], k: usize, fee: f64) -> Vec<Day> {
     let mut days: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
     for (at, row) in rows.iter().enumerate() {
         days.entry(row.day).or_default().push(at);
     }
     let mut blocked = BTreeSet::new();
-    days.into_iter().map(|(day, members)| one_day(day, &members, rows, k, costs, &mut blocked)).collect()
+    days.into_iter().map(|(day, members)| one_day(day, &members, rows, k, fee, &mut blocked)).collect()
 }
 
-fn one_day(
-    day: i32,
-    members: &[usize],
-    rows: &[Scored],
-    k: usize,
-    costs: LookCosts,
-    blocked: &mut BTreeSet<u32>,
-) -> Day {
-    let gain = |row: &Scored| if row.positive { row.value + costs.fee } else { 0.0 };
-    let expected = |row: &Scored| row.probability * (row.value + costs.fee);
+fn one_day(day: i32, members: &[usize], rows: &[Scored], k: usize, fee: f64, blocked: &mut BTreeSet<u32>) -> Day {
+    let expected = |row: &Scored| row.probability * (row.value + fee);
     let by = |key: &dyn Fn(&Scored) -> f64| {
         let mut order = members.to_vec();
         order.sort_by(|&a, &b| key(&rows[b]).total_cmp(&key(&rows[a])));
@@ -90,9 +66,6 @@ fn one_day(
     let by_expected = by(&expected);
     let looked = k.min(members.len());
     let value_of = |list: &[usize]| list.iter().filter(|&&at| rows[at].positive).map(|&at| rows[at].value).sum::<f64>();
-    let worth = by_expected[..looked].iter().take_while(|&&at| expected(&rows[at]) > costs.review).count();
-    let spent = worth as f64 * costs.review;
-    let gained = |list: &[usize]| list.iter().map(|&at| gain(&rows[at])).sum::<f64>();
     Day {
         day,
         rows: members.len(),
@@ -102,10 +75,6 @@ fn one_day(
         customers_found: customers_found(&by_probability, rows, k, blocked),
         value: value_of(members),
         value_found: value_of(&by_expected[..looked]),
-        worth_a_look: worth,
-        saved: gained(&by_expected[..worth]) - spent,
-        saved_largest: gained(&by(&|row| row.value)[..worth]) - spent,
-        saved_random: gained(members) * worth as f64 / members.len() as f64 - spent,
     }
 }
 
@@ -147,7 +116,7 @@ fn customers_found(by_probability: &[usize], rows: &[Scored], k: usize, blocked:
 mod tests {
     use super::*;
 
-    const COSTS: LookCosts = LookCosts { review: 4.0, fee: 10.0 };
+    const FEE: f64 = 10.0;
 
     fn row(day: i32, probability: f64, positive: bool, customer: u32, value: f64) -> Scored {
         Scored { day, probability, positive, customer: Some(customer), value }
@@ -165,23 +134,20 @@ mod tests {
             row(2, 0.5, true, 3, 1.0),
             row(2, 0.4, false, 4, 1.0),
         ];
-        let days = by_day(&rows, 2, COSTS);
+        let days = by_day(&rows, 2, FEE);
         assert_eq!(days.iter().map(|day| day.customers_found).collect::<Vec<_>>(), [2, 1]);
         assert_eq!(days.iter().map(|day| (day.found, day.looked)).collect::<Vec<_>>(), [(1, 2), (2, 2)]);
     }
 
     #[test]
-    fn money_saved_counts_looks_that_are_worth_it_and_what_the_same_number_saves_otherwise() {
+    fn value_is_found_by_what_a_look_is_expected_to_save() {
         let rows = [
-            row(1, 0.5, true, 1, 90.0),  // expected 50: looked at, saves 100
-            row(1, 0.5, false, 2, 30.0), // expected 20: looked at, saves nothing
-            row(1, 0.02, true, 3, 40.0), // expected 1: not worth 4
+            row(1, 0.5, true, 1, 90.0),  // expected 50
+            row(1, 0.5, false, 2, 30.0), // expected 20
+            row(1, 0.9, true, 3, 2.0),   // the most likely, expected 10.8
             row(1, 0.001, false, 4, 500.0),
         ];
-        let day = by_day(&rows, 3, COSTS)[0];
-        assert_eq!((day.worth_a_look, day.saved), (2, 100.0 - 8.0));
-        assert_eq!(day.saved_largest, 100.0 - 8.0);
-        assert_eq!(day.saved_random, (100.0 + 50.0) * 2.0 / 4.0 - 8.0);
-        assert_eq!((day.value, day.value_found), (130.0, 130.0));
+        let day = by_day(&rows, 2, FEE)[0];
+        assert_eq!((day.value, day.value_found, day.found, day.looked), (92.0, 90.0, 2, 2));
     }
 }

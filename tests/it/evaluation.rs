@@ -1,6 +1,7 @@
 //! `evaluate`: folds that roll forward over a generated shop, tables that readers open, and cuts as they are asked for.
 
 use crate::harness::{finish, ordersight};
+use crate::tiny::{every_file, query};
 use polars::prelude::{ParquetReader, SerReader};
 use serde_json::Value;
 use std::fs::File;
@@ -68,14 +69,17 @@ fn folds_roll_forward_with_intervals_and_readers_open_the_tables() {
     assert!(overall("roc_auc")["lower"].as_f64() > Some(0.5), "{:?}", overall("roc_auc"));
     assert!(measures.iter().any(|m| m["segment"] == "channel"), "the pipeline's segments are measured");
     for (table, rows) in [("measures", measures.len()), ("folds", folds.len())] {
-        let file = File::open(shop.path().join(format!("two/evaluation/{table}.parquet"))).unwrap();
-        assert_eq!(ParquetReader::new(file).finish().unwrap().height(), rows, "{table}");
+        let file = shop.path().join(format!("two/evaluation/{table}/target=fraud/part-0.parquet"));
+        assert_eq!(ParquetReader::new(File::open(file).unwrap()).finish().unwrap().height(), rows, "{table}");
     }
+    money_saved_is_what_the_costs_make_of_the_counts(&shop.path().join("two"), &found);
     // The same at one thread, to the byte.
     evaluate(shop.path(), "one", "1", 0, &["--folds", "3"]);
-    for file in ["measures.parquet", "reliability.parquet", "days.parquet", "folds.parquet", "evaluation.json"] {
-        let bytes = |out: &str| std::fs::read(shop.path().join(out).join("evaluation").join(file)).unwrap();
-        assert!(bytes("one") == bytes("two"), "{file} depends on the number of threads");
+    let [one, two] = ["one", "two"].map(|out| every_file(&shop.path().join(out).join("evaluation")));
+    assert_eq!(one.keys().collect::<Vec<_>>(), two.keys().collect::<Vec<_>>());
+    assert!(one.len() == 6, "{:?}", one.keys());
+    for (file, bytes) in one {
+        assert!(bytes == two[&file], "{file} depends on the number of threads");
     }
 
     // Cuts as asked for, and customers known before left out.
@@ -96,4 +100,50 @@ fn folds_roll_forward_with_intervals_and_readers_open_the_tables() {
     let early = ["--train-until", "2025-01-02T00:00:00Z", "--calibrate-until", "2025-01-03T00:00:00Z"];
     let (_, said) = evaluate(shop.path(), "given", "2", 4, &[&early[..], &rest[..2]].concat());
     assert!(said.contains("positive labels in the training"), "{said}");
+}
+
+/// The demo's costs: 4.00 a look, a fee of 20.00, a quarter of the amount as margin.
+fn money_saved_is_what_the_costs_make_of_the_counts(out: &Path, found: &Value) {
+    let money = &found["money"];
+    let policies = money["policies"].as_array().unwrap();
+    let names: Vec<&str> = policies.iter().map(|policy| at(&policy["policy"])).collect();
+    let expected = [
+        "none",
+        "random",
+        "largest_first",
+        "random_at_capacity",
+        "largest_first_at_capacity",
+        "rules",
+        "model",
+        "rules_and_model",
+    ];
+    assert_eq!(names, expected);
+    for policy in policies {
+        let number = |key: &str| policy[key].as_f64().unwrap();
+        let saved = &policy["saved"];
+        let value = saved["value"].as_f64().unwrap();
+        assert!((number("review_cost") - 400.0 * number("looked")).abs() < 1e-3, "{policy}");
+        assert!(
+            (value - number("loss_avoided") + number("review_cost") + number("margin_lost")).abs() < 1e-3,
+            "{policy}"
+        );
+        assert!(saved["lower"].as_f64().unwrap() <= value && value <= saved["upper"].as_f64().unwrap(), "{policy}");
+    }
+    let of = |name: &str, key: &str| policies[names.iter().position(|n| *n == name).unwrap()][key].as_f64().unwrap();
+    assert_eq!(of("random", "looked"), of("rules_and_model", "looked"), "the same number of looks");
+    assert_eq!(of("largest_first", "looked"), of("rules_and_model", "looked"));
+    // Another way to the same sums: the days in the published table, asked as anybody would.
+    let days = query(
+        out,
+        "SELECT policy, SUM(saved) AS saved, SUM(looked) AS looked, SUM(orders) AS orders FROM money_saved \
+         WHERE grain = 'day' GROUP BY policy ORDER BY policy",
+    );
+    let whole = query(out, "SELECT policy, saved, looked, orders FROM money_saved WHERE grain = 'all' ORDER BY policy");
+    assert_eq!((days.len(), whole.len()), (8, 8));
+    for (days, whole) in days.iter().zip(&whole) {
+        assert_eq!((&days["policy"], &days["orders"]), (&whole["policy"], &whole["orders"]));
+        for key in ["saved", "looked"] {
+            assert!((days[key].as_f64().unwrap() - whole[key].as_f64().unwrap()).abs() < 1e-3, "{days} {whole}");
+        }
+    }
 }

@@ -178,7 +178,11 @@ hint: mend the rows and import the file again; --max-share allows more
     );
     // The other way round, and the same instant with another word.
     tiny.write("more.csv", "order_id,decision,decided_at,reviewer\na4,fraud,2025-03-09T09:00:00Z,eve\n");
-    assert!(review(&tiny, 0, &["import", "more.csv"]).stderr.contains("whichever came first: a4"));
+    assert!(
+        review(&tiny, 0, &["import", "more.csv"])
+            .stderr
+            .contains("the later decision is the label from its time on: a4")
+    );
     tiny.write("more.csv", "order_id,decision,decided_at,reviewer\na4,unsure,2025-03-09T09:00:00Z,eve\n");
     assert!(review(&tiny, 3, &["import", "more.csv"]).stderr.contains("said `fraud` at the same instant"));
     tiny.write("none.csv", "order,decision\na4,fraud\n");

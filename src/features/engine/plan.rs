@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Level, Phase, Stream};
 use crate::config::FeatureSpec;
-use crate::contract::feature::{AggregateKind, Entity, EventKind, EventValue, entity};
+use crate::contract::feature::{AggregateKind, Entity, EventKind, EventValue, STANDING, entity};
 use crate::error::{Error, Problem, Result};
 use crate::features::kernel::{Aggregate, Declaration, Declarations, Window};
 use std::cmp::Reverse;
@@ -166,15 +166,19 @@ fn formula(spec: &FeatureSpec, units: Units, terms: &mut Terms) -> (Level, Formu
         EventKind::Order => Level::Order,
         _ => level,
     };
-    let term = |who: Who, phase: Phase, aggregate: Aggregate| Term {
-        who,
-        level,
-        stream: Stream { kind: spec.events, phase, level: events_at },
-        aggregate,
-        value: spec.value,
-        other: spec.other,
-        span: spec.span,
-        delay: spec.delay,
+    let term = |who: Who, phase: Phase, aggregate: Aggregate| {
+        // A fraud can be taken back: both are events, and their sum is what stands.
+        let stands = spec.events == EventKind::Fraud && phase != Phase::Ripe && aggregate == Aggregate::Count;
+        Term {
+            who,
+            level,
+            stream: Stream { kind: spec.events, phase, level: events_at },
+            aggregate: if stands { Aggregate::Sum } else { aggregate },
+            value: if stands { Some(&STANDING) } else { spec.value },
+            other: spec.other,
+            span: spec.span,
+            delay: spec.delay,
+        }
     };
     let who: Who = (spec.entity, spec.with);
     let mut of = |who: Who, phase: Phase, aggregate: Aggregate| terms.of(term(who, phase, aggregate));

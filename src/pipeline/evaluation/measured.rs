@@ -130,7 +130,6 @@ pub(super) fn desk_measures(evaluated: &Evaluated, seed: u64) -> Vec<Measure> {
             (b > 0.0).then(|| a / b)
         })
     };
-    let sum = |of: Pick| over_days(days, REPLICATES, seed, |drawn| Some(drawn.map(|(w, day)| w * of(day)).sum()));
     let k = evaluated.per_day as f64;
     let cards = over_days(days, REPLICATES, seed, |drawn| {
         let (a, b) = drawn.fold((0.0, 0.0), |(a, b), (w, day)| (a + w * day.customers_found as f64 / k, b + w));
@@ -142,12 +141,13 @@ pub(super) fn desk_measures(evaluated: &Evaluated, seed: u64) -> Vec<Measure> {
     ];
     // What a look at a likely return saves is not known: it changes nothing about the order yet.
     if evaluated.target == Target::Fraud {
-        found.extend([
-            ("value_recall_at_k_per_day", ratio(|day| day.value_found, |day| day.value)),
-            ("money_saved", sum(|day| day.saved)),
-            ("money_saved_largest_first", sum(|day| day.saved_largest)),
-            ("money_saved_at_random", sum(|day| day.saved_random)),
-        ]);
+        found.push(("value_recall_at_k_per_day", ratio(|day| day.value_found, |day| day.value)));
+    }
+    let saved = |policy: &str| evaluated.money.as_ref()?.policies.iter().find(|p| p.policy == policy).map(|p| p.saved);
+    for (name, policy) in
+        [("money_saved", "model"), ("money_saved_largest_first", "largest_first"), ("money_saved_at_random", "random")]
+    {
+        found.extend(saved(policy).map(|estimate| (name, estimate)));
     }
     let measure = |(name, estimate): (&'static str, Estimate)| Measure {
         segment: "all".to_owned(),

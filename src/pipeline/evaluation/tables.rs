@@ -1,50 +1,66 @@
 //! The files of an evaluation: tables for queries, one JSON document for everything else.
 
-use super::{Evaluated, Fold};
+use super::{EvaluateOptions, Evaluated, Fold, MoneySaved};
+use crate::config::Pipeline;
+use crate::contract::SCHEMA_VERSION;
+use crate::contract::output::output;
 use crate::error::{Error, Result};
-use crate::publish::parquet::{FileOptions, encode};
+use crate::pipeline::replay::RuleReplay;
+use crate::publish::{Publisher, Replaces};
 use crate::risk::Target;
 use crate::risk::evaluate::Slice;
 use crate::types::time::format_instant;
 use polars::prelude::*;
 use std::collections::BTreeMap;
-use std::path::Path;
 
-/// Folder under the output.
-const FOLDER: &str = "evaluation";
-
-/// Writes `OUT/evaluation/{measures,reliability,days,folds}.parquet` and `evaluation.json`, each by rename.
+/// Publishes the tables of a target's evaluation and its document, in one commit that leaves all else as it is.
 ///
-/// They stand beside what runs publish and not among it: an evaluation changes nothing that a run has committed.
-pub(super) fn write(evaluated: &Evaluated, out: &Path, as_of: i64) -> Result<()> {
-    let folder = out.join(FOLDER);
-    std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+/// # Errors
+/// [`Error::Environment`] when the disk fails: what was published before stands.
+pub(super) fn publish(
+    evaluated: &Evaluated,
+    publisher: &Publisher,
+    inputs: &BTreeMap<String, String>,
+    pipeline: &Pipeline,
+    options: &EvaluateOptions,
+) -> Result<()> {
+    let target = evaluated.target.name();
+    let json = serde_json::to_string_pretty(evaluated).map_err(|e| Error::Invariant(format!("evaluation: {e}")))?;
+    let as_of = format_instant(options.clock.as_of);
+    let mut hasher = blake3::Hasher::new();
+    for part in inputs.iter().flat_map(|(file, hash)| [file, hash]).chain([&pipeline.fingerprint, &as_of, &json]) {
+        hasher.update(part.as_bytes()).update(b"\n");
+    }
+    let id = format!("evaluation-{target}-{}", &hasher.finalize().to_hex()[..16]);
     let metadata = BTreeMap::from([
+        ("run_id".to_owned(), id.clone()),
+        ("schema_version".to_owned(), SCHEMA_VERSION.to_owned()),
         ("pipeline".to_owned(), evaluated.pipeline.clone()),
-        ("target".to_owned(), evaluated.target.to_string()),
+        ("target".to_owned(), target.to_owned()),
         ("family".to_owned(), evaluated.family.to_owned()),
-        ("as_of".to_owned(), format_instant(as_of)),
+        ("as_of".to_owned(), as_of),
         ("currency".to_owned(), evaluated.currency.clone()),
     ]);
-    let tables = [
-        ("measures", measures(evaluated)?),
-        ("reliability", reliability(evaluated)?),
-        ("days", days(evaluated)?),
-        ("folds", folds(evaluated)?),
+    let mut staging = publisher.begin_replacing(Replaces::Evaluation(target.to_owned()), &id, metadata)?;
+    let mut tables = vec![
+        ("evaluation_measures", measures(evaluated)?),
+        ("evaluation_reliability", reliability(evaluated)?),
+        ("evaluation_days", days(evaluated)?),
+        ("evaluation_folds", folds(evaluated)?),
     ];
-    for (name, frame) in tables {
-        let bytes = encode(&frame, FileOptions::default(), &metadata)?;
-        replace(&folder, &format!("{name}.parquet"), &bytes)?;
+    if let Some(money) = &evaluated.money {
+        tables.push(("money_saved", money_saved(evaluated, money)?));
     }
-    let json =
-        serde_json::to_string_pretty(evaluated).map_err(|error| Error::Invariant(format!("evaluation: {error}")))?;
-    replace(&folder, "evaluation.json", json.as_bytes())
-}
-
-fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let (path, fresh) = (folder.join(name), folder.join(format!(".{name}.new")));
-    std::fs::write(&fresh, bytes).map_err(Error::io("write", &fresh))?;
-    std::fs::rename(&fresh, &path).map_err(Error::io("replace", &path))
+    if let Some(rules) = &evaluated.rules {
+        tables.push(("rule_replay", rule_replay(evaluated, rules)?));
+    }
+    for (name, frame) in tables.into_iter().filter(|(_, frame)| frame.height() > 0) {
+        let table = output(name).ok_or_else(|| Error::Invariant(format!("`{name}` is not an output table")))?;
+        staging.write(table, &frame)?;
+    }
+    staging.write_document(target, json.as_bytes())?;
+    staging.commit()?;
+    Ok(())
 }
 
 fn text<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> Column {
@@ -117,9 +133,6 @@ fn days(evaluated: &Evaluated) -> Result<DataFrame> {
         count("customers_found", all().map(|d| d.customers_found)),
         number("value", all().map(|d| fraud(d.value))),
         number("value_found", all().map(|d| fraud(d.value_found))),
-        number("saved", all().map(|d| fraud(d.saved))),
-        number("saved_largest_first", all().map(|d| fraud(d.saved_largest))),
-        number("saved_at_random", all().map(|d| fraud(d.saved_random))),
     ])
 }
 
@@ -139,4 +152,95 @@ fn folds(evaluated: &Evaluated) -> Result<DataFrame> {
         columns.push(count(&format!("{name}_positives"), all().map(|f| slice(f).positives)));
     }
     frame(columns)
+}
+
+fn dates(name: &str, values: impl Iterator<Item = Option<i32>>) -> Result<Column> {
+    let days = Column::new(name.into(), values.collect::<Vec<_>>());
+    days.cast(&DataType::Date).map_err(Error::frames("evaluation"))
+}
+
+fn maybe<'a>(name: &str, values: impl Iterator<Item = Option<&'a str>>) -> Column {
+    Column::new(name.into(), values.collect::<Vec<Option<&str>>>())
+}
+
+fn whole(name: &str, values: impl Iterator<Item = i64>) -> Column {
+    Column::new(name.into(), values.collect::<Vec<_>>())
+}
+
+/// By policy over all days (`grain` is `all`), then by day and policy, without intervals.
+fn money_saved(evaluated: &Evaluated, money: &MoneySaved) -> Result<DataFrame> {
+    let (all, days) = (|| money.policies.iter(), || money.days.iter());
+    macro_rules! both {
+        ($name:literal, $field:ident) => {
+            number($name, all().map(|p| Some(p.$field)).chain(days().map(|d| Some(d.$field))))
+        };
+    }
+    macro_rules! of_all {
+        ($name:literal, $estimate:ident, $end:ident) => {
+            number($name, all().map(|p| p.$estimate.$end).chain(days().map(|_| None)))
+        };
+    }
+    let counts = |of_all: usize, of_day: fn(&super::PolicyDay) -> usize| {
+        all().map(move |_| of_all).chain(days().map(of_day)).collect::<Vec<_>>().into_iter()
+    };
+    frame(vec![
+        text("target", all().map(|_| evaluated.target.name()).chain(days().map(|_| evaluated.target.name()))),
+        text("grain", all().map(|_| "all").chain(days().map(|_| "day"))),
+        dates("period_start", all().map(|_| None).chain(days().map(|d| Some(d.day))))?,
+        text("policy", all().map(|p| p.policy).chain(days().map(|d| d.policy))),
+        count("orders", counts(money.orders, |d| d.orders)),
+        count("frauds", counts(money.frauds, |d| d.frauds)),
+        both!("looked", looked),
+        both!("held_unseen", held_unseen),
+        both!("frauds_stopped", frauds_stopped),
+        both!("good_stopped", good_stopped),
+        both!("loss_avoided", loss_avoided),
+        both!("review_cost", review_cost),
+        both!("margin_lost", margin_lost),
+        number("saved", all().map(|p| p.saved.value).chain(days().map(|d| Some(d.saved)))),
+        of_all!("lower", saved, lower),
+        of_all!("upper", saved, upper),
+        of_all!("more_than_random", more_than_random, value),
+        of_all!("more_than_random_lower", more_than_random, lower),
+        of_all!("more_than_random_upper", more_than_random, upper),
+        of_all!("more_than_largest_first", more_than_largest_first, value),
+        of_all!("more_than_largest_first_lower", more_than_largest_first, lower),
+        of_all!("more_than_largest_first_upper", more_than_largest_first, upper),
+    ])
+}
+
+fn rule_replay(evaluated: &Evaluated, rules: &RuleReplay) -> Result<DataFrame> {
+    let all = || rules.lines.iter();
+    let mature = Column::new("mature".into(), all().map(|l| l.mature).collect::<Vec<_>>());
+    let number_of =
+        |name: &str, pick: fn(&crate::pipeline::RuleLine) -> u64| whole(name, all().map(|l| pick(l) as i64));
+    frame(vec![
+        text("target", all().map(|_| evaluated.target.name())),
+        text("scope", all().map(|l| l.scope)),
+        maybe("rule", all().map(|l| l.rule.as_deref())),
+        maybe("effect", all().map(|l| l.effect)),
+        maybe("mode", all().map(|l| l.mode)),
+        text("grain", all().map(|l| if l.period_start.is_some() { "month" } else { "all" })),
+        dates("period_start", all().map(|l| l.period_start))?,
+        mature,
+        number_of("orders", |l| l.orders),
+        number_of("hits", |l| l.hits),
+        number_of("decides", |l| l.decides),
+        number_of("labelled", |l| l.labelled),
+        number_of("frauds", |l| l.frauds),
+        number("precision", all().map(|l| l.precision)),
+        number("lower", all().map(|l| l.lower)),
+        number("upper", all().map(|l| l.upper)),
+        whole("fraud_value", all().map(|l| l.fraud_value)),
+        whole("good_value", all().map(|l| l.good_value)),
+        number("fraud_value_share", all().map(|l| l.fraud_value_share)),
+        number_of("tested", |l| l.tested),
+        number_of("both", |l| l.both),
+        number_of("only_rule", |l| l.only_rule),
+        number_of("only_model", |l| l.only_model),
+        number("jaccard", all().map(|l| l.jaccard)),
+        number_of("frauds_both", |l| l.frauds_both),
+        number_of("frauds_only_rule", |l| l.frauds_only_rule),
+        number_of("frauds_only_model", |l| l.frauds_only_model),
+    ])
 }
