@@ -68,6 +68,7 @@ pub static EVALUATIONS: &[OutputTable] = &[
     of_evaluation("evaluation_reliability"),
     of_evaluation("evaluation_days"),
     of_evaluation("evaluation_folds"),
+    of_evaluation("evaluation_scores"),
     of_evaluation("money_saved"),
     of_evaluation("rule_replay"),
 ];

@@ -2,31 +2,32 @@
 
 use super::inputs::{Clock, read};
 use super::replay::{self, AsPlaced};
-use super::scores::{costs, placed_days};
+use super::scores::costs;
 use super::scoring::{Examples, no_labels};
 use super::training::{family_of, feature_terms, learnable};
 use crate::config::Pipeline;
 use crate::decision::Costs;
 use crate::decision::saved::Reviewer;
 use crate::error::{Error, Result};
-use crate::features::{self, Features};
-use crate::ingest::Ingested;
+use crate::features;
 use crate::publish::Publisher;
-use crate::risk::daily::{Scored, by_day};
+use crate::risk::daily::by_day;
 use crate::risk::folds::{maturing, rolling};
 use crate::risk::split::Cuts;
 use crate::risk::train::{TrainSettings, train_and_test};
 use crate::risk::{Family, Label, Target};
 use crate::types::time::{date_of, day_start};
-use polars::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
+mod facts;
 mod measured;
 mod money;
 mod record;
+mod scored;
 mod tables;
 
+use facts::{Facts, texts};
 pub use record::{Diagram, Evaluated, Fold, Measure, MoneySaved, PolicyDay, PolicySaved};
 
 /// What an evaluation needs beside its pipeline.
@@ -90,18 +91,6 @@ struct Tested {
     probabilities: Vec<f64>,
     labels: Vec<bool>,
     fold: Vec<usize>,
-}
-
-/// What is known of the rows that are tested, beside features and outcomes.
-struct Facts {
-    /// The order of each row.
-    order: Vec<usize>,
-    /// Calendar day of each row.
-    days: Vec<i32>,
-    /// Customer of each order.
-    customers: Vec<Option<u32>>,
-    /// Amount of each order, minor units.
-    amounts: Vec<f64>,
 }
 
 /// Trains and measures fold by fold, and publishes `OUT/evaluation`.
@@ -202,7 +191,8 @@ pub fn evaluate(
         let desk = measured::desk_measures(&evaluated, options.seed);
         evaluated.measures.extend(desk);
     }
-    tables::publish(&evaluated, &publisher, &inputs.hashes, pipeline, options)?;
+    let scores = scored::rows(target, &inputs.ingested, &features, &facts, &tested, placed.as_ref())?;
+    tables::publish(&evaluated, scores, &publisher, &inputs.hashes, pipeline, options)?;
     Ok(evaluated)
 }
 
@@ -270,56 +260,6 @@ fn fold_by_fold(
         });
     }
     Ok((folds, tested, notes))
-}
-
-impl Facts {
-    fn new(pipeline: &Pipeline, target: Target, ingested: &Ingested, features: &Features) -> Result<Self> {
-        let orders = ingested.tables.get("orders").cloned().unwrap_or_default();
-        let order_days = placed_days(pipeline, features);
-        let order: Vec<usize> = match (target, &features.lines) {
-            (Target::Return, Some(lines)) => lines.order.iter().map(|&order| order as usize).collect(),
-            _ => (0..orders.height()).collect(),
-        };
-        let mut numbers: HashMap<String, u32> = HashMap::new();
-        let customers = texts(&orders, "customer_id")?.unwrap_or_else(|| vec![None; orders.height()]);
-        let customers = customers.into_iter().map(|id| {
-            let next = numbers.len() as u32;
-            id.map(|id| *numbers.entry(id).or_insert(next))
-        });
-        let amounts = orders.column("amount").map_err(Error::frames("amounts"))?.to_physical_repr();
-        let amounts = amounts.cast(&DataType::Float64).map_err(Error::frames("amounts"))?;
-        let amounts = amounts.f64().map_err(Error::frames("amounts"))?;
-        Ok(Self {
-            days: order.iter().map(|&order| order_days.get(order).copied().unwrap_or_default()).collect(),
-            customers: customers.collect(),
-            amounts: amounts.iter().map(|amount| amount.unwrap_or(0.0).max(0.0)).collect(),
-            order,
-        })
-    }
-
-    fn customer(&self, row: usize) -> Option<u32> {
-        self.customers.get(self.order[row]).copied().flatten()
-    }
-
-    fn scored(&self, tested: &Tested) -> Vec<Scored> {
-        let rows = tested.rows.iter().zip(&tested.probabilities).zip(&tested.labels);
-        rows.map(|((&row, &probability), &positive)| Scored {
-            day: self.days[row],
-            probability,
-            positive,
-            customer: self.customer(row),
-            value: self.amounts.get(self.order[row]).copied().unwrap_or(0.0),
-        })
-        .collect()
-    }
-}
-
-/// The values of a text column, or of any other as text; `None` if it is not there.
-fn texts(frame: &DataFrame, name: &str) -> Result<Option<Vec<Option<String>>>> {
-    let Ok(column) = frame.column(name) else { return Ok(None) };
-    let column = column.cast(&DataType::String).map_err(Error::frames("reading orders"))?;
-    let values = column.str().map_err(Error::frames("reading orders"))?;
-    Ok(Some(values.iter().map(|value| value.map(str::to_owned)).collect()))
 }
 
 /// Drops the rows of customers who were known when the day began.

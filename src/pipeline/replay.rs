@@ -202,7 +202,7 @@ fn month_of(day: i32) -> i32 {
 }
 
 /// The word of an effect, as in the pipeline file.
-fn effect_name(effect: Effect) -> &'static str {
+pub(super) fn effect_name(effect: Effect) -> &'static str {
     match effect {
         Effect::Approve => "approve",
         Effect::Hold => "hold",

@@ -1,11 +1,12 @@
 //! `evaluate`: folds that roll forward over a generated shop, tables that readers open, and cuts as they are asked for.
 
-use crate::harness::{finish, ordersight};
+use crate::harness::{finish, ordersight, python, root};
 use crate::tiny::{every_file, query};
 use polars::prelude::{ParquetReader, SerReader};
 use serde_json::Value;
 use std::fs::File;
 use std::path::Path;
+use std::process::Command;
 use tempfile::TempDir;
 
 /// A shop of a year, whose good orders are known after a month.
@@ -77,7 +78,7 @@ fn folds_roll_forward_with_intervals_and_readers_open_the_tables() {
     evaluate(shop.path(), "one", "1", 0, &["--folds", "3"]);
     let [one, two] = ["one", "two"].map(|out| every_file(&shop.path().join(out).join("evaluation")));
     assert_eq!(one.keys().collect::<Vec<_>>(), two.keys().collect::<Vec<_>>());
-    assert!(one.len() == 6, "{:?}", one.keys());
+    assert!(one.len() == 7, "{:?}", one.keys());
     for (file, bytes) in one {
         assert!(bytes == two[&file], "{file} depends on the number of threads");
     }
@@ -132,7 +133,16 @@ fn money_saved_is_what_the_costs_make_of_the_counts(out: &Path, found: &Value) {
     let of = |name: &str, key: &str| policies[names.iter().position(|n| *n == name).unwrap()][key].as_f64().unwrap();
     assert_eq!(of("random", "looked"), of("rules_and_model", "looked"), "the same number of looks");
     assert_eq!(of("largest_first", "looked"), of("rules_and_model", "looked"));
-    // Another way to the same sums: the days in the published table, asked as anybody would.
+    // Another implementation, from the orders tested one by one.
+    if let Some(python) = python() {
+        let check = root().join("tests/reference/money_saved.py");
+        let costs = ["400", "2000", "0.25", "40"];
+        let done = Command::new(python).arg(check).arg(out).args(costs).output().unwrap();
+        let said = String::from_utf8(done.stdout).unwrap();
+        assert!(done.status.success(), "{said}\n{}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(said, "8 policies, every number equal\n");
+    }
+    // The sums of the published days, asked as anybody would.
     let days = query(
         out,
         "SELECT policy, SUM(saved) AS saved, SUM(looked) AS looked, SUM(orders) AS orders FROM money_saved \

@@ -230,11 +230,11 @@ fn a_second_writer_is_5_and_is_told_who_the_first_is() {
 }
 
 /// A small file system of its own, unmounted at the end.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(pub(crate) PathBuf);
 
 impl SmallDisk {
     /// A disk of so many KiB; says so where none can be had.
-    fn new(at: &Path, kib: u64) -> Option<Self> {
+    pub(crate) fn new(at: &Path, kib: u64) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
         let size = format!("size={kib}k");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).output();
@@ -246,7 +246,7 @@ impl SmallDisk {
     }
 
     /// Fills the disk up to so many KiB.
-    fn leave(&self, kib: u64) {
+    pub(crate) fn leave(&self, kib: u64) {
         let filler = self.0.join("filler");
         let _ = std::fs::remove_file(&filler);
         let mut size = 64 << 20;

@@ -14,6 +14,7 @@ mod explain;
 mod privacy;
 mod quarantine;
 mod review;
+mod rules;
 
 mod determinism;
 mod features;
@@ -23,5 +24,6 @@ mod reference;
 mod cold_start;
 mod crash;
 mod evaluation;
+mod interrupted;
 mod quality;
 mod registry;

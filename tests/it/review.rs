@@ -3,6 +3,7 @@
 use crate::harness::{Done, finish, ordersight};
 use crate::shop::{self, Shop};
 use crate::tiny::{Tiny, query};
+use polars::prelude::{Column, ParquetReader, ParquetWriter, SerReader};
 
 /// A shop of five orders, none of them shipped; every one above 100 is for the desk.
 const SHOP: &str = r#"name = "desk"
@@ -201,6 +202,71 @@ fn every_format_goes_out_and_comes_back() {
             "{name}: {said}"
         );
     }
+}
+
+#[test]
+fn what_every_format_brings_back_is_learnt_from_and_what_was_only_stopped_is_not_fraud() {
+    // Everything above 100 is held; of the four held orders the desk calls one fraud and one legitimate.
+    let said = |order: &str| match order {
+        "a3" => Some("fraud"),
+        "=a1" => Some("legit"),
+        _ => None,
+    };
+    const AT: &str = "2025-03-08T09:00:00Z";
+    let mut kept = Vec::new();
+    for name in ["q.csv", "q.ndjson", "q.parquet"] {
+        let tiny = shop(&RULE.replace("\"review\"", "\"hold\""));
+        tiny.summary(&[]);
+        assert_eq!(queue(&tiny), "1,a3,hold\n2,=a1,hold\n3,a5,hold\n4,a2,hold\n");
+        review(&tiny, 0, &["export", "--to", name]);
+        let path = tiny.path(name);
+        match name {
+            "q.csv" => {
+                let fill = |line: &str| {
+                    let id = line.split(',').nth(2).unwrap_or_default().trim_start_matches('\'');
+                    let filled = said(id).map(|word| line.replace(",,,,", &format!(",{word},{AT},eve,")));
+                    filled.unwrap_or_else(|| line.to_owned()) + "\n"
+                };
+                let text = std::fs::read_to_string(&path).unwrap().lines().map(fill).collect::<String>();
+                std::fs::write(&path, text).unwrap();
+            }
+            "q.ndjson" => {
+                let fill = |line: &str| {
+                    let mut row: serde_json::Value = serde_json::from_str(line).unwrap();
+                    if let Some(word) = said(row["order_id"].as_str().unwrap()) {
+                        row["decision"] = word.into();
+                        row["decided_at"] = AT.into();
+                        row["reviewer"] = "eve".into();
+                    }
+                    format!("{row}\n")
+                };
+                let text = std::fs::read_to_string(&path).unwrap().lines().map(fill).collect::<String>();
+                std::fs::write(&path, text).unwrap();
+            }
+            _ => {
+                let mut frame = ParquetReader::new(std::fs::File::open(&path).unwrap()).finish().unwrap();
+                let ids = frame.column("order_id").unwrap().str().unwrap().clone();
+                let fill = |name: &str, text: &dyn Fn(&'static str) -> &'static str| {
+                    let filled = ids.iter().map(|id| id.and_then(said).map(text)).collect::<Vec<_>>();
+                    Column::new(name.into(), filled)
+                };
+                for column in
+                    [fill("decision", &|word| word), fill("decided_at", &|_| AT), fill("reviewer", &|_| "eve")]
+                {
+                    frame.with_column(column).unwrap();
+                }
+                ParquetWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut frame).unwrap();
+            }
+        }
+        let done = review(&tiny, 0, &["import", name]).stderr;
+        assert!(done.starts_with("4 rows = 2 decisions taken in (1 fraud, 1 legit) + 0 known before + 2"), "{done}");
+        kept.push(std::fs::read_to_string(tiny.path("out/_state/review_decisions.ndjson")).unwrap());
+        // The next training sees one fraud among five orders; what was held and never decided on is none.
+        let ripe = ["--target", "fraud", "--as-of", "2025-07-01T00:00:00Z"];
+        let refused = tiny.command(4, "train", &ripe).stderr;
+        assert!(refused.contains("(5 mature labels in all, 1 of them positive)"), "{name}: {refused}");
+    }
+    assert!(kept.iter().all(|text| *text == kept[0] && text.lines().count() == 2), "{kept:?}");
 }
 
 #[test]

@@ -98,8 +98,12 @@ pub(super) fn append(out: &Path, more: &[Kept]) -> Result<()> {
         text.push(b'\n');
     }
     let new = folder.join(format!("{FILE}.new"));
-    let mut file = File::create(&new).map_err(Error::io("write", &new))?;
-    file.write_all(&text).and_then(|()| file.sync_all()).map_err(Error::io("write", &new))?;
+    let written = File::create(&new).and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()));
+    if let Err(error) = written {
+        // On a full disk what was begun is in the way of everybody else; if it stays, the next import writes over it.
+        let _ = std::fs::remove_file(&new);
+        return Err(Error::io("write", &new)(error));
+    }
     std::fs::rename(&new, &path).map_err(Error::io("write", &path))?;
     File::open(&folder).and_then(|folder| folder.sync_all()).map_err(Error::io("sync", &folder))
 }

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 /// [`Error::Environment`] when the disk fails: what was published before stands.
 pub(super) fn publish(
     evaluated: &Evaluated,
+    scores: DataFrame,
     publisher: &Publisher,
     inputs: &BTreeMap<String, String>,
     pipeline: &Pipeline,
@@ -47,6 +48,7 @@ pub(super) fn publish(
         ("evaluation_reliability", reliability(evaluated)?),
         ("evaluation_days", days(evaluated)?),
         ("evaluation_folds", folds(evaluated)?),
+        ("evaluation_scores", scores),
     ];
     if let Some(money) = &evaluated.money {
         tables.push(("money_saved", money_saved(evaluated, money)?));
