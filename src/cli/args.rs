@@ -145,6 +145,8 @@ pub(super) enum TargetArg {
 pub(super) enum FamilyArg {
     /// Logistic regression of linfa.
     Logistic,
+    /// Follow the regularised leader: logistic, and can go on learning.
+    Ftrl,
     /// Gradient boosted trees of forust.
     Boosted,
 }

@@ -66,9 +66,10 @@ pub(super) fn words(run: &Summary) -> String {
             (Some(model), _) => {
                 let _ = writeln!(
                     text,
-                    "{:<9} {} orders flagged by {model}; {} of {} mature labels say yes",
+                    "{:<9} {} {}s flagged by {model}; {} of {} mature labels say yes",
                     risk.target,
                     count(risk.flagged),
+                    risk.unit,
                     count(risk.positives),
                     count(risk.labelled)
                 );

@@ -23,6 +23,7 @@ impl From<FamilyArg> for Family {
     fn from(family: FamilyArg) -> Self {
         match family {
             FamilyArg::Logistic => Self::Logistic,
+            FamilyArg::Ftrl => Self::Ftrl,
             FamilyArg::Boosted => Self::Boosted,
         }
     }
@@ -67,8 +68,9 @@ pub(super) fn words(trained: &TrainedTarget) -> String {
     {
         let _ = writeln!(
             text,
-            "  {name:<10} {:>8} orders, {:>6} positive ({:.2} %), {} to {}",
+            "  {name:<10} {:>8} {}s, {:>6} positive ({:.2} %), {} to {}",
             slice.rows,
+            trained.unit,
             slice.positives,
             100.0 * slice.base_rate,
             &crate::types::time::format_instant(slice.from)[..10],

@@ -405,6 +405,8 @@ pub enum Family {
     /// Logistic regression of linfa on standardised features.
     #[default]
     Logistic,
+    /// Follow the regularised leader: a logistic model that takes orders one by one and can go on learning.
+    Ftrl,
     /// Gradient boosted trees: what matters only together is found by itself.
     Boosted,
 }

@@ -85,12 +85,14 @@ pub struct Terms {
     pub return_unit: Level,
 }
 
-/// What is known of fraud, without computing anything else.
+/// When orders were placed (UTC microseconds) and what is known of fraud, without computing anything else.
 ///
 /// # Errors
 /// [`crate::error::Error::Frames`] only for defects.
-pub fn known_frauds(tables: &BTreeMap<&'static str, DataFrame>, terms: &Terms) -> Result<Outcomes> {
-    labels::fraud(&Tables::new(tables)?, terms)
+pub fn known_frauds(tables: &BTreeMap<&'static str, DataFrame>, terms: &Terms) -> Result<(Vec<i64>, Outcomes)> {
+    let tables = Tables::new(tables)?;
+    let outcomes = labels::fraud(&tables, terms)?;
+    Ok((tables.placed_at, outcomes))
 }
 
 /// Computes every feature that the tables can feed.

@@ -228,6 +228,7 @@ fn summarise(
         let (labelled, positives) = scoring::label_counts(Examples::of(target, features).outcomes);
         TargetState {
             target: target.to_string(),
+            unit: training::unit_of(pipeline, target),
             model: scored.version().map(str::to_owned),
             absent_because: scored.absence().map(str::to_owned),
             flagged,

@@ -1,6 +1,6 @@
 //! The models in service and what they say of each order.
 
-use super::training::feature_terms;
+use super::training::{family_of, feature_terms};
 use crate::config::Pipeline;
 use crate::error::{Error, Result};
 use crate::features::labels::Outcomes;
@@ -9,6 +9,7 @@ use crate::features::{self, Features};
 use crate::ingest::Ingested;
 use crate::registry::{Registered, Registry};
 use crate::risk::Target;
+use crate::risk::train::TrainSettings;
 
 /// What a target's model learns from and scores: orders, or lines where lines are what is returned.
 pub(super) struct Examples<'a> {
@@ -91,11 +92,12 @@ pub(super) type Champion = Result<Box<Registered>, String>;
 
 /// The model in service for a target, or why none is needed.
 ///
-/// While not one fraud is known for certain there is nothing to learn from, and none is needed either: the most unusual
-/// orders are looked at instead, unless `risk.fraud.cold_start` is off.
+/// While too few frauds are known for certain a model cannot be trained, and none is needed either: the most unusual
+/// orders are looked at instead, unless `risk.fraud.cold_start` is off. The trainer's own cut says what is too few, so
+/// that a shop is asked for a model from the first night on which it can have one, and not before.
 ///
 /// # Errors
-/// [`Error::Model`] when the data has labels and no model was trained, or the model cannot be read.
+/// [`Error::Model`] when the data has labels enough and no model was trained, or the model cannot be read.
 pub(super) fn champion(
     pipeline: &Pipeline,
     target: Target,
@@ -115,12 +117,17 @@ pub(super) fn champion(
     }
     let Some(model) = registry.champion(target)? else {
         if target == Target::Fraud && pipeline.raw.risk.fraud.as_ref().is_some_and(|fraud| fraud.cold_start) {
-            let known = features::known_frauds(&ingested.tables, &feature_terms(pipeline, as_of))?;
+            let (placed_at, known) = features::known_frauds(&ingested.tables, &feature_terms(pipeline, as_of))?;
             let (mature, frauds) = label_counts(&known);
             if frauds == 0 {
                 return Ok(Err(format!(
                     "no fraud is known for certain yet: {mature} labels are mature, none says yes"
                 )));
+            }
+            let settings = TrainSettings::new(family_of(pipeline, target), 0, as_of);
+            let enough = settings.enough(target, &placed_at, &known.ripe_labels(), known.ripe_at());
+            if let Err(Error::Model { message, .. }) = enough {
+                return Ok(Err(format!("no model yet: {message}")));
             }
         }
         return Err(Error::Model {

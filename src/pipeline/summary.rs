@@ -23,13 +23,15 @@ pub struct Stage {
 pub struct TargetState {
     /// `fraud` or `return`.
     pub target: String,
+    /// What has a score and a label: `order` or `line`.
+    pub unit: &'static str,
     /// The model that scored; null without one.
     pub model: Option<String>,
     /// Why there are no probabilities; null when there are.
     pub absent_because: Option<String>,
-    /// Orders flagged.
+    /// Orders, or lines, flagged.
     pub flagged: u64,
-    /// Orders whose label is mature.
+    /// Orders, or lines, whose label is mature.
     pub labelled: u64,
     /// Of them, those where it happened.
     pub positives: u64,

@@ -37,6 +37,8 @@ pub struct TrainOptions {
 pub struct TrainedTarget {
     /// What it predicts.
     pub target: Target,
+    /// What it scores: `order` or `line`.
+    pub unit: &'static str,
     /// Its version, now in service.
     pub version: String,
     /// What it is worth.
@@ -98,13 +100,14 @@ pub fn train(
         let (result, _) = train_and_test(target, &matrix, history, &settings, &told)?;
         let provenance = Provenance {
             pipeline: pipeline.raw.name.clone(),
+            unit: unit_of(pipeline, target).to_owned(),
             label_rule: label_rule(pipeline, target),
             seed: options.seed,
             as_of: options.clock.as_of,
             data_hashes: inputs.hashes.clone(),
         };
         let version = registry.register(&result, &provenance, true)?;
-        trained.push(TrainedTarget { target, version, evaluation: result.evaluation });
+        trained.push(TrainedTarget { target, unit: unit_of(pipeline, target), version, evaluation: result.evaluation });
     }
     Ok(trained)
 }
@@ -137,6 +140,14 @@ pub(super) fn learnable<'a>(pipeline: &Pipeline, target: Target, matrix: &'a Mat
     Ok(found)
 }
 
+/// What a target's scores and labels are of: `order` or `line`.
+pub(super) fn unit_of(pipeline: &Pipeline, target: Target) -> &'static str {
+    match (target, pipeline.raw.risk.returns.as_ref().map(|risk| risk.unit)) {
+        (Target::Return, Some(ReturnUnit::Line)) => "line",
+        _ => "order",
+    }
+}
+
 /// The family the pipeline asks for.
 pub(super) fn family_of(pipeline: &Pipeline, target: Target) -> Family {
     let asked = match target {
@@ -145,6 +156,7 @@ pub(super) fn family_of(pipeline: &Pipeline, target: Target) -> Family {
     };
     match asked.unwrap_or_default() {
         config::Family::Logistic => Family::Logistic,
+        config::Family::Ftrl => Family::Ftrl,
         config::Family::Boosted => Family::Boosted,
     }
 }

@@ -10,6 +10,7 @@ use crate::types::time::{DAY, format_instant};
 pub fn card(manifest: &Manifest, evaluation: &Evaluation) -> String {
     let metrics = &evaluation.metrics;
     let test = &evaluation.test;
+    let unit = format!("{}s", manifest.unit);
     let mut text = format!(
         "# Model card: `{}`, {}\n\n## What it is for\n{}\n\n",
         manifest.target,
@@ -20,14 +21,14 @@ pub fn card(manifest: &Manifest, evaluation: &Evaluation) -> String {
         "## What it learnt from\nPipeline `{}`, as of {}. Label: {}.\n\n",
         manifest.pipeline, manifest.created_as_of, manifest.label_rule
     );
-    text += "| slice | placed from | to | orders | positive | rate |\n|---|---|---|---:|---:|---:|\n";
+    text += &format!("| slice | placed from | to | {unit} | positive | rate |\n|---|---|---|---:|---:|---:|\n");
     for (name, slice) in [("train", &evaluation.train), ("calibrate", &evaluation.calibrate), ("test", test)] {
         text += &slice_row(name, slice);
     }
     let split = &evaluation.split;
     text += &format!(
-        "\n{:.1} days before each cut and labels that came too late for their slice were left out ({} orders). The fit \
-         used {} rows and {} features. Chosen {}: {}. Scores became probabilities by {}, learnt from scores of orders later \
+        "\n{:.1} days before each cut and labels that came too late for their slice were left out ({} {unit}). The fit \
+         used {} rows and {} features. Chosen {}: {}. Scores became probabilities by {}, learnt from scores of {unit} later \
          than those a model was fitted on: of the calibration slice and of stretches of the training slice. Then the model \
          was fitted once more on both.\n\n",
         split.gap_micros as f64 / DAY as f64,
@@ -38,8 +39,10 @@ pub fn card(manifest: &Manifest, evaluation: &Evaluation) -> String {
         words(&evaluation.settings),
         if evaluation.calibration.method == "isotonic" { "an isotonic curve" } else { "Platt scaling" }
     );
-    text += "## How good it is\nOn the test slice, which is later than all it learnt from; intervals are 95 % \
-             (bootstrap over orders).\n\n";
+    text += &format!(
+        "## How good it is\nOn the test slice, which is later than all it learnt from; intervals are 95 % (bootstrap over \
+         {unit}).\n\n"
+    );
     text += "| measure | value | interval | without knowledge |\n|---|---:|---|---:|\n";
     let base = format!("{:.4}", test.base_rate);
     let rows = [
@@ -62,7 +65,7 @@ pub fn card(manifest: &Manifest, evaluation: &Evaluation) -> String {
     }
     text += &format!(
         "\nCalibration error {:.4} (10 bins of equal mass). Predicted against observed:\n\n\
-         | orders | predicted | observed |\n|---:|---:|---:|\n",
+         | {unit} | predicted | observed |\n|---:|---:|---:|\n",
         metrics.ece_mass_10
     );
     for bin in &metrics.reliability {
@@ -127,6 +130,8 @@ fn limit_of_family(manifest: &Manifest) -> &'static str {
 fn chosen_how(manifest: &Manifest) -> &'static str {
     if manifest.family == Family::Boosted.name() {
         "by folds in time inside the training slice, and the number of trees on the calibration slice"
+    } else if manifest.family == Family::Ftrl.name() {
+        "by folds in time inside the training slice"
     } else {
         "on the calibration slice"
     }

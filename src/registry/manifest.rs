@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::risk::calibrate::Calibration;
+use crate::risk::model::{Learner, Model};
 use crate::risk::train::Trained;
 use crate::risk::{Family, Target};
 use crate::types::time::format_instant;
 
-/// Layout of a version's files. A higher one is refused: it may mean something else by the same names.
-pub const FORMAT: u32 = 1;
+/// Newest layout of a version's files that this program knows. A higher one is refused: it may mean something else by the
+/// same names. Format 2 has all that 1 has, and may hold an isotonic curve or the family `ftrl`, which programs of
+/// format 1 do not know; what they do know is still written as 1.
+pub const FORMAT: u32 = 2;
 
 /// linfa and its logistic regression, which are released together; a test holds it against the lock file.
 pub const LINFA_VERSION: &str = "0.8.1";
@@ -22,6 +26,8 @@ pub const FORUST_VERSION: &str = "0.8.0";
 pub struct Provenance {
     /// The pipeline's name.
     pub pipeline: String,
+    /// What it scores: `order` or `line`.
+    pub unit: String,
     /// What a label is and when it counts, in one sentence.
     pub label_rule: String,
     /// Seed of the training.
@@ -35,7 +41,7 @@ pub struct Provenance {
 /// The record of a version. Field order is file order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// See [`FORMAT`].
+    /// The lowest format that holds all of it, see [`FORMAT`].
     pub format: u32,
     /// What it predicts.
     pub target: Target,
@@ -43,6 +49,9 @@ pub struct Manifest {
     pub family: String,
     /// The pipeline it was trained with.
     pub pipeline: String,
+    /// What it scores: `order` or `line`.
+    #[serde(default = "order")]
+    pub unit: String,
     /// What a label is and when it counts.
     pub label_rule: String,
     /// The clock of the training; a version has no other date.
@@ -70,21 +79,24 @@ impl Manifest {
     pub fn new(trained: &Trained, provenance: &Provenance, model_json: &[u8]) -> Self {
         let model = &trained.model;
         let learnt_by = match model.learner.family() {
-            Family::Logistic => ("linfa-logistic", LINFA_VERSION),
-            Family::Boosted => ("forust-ml", FORUST_VERSION),
+            Family::Logistic => Some(("linfa-logistic", LINFA_VERSION)),
+            Family::Ftrl => None,
+            Family::Boosted => Some(("forust-ml", FORUST_VERSION)),
         };
-        let libraries = [("ordersight", env!("CARGO_PKG_VERSION")), ("linfa", LINFA_VERSION), learnt_by];
+        let libraries =
+            [("ordersight", env!("CARGO_PKG_VERSION")), ("linfa", LINFA_VERSION)].into_iter().chain(learnt_by);
         Self {
-            format: FORMAT,
+            format: format_of(model),
             target: model.target,
             family: model.learner.family().name().to_owned(),
             pipeline: provenance.pipeline.clone(),
+            unit: provenance.unit.clone(),
             label_rule: provenance.label_rule.clone(),
             created_as_of: format_instant(provenance.as_of),
             trained_from: format_instant(trained.evaluation.train.from),
             trained_to: format_instant(trained.evaluation.train.to),
             seed: provenance.seed,
-            libraries: libraries.map(|(name, version)| (name.to_owned(), version.to_owned())).into(),
+            libraries: libraries.map(|(name, version)| (name.to_owned(), version.to_owned())).collect(),
             data_hashes: provenance.data_hashes.clone(),
             model_blake3: blake3::hash(model_json).to_hex().to_string(),
             features_blake3: features_hash(&model.features),
@@ -105,6 +117,19 @@ impl Manifest {
             return Err(format!("it has format {format}, this program reads up to {FORMAT}; use a newer ordersight"));
         }
         serde_json::from_slice(bytes).map_err(unreadable)
+    }
+}
+
+/// What models scored before they said so.
+fn order() -> String {
+    "order".to_owned()
+}
+
+/// The lowest format that holds a model.
+fn format_of(model: &Model) -> u32 {
+    match (&model.learner, &model.calibration) {
+        (Learner::Logistic { .. } | Learner::Boosted { .. }, Calibration::Platt(_)) => 1,
+        (Learner::Ftrl { .. }, _) | (_, Calibration::Isotonic(_)) => 2,
     }
 }
 

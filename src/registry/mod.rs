@@ -89,7 +89,7 @@ impl Registry {
     pub fn register(&self, trained: &Trained, provenance: &Provenance, promote: bool) -> Result<String> {
         // What people can read is laid out for them; a forest is tens of thousands of numbers.
         let model = match trained.model.learner.family() {
-            Family::Logistic => json(&trained.model)?,
+            Family::Logistic | Family::Ftrl => json(&trained.model)?,
             Family::Boosted => on_one_line(&trained.model)?,
         };
         let manifest = Manifest::new(trained, provenance, &model);

@@ -5,6 +5,8 @@ use std::fs;
 use super::*;
 use crate::features::matrix::Matrix;
 use crate::risk::Family;
+use crate::risk::calibrate::{Calibration, Platt};
+use crate::risk::isotonic::Isotonic;
 use crate::risk::train::{TrainSettings, train};
 use crate::types::time::DAY;
 
@@ -24,6 +26,7 @@ fn trained_by(family: Family, target: Target, seed: u64) -> (Trained, Provenance
     let trained = train(target, &matrix, &placed, &labels, &placed, &TrainSettings::new(family, seed, as_of)).unwrap();
     let provenance = Provenance {
         pipeline: "demo".to_owned(),
+        unit: "order".to_owned(),
         label_rule: "a chargeback within 90 days".to_owned(),
         seed,
         as_of,
@@ -103,6 +106,54 @@ fn boosted_trees_come_back_to_the_bit_and_are_the_same_bytes_from_any_number_of_
 }
 
 #[test]
+fn a_model_that_goes_on_learning_comes_back_with_all_it_needs_for_that_and_the_same_bytes_from_any_number_of_threads() {
+    let versions = [1, 3].map(|threads| {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::open(dir.path());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let (trained, provenance) = pool.install(|| trained_by(Family::Ftrl, Target::Fraud, 7));
+        let version = registry.register(&trained, &provenance, true).unwrap();
+        let champion = registry.champion(Target::Fraud).unwrap().unwrap();
+        assert_eq!((champion.manifest.family.as_str(), &champion.model), ("ftrl", &trained.model));
+        // Programs that know no such family read up to format 1.
+        assert_eq!(champion.manifest.format, 2);
+        let card = registry.card(Target::Fraud, &version).unwrap();
+        assert!(card.contains("alpha") && card.contains("It is linear"), "{card}");
+        let files = [MODEL, MANIFEST, METRICS, CARD];
+        files.map(|file| fs::read(dir.path().join("fraud").join(&version).join(file)).unwrap())
+    });
+    assert!(versions[0] == versions[1]);
+    // A state that nothing could have learnt is refused, though it was registered so.
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::open(dir.path());
+    let (mut trained, provenance) = trained_by(Family::Ftrl, Target::Fraud, 7);
+    let text = serde_json::to_string(&trained.model).unwrap();
+    trained.model = serde_json::from_str(&text.replacen("\"n\":[", "\"n\":[-", 1)).unwrap();
+    let version = registry.register(&trained, &provenance, false).unwrap();
+    refused(registry.load(Target::Fraud, &version), "its own parts do not agree");
+}
+
+#[test]
+fn what_older_programs_can_read_is_written_as_they_know_it_and_what_they_cannot_as_a_newer_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::open(dir.path());
+    let format = |trained: &Trained, provenance: &Provenance| {
+        let version = registry.register(trained, provenance, false).unwrap();
+        let loaded = registry.load(Target::Fraud, &version).unwrap();
+        assert_eq!(loaded.model, trained.model);
+        loaded.manifest.format
+    };
+    let (mut trained, provenance) = trained(Target::Fraud, 7);
+    let line = Platt { slope: 0.8, offset: -0.1 };
+    trained.model.calibration = Calibration::Platt(line);
+    assert_eq!(format(&trained, &provenance), 1);
+    let curve = Isotonic::fit(&[-1.0, 0.0, 1.0], &[false, true, true], line).unwrap();
+    trained.model.calibration = Calibration::Isotonic(curve);
+    assert_eq!(format(&trained, &provenance), 2);
+    assert_eq!(manifest::FORMAT, 2);
+}
+
+#[test]
 fn another_training_is_the_next_version_and_the_pointer_moves_only_when_asked() {
     let dir = tempfile::tempdir().unwrap();
     let registry = Registry::open(dir.path());
@@ -148,8 +199,8 @@ fn what_is_missing_damaged_or_newer_is_refused_with_what_to_run() {
     let manifest = fs::read_to_string(folder.join(MANIFEST)).unwrap();
     fs::write(folder.join(MANIFEST), manifest.replace("\"amount\"", "\"amuont\"")).unwrap();
     refused(registry.champion(Target::Fraud), "features");
-    fs::write(folder.join(MANIFEST), r#"{"format": 2, "target": "fraud"}"#).unwrap();
-    refused(registry.champion(Target::Fraud), "format 2");
+    fs::write(folder.join(MANIFEST), r#"{"format": 3, "target": "fraud"}"#).unwrap();
+    refused(registry.champion(Target::Fraud), "format 3, this program reads up to 2");
     assert_eq!(registry.list().unwrap()[0].manifest, None);
     fs::write(folder.join(MANIFEST), &manifest[..100]).unwrap();
     refused(registry.champion(Target::Fraud), "manifest.json");

@@ -68,7 +68,7 @@ pub struct TestMetrics {
 pub struct Evaluation {
     /// What was learnt from; thinned rows count.
     pub train: Slice,
-    /// What the penalty or the number of trees and the calibration were chosen on.
+    /// What the penalty or the number of trees, where there is one, and the calibration were chosen on.
     pub calibrate: Slice,
     /// What was measured on.
     pub test: Slice,
@@ -76,7 +76,8 @@ pub struct Evaluation {
     pub split: SplitReport,
     /// Rows the fit used of the training slice.
     pub fitted_rows: usize,
-    /// What was chosen: `penalty` of [`super::penalty`], or the growth of [`super::boosted`].
+    /// What was chosen: `penalty` of [`super::penalty`], the rates of [`super::ftrl`] or the growth of
+    /// [`super::boosted`].
     pub settings: Settings,
     /// What it was chosen from, in the order tried.
     pub tried: Vec<Tried>,

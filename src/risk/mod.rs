@@ -2,7 +2,7 @@
 //! reasons.
 //!
 //! ```text
-//! Matrix + labels ─ split ─┬─ train slice ─ sample ─ logistic or boosted ────┐
+//! Matrix + labels ─ split ─┬─ train slice ─ sample ─ logistic, ftrl or boosted ─┐
 //!                          ├─ calibrate slice ─ penalty or number of trees, calibration ─ Model ─ probabilities, reasons
 //!                          └─ test slice ─ metrics, bootstrap ─ Evaluation
 //! ```
@@ -12,7 +12,8 @@
 //! tested on, nor (where the data reaches) from a label that was not yet known then.
 //!
 //! Families sit behind linfa's traits (`Fit` gives an object with `PredictInplace` of raw log-odds): [`logistic`],
-//! trained by the choice of its [`penalty`], and [`boosted`] trees. Another is a variant of [`Family`] and of
+//! trained by the choice of its [`penalty`], [`boosted`] trees, and [`ftrl`], which learns by `FitWith` and can go on at
+//! any time. Another is a variant of [`Family`] and of
 //! [`model::Learner`] and an arm in [`train`].
 
 use std::fmt;
@@ -28,6 +29,7 @@ pub mod calibrate;
 pub mod daily;
 pub mod evaluate;
 pub mod folds;
+pub mod ftrl;
 pub mod isolation;
 pub mod isotonic;
 pub mod logistic;
@@ -74,6 +76,8 @@ pub enum Family {
     /// Logistic regression on prepared features: readable, and good with few labels.
     #[default]
     Logistic,
+    /// Follow the regularised leader: a logistic model that takes orders one by one and can go on learning.
+    Ftrl,
     /// Boosted trees: facts that matter together are found by themselves.
     Boosted,
 }
@@ -83,6 +87,7 @@ impl Family {
     pub fn name(self) -> &'static str {
         match self {
             Self::Logistic => "logistic",
+            Self::Ftrl => "ftrl",
             Self::Boosted => "boosted",
         }
     }
@@ -91,6 +96,7 @@ impl Family {
     pub fn max_rows(self) -> usize {
         match self {
             Self::Logistic => sample::MAX_ROWS,
+            Self::Ftrl => ftrl::search::MAX_ROWS,
             Self::Boosted => boosted::search::MAX_ROWS,
         }
     }

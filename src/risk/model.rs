@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::boosted::forest::Forest;
 use super::calibrate::Calibration;
+use super::ftrl::Ftrl;
 use super::logistic::Linear;
 use super::prepare::Prepare;
 use super::{Family, Target};
@@ -38,6 +39,13 @@ pub enum Learner {
         /// From columns to log-odds.
         linear: Linear,
     },
+    /// Follow the regularised leader on prepared features.
+    Ftrl {
+        /// From features to columns.
+        prepare: Prepare,
+        /// From columns to log-odds, with what it takes to go on learning.
+        state: Ftrl,
+    },
     /// Boosted trees on features as they are.
     Boosted {
         /// Mean of each feature over the training rows that have it, in its own unit; 0 where none had it.
@@ -65,6 +73,7 @@ impl Learner {
     pub fn family(&self) -> Family {
         match self {
             Self::Logistic { .. } => Family::Logistic,
+            Self::Ftrl { .. } => Family::Ftrl,
             Self::Boosted { .. } => Family::Boosted,
         }
     }
@@ -72,28 +81,42 @@ impl Learner {
     /// Adds up the raw log-odds, before calibration, of the rows of `matrix` from `first` on, one for each of `out`.
     fn raw(&self, matrix: &Matrix, first: usize, out: &mut [f64]) {
         match self {
-            Self::Logistic { prepare, linear } => {
-                out.fill(linear.intercept);
-                let mut coefficients = linear.coefficients.iter().copied();
-                for (column, values) in prepare.columns.iter().zip(&matrix.columns) {
-                    column.add_to(out, &values[first..first + out.len()], &mut coefficients);
-                }
-            }
+            Self::Logistic { prepare, linear } => add_up(prepare, linear, matrix, first, out),
+            Self::Ftrl { prepare, state } => add_up(prepare, &state.linear(), matrix, first, out),
             Self::Boosted { forest, .. } => forest.raw(&matrix.columns, first, out),
         }
     }
 
     /// Whether the parts fit each other and the number of features; a file that was tampered with may not.
     fn is_coherent(&self, features: usize) -> bool {
+        let prepared = |prepare: &Prepare, columns: usize| {
+            prepare.columns.len() == features
+                && prepare.width() == columns
+                && prepare.columns.iter().all(|column| column.low <= column.high)
+        };
         match self {
-            Self::Logistic { prepare, linear } => {
-                prepare.columns.len() == features
-                    && prepare.width() == linear.coefficients.len()
-                    && prepare.columns.iter().all(|column| column.low <= column.high)
-            }
+            Self::Logistic { prepare, linear } => prepared(prepare, linear.coefficients.len()),
+            Self::Ftrl { prepare, state } => state.is_coherent() && prepared(prepare, state.columns()),
             Self::Boosted { averages, forest } => averages.len() == features && forest.features() == features,
         }
     }
+}
+
+/// Adds up a linear score of the rows of `matrix` from `first` on, one for each of `out`.
+fn add_up(prepare: &Prepare, linear: &Linear, matrix: &Matrix, first: usize, out: &mut [f64]) {
+    out.fill(linear.intercept);
+    let mut coefficients = linear.coefficients.iter().copied();
+    for (column, values) in prepare.columns.iter().zip(&matrix.columns) {
+        column.add_to(out, &values[first..first + out.len()], &mut coefficients);
+    }
+}
+
+/// Averages of the features, and the log-odds each added to a linear score of one row.
+fn linear_parts(prepare: &Prepare, linear: &Linear, row: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let mut all = vec![0.0; row.len()];
+    let mut coefficients = linear.coefficients.iter();
+    prepare.each(row, |feature, scaled| all[feature] += scaled * coefficients.next().copied().unwrap_or(0.0));
+    (prepare.columns.iter().map(|column| column.average).collect(), all)
 }
 
 impl Model {
@@ -126,6 +149,7 @@ impl Model {
     fn base_raw(&self) -> f64 {
         match &self.learner {
             Learner::Logistic { linear, .. } => linear.intercept,
+            Learner::Ftrl { state, .. } => state.linear().intercept,
             Learner::Boosted { forest, .. } => forest.average(),
         }
     }
@@ -136,14 +160,8 @@ impl Model {
     /// rounding). `row` has one value a feature, in the model's order.
     pub fn contributions(&self, row: &[f64]) -> Vec<Contribution> {
         let (averages, raw): (Vec<f64>, Vec<f64>) = match &self.learner {
-            Learner::Logistic { prepare, linear } => {
-                let mut all = vec![0.0; row.len()];
-                let mut coefficients = linear.coefficients.iter();
-                prepare.each(row, |feature, scaled| {
-                    all[feature] += scaled * coefficients.next().copied().unwrap_or(0.0);
-                });
-                (prepare.columns.iter().map(|column| column.average).collect(), all)
-            }
+            Learner::Logistic { prepare, linear } => linear_parts(prepare, linear, row),
+            Learner::Ftrl { prepare, state } => linear_parts(prepare, &state.linear(), row),
             Learner::Boosted { averages, forest } => (averages.clone(), forest.contributions(row)),
         };
         let base = self.base_raw();

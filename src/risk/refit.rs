@@ -10,7 +10,7 @@
 use super::calibrate::{self, CalibrationChoice};
 use super::model::{Learner, Model};
 use super::task::{Chosen, STRETCHES, Task};
-use super::{boosted, penalty};
+use super::{boosted, ftrl, penalty};
 use crate::error::Result;
 
 /// Most rows of a fit that is there for calibration alone.
@@ -50,6 +50,7 @@ struct Failed;
 fn fit(task: &Task<'_>, rows: &[usize], chosen: Chosen, max_rows: usize) -> std::result::Result<Learner, Failed> {
     match chosen {
         Chosen::Penalty(penalty) => penalty::refit(task, rows, penalty, max_rows).map_err(|_| Failed),
+        Chosen::Rates(rates) => ftrl::search::refit(task, rows, rates, max_rows).map_err(|_| Failed),
         Chosen::Growth(growth) => boosted::search::refit(task, rows, growth, max_rows).map_err(|_| Failed),
     }
 }

@@ -3,6 +3,7 @@
 use super::boosted::fit::Growth;
 use super::calibrate::{Calibration, CalibrationError, Platt};
 use super::evaluate::{Settings, Tried};
+use super::ftrl::Rates;
 use super::metrics::{log_loss_of, mean_loss};
 use super::model::{Learner, Model};
 use super::split::{MIN_LATER_OUTCOMES, MIN_TRAIN_OUTCOMES, Split};
@@ -55,6 +56,8 @@ pub(super) struct Learnt {
 pub(super) enum Chosen {
     /// The penalty of a logistic regression.
     Penalty(f64),
+    /// The rates of follow-the-regularised-leader.
+    Rates(Rates),
     /// How trees are grown, and how many.
     Growth(Growth),
 }

@@ -5,7 +5,7 @@ use super::evaluate::{Evaluation, MeasureSettings, Slice, measure};
 use super::model::Model;
 use super::split::{Cuts, SplitSettings, split, split_at};
 use super::task::{Learnt, Task, refusal};
-use super::{Family, Label, Target, penalty, refit};
+use super::{Family, Label, Target, ftrl, penalty, refit};
 use crate::error::{Error, Result};
 use crate::features::matrix::Matrix;
 use crate::types::interval::wilson95;
@@ -51,6 +51,19 @@ impl TrainSettings {
             value_feature: Some("amount".to_owned()),
             max_rows: family.max_rows(),
         }
+    }
+
+    /// Whether there is enough to learn from, as [`train`] would cut it without given cuts.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when a slice would have too few rows of an outcome, with the numbers found.
+    pub fn enough(&self, target: Target, placed_at: &[i64], labels: &[Label], known_at: &[i64]) -> Result<()> {
+        split(target, placed_at, labels, known_at, &self.split_settings()).map(|_| ())
+    }
+
+    fn split_settings(&self) -> SplitSettings {
+        let Self { as_of, shares, gap, refuse_short_gap, .. } = *self;
+        SplitSettings { as_of, shares, gap, refuse_short_gap }
     }
 }
 
@@ -117,19 +130,12 @@ pub fn train_and_test(
     }
     let parts = match &settings.cuts {
         Some(cuts) => split_at(target, placed_at, labels, label_known_at, settings.as_of, cuts)?,
-        None => {
-            let split_settings = SplitSettings {
-                as_of: settings.as_of,
-                shares: settings.shares,
-                gap: settings.gap,
-                refuse_short_gap: settings.refuse_short_gap,
-            };
-            split(target, placed_at, labels, label_known_at, &split_settings)?
-        }
+        None => split(target, placed_at, labels, label_known_at, &settings.split_settings())?,
     };
     let task = Task::new(target, matrix, (placed_at, labels, label_known_at), &parts, settings, tick);
     let Learnt { mut model, settings: chosen_settings, chosen, tried, fitted_rows } = match settings.family {
         Family::Logistic => penalty::learn(&task)?,
+        Family::Ftrl => ftrl::search::learn(&task)?,
         Family::Boosted => search::learn(&task)?,
     };
 

@@ -133,3 +133,30 @@ fn labels_that_are_not_mature_yet_need_no_model_and_say_so() {
     let refused = tiny.run(4, &["--set", "risk.fraud.cold_start=false"]).stderr;
     assert!(refused.starts_with("error: there is no fraud model in `models`\nhint: "), "{refused}");
 }
+
+/// A young shop: frauds are known, and too few of them to learn from.
+#[test]
+fn a_shop_with_too_few_frauds_to_learn_from_goes_on_without_a_model_until_it_has_enough() {
+    let pipeline = PIPELINE.replace("amount = \"amount\" }", "amount = \"amount\", fraud = \"fraud\" }")
+        + "[risk.fraud]\nlabel = { matures_after = \"24h\" }\n";
+    let orders = |every: usize| {
+        let row = |at: usize| {
+            let (day, hour) = (1 + at / 24 % 28, at % 24);
+            let month = 6 + at / (24 * 28);
+            format!("O{at},2024-{month:02}-{day:02}T{hour:02}:00:00Z,C{},10.00,{}\n", at % 90, at % every == 5)
+        };
+        let rows: String = (0..2_000).map(row).collect();
+        format!("order_id,placed_at,customer_id,amount,fraud\n{rows}")
+    };
+    let tiny = Tiny::new(&pipeline, &[("orders.csv", &orders(100))]);
+    tiny.run(0, &[]);
+    let found = tiny.query("SELECT fraud_null_reason AS why, COUNT(*) AS n FROM order_scores GROUP BY why");
+    let why = found[0]["why"].as_str().unwrap();
+    assert!(found.len() == 1 && found[0]["n"] == 2_000, "{found:?}");
+    assert!(why.starts_with("no model yet: not enough labels to learn `fraud`: ") && why.contains("positive"), "{why}");
+    assert!(why.ends_with("(2000 mature labels in all, 20 of them positive)"), "{why}");
+    // As soon as the trainer would have enough, a run without a model is a mistake.
+    let tiny = Tiny::new(&pipeline, &[("orders.csv", &orders(20))]);
+    let refused = tiny.run(4, &[]).stderr;
+    assert!(refused.starts_with("error: there is no fraud model in `models`\nhint: "), "{refused}");
+}

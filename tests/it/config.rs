@@ -92,7 +92,7 @@ show = ["email"]
   `money.base`: must be a three-letter ISO 4217 code such as `EUR`, found `EURO`
   `name`: is required and missing
   `privacy.show`: no source column is called `email`
-  `risk.fraud.family`: must be one of `logistic`, `boosted`, found `boostd` (did you mean `boosted`?)
+  `risk.fraud.family`: must be one of `logistic`, `ftrl`, `boosted`, found `boostd` (did you mean `boosted`?)
   `sources.my orders`: a source's name is made of letters, digits and `_`, so that SQL can use it
   `sources.my orders.decimal`: must be `.` or `,`, found `·`
   `sources.my orders.delimiter`: must be one ASCII character or `tab`, found `;;`
@@ -262,4 +262,51 @@ fn the_template_works_as_it_stands_and_what_it_comments_out_exists() {
         problems.extend(validator.iter_errors(&document).map(|e| format!("{path}.{key} = {value}: {e}")));
     }
     assert_eq!(problems, Vec::<String>::new());
+}
+
+/// Dotted names of all settings of a schema; a name of the user's choice is not part of them.
+fn settings_of(schema: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        settings_of(inner, &path, found);
+        found.push(path);
+    }
+    for inner in [&schema["additionalProperties"], &schema["items"]] {
+        settings_of(inner, path, found);
+    }
+    for inner in ["anyOf", "oneOf", "allOf"].iter().filter_map(|kind| schema[*kind].as_array()).flatten() {
+        settings_of(inner, path, found);
+    }
+}
+
+#[test]
+fn the_template_names_every_setting_there_is_in_its_section() {
+    let text = std::fs::read_to_string(root().join("pipelines/template.toml")).unwrap();
+    // Section by section, as the names under it or on one line in braces.
+    let mut named = std::collections::BTreeSet::new();
+    let mut section = Vec::new();
+    for line in text.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)) {
+        let bare = line.split(" #").next().unwrap().trim_end();
+        if bare.starts_with('[') && bare.ends_with(']') {
+            section = bare.trim_matches(['[', ']']).split('.').map(str::to_owned).collect();
+            // The user's own names of sources and tables are none of the schema's.
+            if ["sources", "tables"].contains(&section[0].as_str()) {
+                section.remove(1);
+            }
+            named.extend((1..=section.len()).map(|depth| section[..depth].join(".")));
+        } else if let Some((key, value)) = bare.split_once(" = ") {
+            let at = |key: &str| section.iter().map(String::as_str).chain([key]).collect::<Vec<_>>().join(".");
+            named.insert(at(key));
+            // `label = { column = "x" }`; under a map of columns the key is the user's.
+            let under = if section.last().is_some_and(|last| last == "columns") { section.join(".") } else { at(key) };
+            for inner in value.trim_matches(['{', '}', ' ']).split(", ").filter_map(|part| part.split_once(" = ")) {
+                named.insert(format!("{under}.{}", inner.0));
+            }
+        }
+    }
+    let mut settings = Vec::new();
+    settings_of(&ordersight::config::json_schema(), "", &mut settings);
+    assert!(settings.len() > 60, "{settings:?}");
+    let unnamed: Vec<&String> = settings.iter().filter(|setting| !named.contains(*setting)).collect();
+    assert!(unnamed.is_empty(), "the template does not name {unnamed:?}");
 }

@@ -1,6 +1,7 @@
-"""Numbers of scikit-learn that tests of src/risk hold: metrics, isotonic curve, daily card precision.
+"""Numbers that tests of src/risk hold: of scikit-learn metrics and the isotonic curve, of numpy the weights of ftrl.
 
-Run it with scikit-learn 1.9 and numpy and compare with the numbers in src/risk/{metrics,isotonic,calibrate,daily}.rs.
+Run it with scikit-learn 1.9 and numpy and compare with the numbers in src/risk/{metrics,isotonic,calibrate,daily}.rs and
+src/risk/ftrl/tests.rs.
 """
 
 import numpy as np
@@ -40,6 +41,27 @@ def metrics(name, labels, scores):
             print(f"{name}: {strategy} {bins} bins: error {error!r}, rows {rows.tolist()}")
 
 
+ROWS = [[1, -0.5, 0.1], [0.5, 2, 0], [-1.5, 0.25, -0.2], [0, -1, 0.3], [2, 1, -0.1], [-0.75, 0.5, 0.2], [1.25, -2, 0]]
+ROWS += [[0.3, 0.3, -0.3]]
+
+
+def ftrl(rows, labels, alpha, beta, l1, l2):
+    """Algorithm 1 of McMahan and others 2013; the last column is the intercept, which has no penalties."""
+    columns = len(rows[0])
+    z, n = np.zeros(columns + 1), np.zeros(columns + 1)
+    l1, l2 = np.array([l1] * columns + [0.0]), np.array([l2] * columns + [0.0])
+
+    def weights():
+        return np.where(np.abs(z) <= l1, 0.0, (np.sign(z) * l1 - z) / ((beta + np.sqrt(n)) / alpha + l2))
+
+    for row, label in zip(rows, labels):
+        x, w = np.append(row, 1.0), weights()
+        gradient = (1 / (1 + np.exp(-x @ w)) - label) * x
+        z += gradient - (np.sqrt(n + gradient**2) - np.sqrt(n)) / alpha * w
+        n += gradient**2
+    return weights()
+
+
 def main():
     metrics("ties", LABELS, SCORES)
     metrics("constant", LABELS, [0.35] * len(LABELS))
@@ -47,6 +69,8 @@ def main():
     metrics("reversed", [1, 1, 0, 0, 0], [0.0, 0.1, 0.2, 0.9, 1.0])
     curve = IsotonicRegression(out_of_bounds="clip").fit(RAW, OUTCOMES)
     print("isotonic:", [(at, float(curve.predict([at])[0])) for at in AT])
+    for rates in [(0.5, 1.0, 0.0, 0.0), (0.5, 2.0, 0.25, 1.5)]:
+        print("ftrl:", rates, ftrl(ROWS, [1, 0, 0, 1, 1, 0, 1, 0], *rates).tolist())
 
 
 if __name__ == "__main__":
