@@ -231,6 +231,7 @@ mod tests {
         assert!(tried.len() == GRID.len() && tried.iter().all(|tried| tried.log_loss.is_some()), "{tried:?}");
         let at = |row: [f64; 4]| boosted.model.contributions(&row);
         let (same, other) = (at([0.8, 0.8, 0.0, 0.0]), at([0.8, -0.8, 0.0, 0.0]));
+        assert!(same[0].contribution > 0.3 && same[1].contribution > 0.3 && other[1].contribution < -0.1);
         // What is missing adds 1.0 to the odds that the labels were drawn by. Before calibration and over all rows with a
         // value: a curve is level in places and steep in others, so that there one row's difference may be anything. With
         // 800 positives the difference has a standard error of 0.09; penalties make it smaller.
