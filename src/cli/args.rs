@@ -149,6 +149,8 @@ pub(super) enum FamilyArg {
     Ftrl,
     /// Gradient boosted trees of forust.
     Boosted,
+    /// The mean of logistic and boosted.
+    Blend,
 }
 
 #[derive(Debug, Args)]

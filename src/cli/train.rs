@@ -25,6 +25,7 @@ impl From<FamilyArg> for Family {
             FamilyArg::Logistic => Self::Logistic,
             FamilyArg::Ftrl => Self::Ftrl,
             FamilyArg::Boosted => Self::Boosted,
+            FamilyArg::Blend => Self::Blend,
         }
     }
 }

@@ -409,6 +409,8 @@ pub enum Family {
     Ftrl,
     /// Gradient boosted trees: what matters only together is found by itself.
     Boosted,
+    /// The mean of logistic and boosted, which err in different ways.
+    Blend,
 }
 
 /// Fraud model settings.

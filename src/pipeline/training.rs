@@ -89,13 +89,14 @@ pub fn train(
     let registry = Registry::open(&options.models);
     let mut trained = Vec::new();
     for &target in targets {
-        tick(&format!("{target} model"));
         let Examples { matrix, placed_at, outcomes } = Examples::of(target, &features);
         let family = options.family.unwrap_or_else(|| family_of(pipeline, target));
         let settings = TrainSettings::new(family, options.seed, options.clock.as_of);
         let labels = outcomes.ripe_labels();
         let history = (placed_at, labels.as_slice(), outcomes.ripe_at());
-        let told = |what: &str| tick(&format!("{target} model: {what}"));
+        let about = beforehand(family, labels.iter().flatten().count(), matrix.width());
+        tick(&format!("{target} model{about}"));
+        let told = |what: &str| tick(&format!("{target} model{about}: {what}"));
         let matrix = learnable(pipeline, target, matrix)?;
         let (result, _) = train_and_test(target, &matrix, history, &settings, &told)?;
         let provenance = Provenance {
@@ -110,6 +111,15 @@ pub fn train(
         trained.push(TrainedTarget { target, unit: unit_of(pipeline, target), version, evaluation: result.evaluation });
     }
     Ok(trained)
+}
+
+/// `, at most about 3 min`, where a training is long enough for people to want to know; empty for short ones.
+fn beforehand(family: Family, rows: usize, features: usize) -> String {
+    match family.seconds_at_most(rows, features) {
+        seconds if seconds < 20.0 => String::new(),
+        seconds if seconds < 90.0 => format!(", at most about {:.0} s", (seconds / 10.0).ceil() * 10.0),
+        seconds => format!(", at most about {:.0} min", (seconds / 60.0).ceil()),
+    }
 }
 
 /// The features with those that the pipeline keeps from the model emptied: a model has no use for them then, and scores
@@ -158,6 +168,7 @@ pub(super) fn family_of(pipeline: &Pipeline, target: Target) -> Family {
         config::Family::Logistic => Family::Logistic,
         config::Family::Ftrl => Family::Ftrl,
         config::Family::Boosted => Family::Boosted,
+        config::Family::Blend => Family::Blend,
     }
 }
 
@@ -182,5 +193,19 @@ fn label_rule(pipeline: &Pipeline, target: Target) -> String {
                  one, or nothing was delivered within {undelivered} after placement"
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_trainings_say_so_beforehand_and_short_ones_do_not() {
+        assert_eq!(beforehand(Family::Boosted, 2_000, 40), "");
+        assert_eq!(beforehand(Family::Ftrl, 1_000_000, 50), ", at most about 30 s");
+        assert_eq!(beforehand(Family::Boosted, 2_000_000, 40), ", at most about 5 min");
+        let at_most = |family: Family| family.seconds_at_most(500_000, 60);
+        assert!(at_most(Family::Ftrl) < at_most(Family::Logistic) && at_most(Family::Boosted) < at_most(Family::Blend));
     }
 }

@@ -120,7 +120,7 @@ fn limits(target: Target) -> &'static [&'static str] {
 }
 
 fn limit_of_family(manifest: &Manifest) -> &'static str {
-    if manifest.family == Family::Boosted.name() {
+    if [Family::Boosted, Family::Blend].map(Family::name).contains(&manifest.family.as_str()) {
         "It tells values apart as far as the training had them: beyond the outermost, all count the same."
     } else {
         "It is linear: facts that matter only together are found only where a feature joins them."
@@ -128,7 +128,10 @@ fn limit_of_family(manifest: &Manifest) -> &'static str {
 }
 
 fn chosen_how(manifest: &Manifest) -> &'static str {
-    if manifest.family == Family::Boosted.name() {
+    if manifest.family == Family::Blend.name() {
+        "for the trees by folds in time inside the training slice, the penalty of the linear part and the number of trees on \
+         the calibration slice"
+    } else if manifest.family == Family::Boosted.name() {
         "by folds in time inside the training slice, and the number of trees on the calibration slice"
     } else if manifest.family == Family::Ftrl.name() {
         "by folds in time inside the training slice"

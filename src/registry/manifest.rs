@@ -11,8 +11,8 @@ use crate::risk::{Family, Target};
 use crate::types::time::format_instant;
 
 /// Newest layout of a version's files that this program knows. A higher one is refused: it may mean something else by the
-/// same names. Format 2 has all that 1 has, and may hold an isotonic curve or the family `ftrl`, which programs of
-/// format 1 do not know; what they do know is still written as 1.
+/// same names. Format 2 has all that 1 has, and may hold an isotonic curve or the families `ftrl` and `blend`,
+/// which programs of format 1 do not know; what they do know is still written as 1.
 pub const FORMAT: u32 = 2;
 
 /// linfa and its logistic regression, which are released together; a test holds it against the lock file.
@@ -78,13 +78,14 @@ impl Manifest {
     /// The record of a training whose model is written as `model_json`.
     pub fn new(trained: &Trained, provenance: &Provenance, model_json: &[u8]) -> Self {
         let model = &trained.model;
-        let learnt_by = match model.learner.family() {
-            Family::Logistic => Some(("linfa-logistic", LINFA_VERSION)),
-            Family::Ftrl => None,
-            Family::Boosted => Some(("forust-ml", FORUST_VERSION)),
+        let learnt_by: &[(&str, &str)] = match model.learner.family() {
+            Family::Logistic => &[("linfa-logistic", LINFA_VERSION)],
+            Family::Ftrl => &[],
+            Family::Boosted => &[("forust-ml", FORUST_VERSION)],
+            Family::Blend => &[("linfa-logistic", LINFA_VERSION), ("forust-ml", FORUST_VERSION)],
         };
-        let libraries =
-            [("ordersight", env!("CARGO_PKG_VERSION")), ("linfa", LINFA_VERSION)].into_iter().chain(learnt_by);
+        let always = [("ordersight", env!("CARGO_PKG_VERSION")), ("linfa", LINFA_VERSION)];
+        let libraries = always.iter().chain(learnt_by).map(|&(name, version)| (name.to_owned(), version.to_owned()));
         Self {
             format: format_of(model),
             target: model.target,
@@ -96,7 +97,7 @@ impl Manifest {
             trained_from: format_instant(trained.evaluation.train.from),
             trained_to: format_instant(trained.evaluation.train.to),
             seed: provenance.seed,
-            libraries: libraries.map(|(name, version)| (name.to_owned(), version.to_owned())).collect(),
+            libraries: libraries.collect(),
             data_hashes: provenance.data_hashes.clone(),
             model_blake3: blake3::hash(model_json).to_hex().to_string(),
             features_blake3: features_hash(&model.features),
@@ -129,7 +130,7 @@ fn order() -> String {
 fn format_of(model: &Model) -> u32 {
     match (&model.learner, &model.calibration) {
         (Learner::Logistic { .. } | Learner::Boosted { .. }, Calibration::Platt(_)) => 1,
-        (Learner::Ftrl { .. }, _) | (_, Calibration::Isotonic(_)) => 2,
+        (Learner::Ftrl { .. } | Learner::Blend { .. }, _) | (_, Calibration::Isotonic(_)) => 2,
     }
 }
 

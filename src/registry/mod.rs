@@ -90,7 +90,7 @@ impl Registry {
         // What people can read is laid out for them; a forest is tens of thousands of numbers.
         let model = match trained.model.learner.family() {
             Family::Logistic | Family::Ftrl => json(&trained.model)?,
-            Family::Boosted => on_one_line(&trained.model)?,
+            Family::Boosted | Family::Blend => on_one_line(&trained.model)?,
         };
         let manifest = Manifest::new(trained, provenance, &model);
         let card = card::card(&manifest, &trained.evaluation);

@@ -53,6 +53,15 @@ pub enum Learner {
         /// From features to log-odds.
         forest: Forest,
     },
+    /// The mean log-odds of both.
+    Blend {
+        /// From features to columns of the linear part.
+        prepare: Prepare,
+        /// The linear part.
+        linear: Linear,
+        /// The trees, on features as they are.
+        forest: Forest,
+    },
 }
 
 /// What one feature did to one score.
@@ -75,6 +84,7 @@ impl Learner {
             Self::Logistic { .. } => Family::Logistic,
             Self::Ftrl { .. } => Family::Ftrl,
             Self::Boosted { .. } => Family::Boosted,
+            Self::Blend { .. } => Family::Blend,
         }
     }
 
@@ -84,6 +94,12 @@ impl Learner {
             Self::Logistic { prepare, linear } => add_up(prepare, linear, matrix, first, out),
             Self::Ftrl { prepare, state } => add_up(prepare, &state.linear(), matrix, first, out),
             Self::Boosted { forest, .. } => forest.raw(&matrix.columns, first, out),
+            Self::Blend { prepare, linear, forest } => {
+                let mut trees = vec![0.0; out.len()];
+                forest.raw(&matrix.columns, first, &mut trees);
+                add_up(prepare, linear, matrix, first, out);
+                out.iter_mut().zip(trees).for_each(|(out, trees)| *out = f64::midpoint(*out, trees));
+            }
         }
     }
 
@@ -98,6 +114,9 @@ impl Learner {
             Self::Logistic { prepare, linear } => prepared(prepare, linear.coefficients.len()),
             Self::Ftrl { prepare, state } => state.is_coherent() && prepared(prepare, state.columns()),
             Self::Boosted { averages, forest } => averages.len() == features && forest.features() == features,
+            Self::Blend { prepare, linear, forest } => {
+                prepared(prepare, linear.coefficients.len()) && forest.features() == features
+            }
         }
     }
 }
@@ -151,6 +170,7 @@ impl Model {
             Learner::Logistic { linear, .. } => linear.intercept,
             Learner::Ftrl { state, .. } => state.linear().intercept,
             Learner::Boosted { forest, .. } => forest.average(),
+            Learner::Blend { linear, forest, .. } => f64::midpoint(linear.intercept, forest.average()),
         }
     }
 
@@ -163,6 +183,13 @@ impl Model {
             Learner::Logistic { prepare, linear } => linear_parts(prepare, linear, row),
             Learner::Ftrl { prepare, state } => linear_parts(prepare, &state.linear(), row),
             Learner::Boosted { averages, forest } => (averages.clone(), forest.contributions(row)),
+            Learner::Blend { prepare, linear, forest } => {
+                let (averages, mut all) = linear_parts(prepare, linear, row);
+                all.iter_mut()
+                    .zip(forest.contributions(row))
+                    .for_each(|(one, trees)| *one = f64::midpoint(*one, trees));
+                (averages, all)
+            }
         };
         let base = self.base_raw();
         let slope = self.calibration.slope(base, base + raw.iter().sum::<f64>());

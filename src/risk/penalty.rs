@@ -8,7 +8,7 @@ use super::evaluate::{Settings, Tried};
 use super::logistic::{FitError, Linear, LogisticFamily};
 use super::model::{Learner, Model};
 use super::prepare::Prepare;
-use super::sample::{every_nth, thin};
+use super::sample::{MAX_ROWS, every_nth, thin};
 use super::task::{Chosen, Learnt, Task};
 use crate::error::Result;
 
@@ -24,11 +24,12 @@ pub const PENALTIES: [f64; 4] = [1_000.0, 100.0, 10.0, 1.0];
 /// [`crate::error::Error::Model`] when no feature varies or no penalty gave a model.
 pub(super) fn learn(task: &Task<'_>) -> Result<Learnt> {
     let (train, settings) = (&task.parts.train, task.settings);
-    let prepare = Prepare::fit(task.matrix, &every_nth(train, settings.max_rows));
+    let max_rows = settings.max_rows.min(MAX_ROWS);
+    let prepare = Prepare::fit(task.matrix, &every_nth(train, max_rows));
     if prepare.width() == 0 {
         return Err(task.refusal("no feature varies in the training slice"));
     }
-    let sample = thin(train, &task.truth(train), settings.max_rows, settings.seed);
+    let sample = thin(train, &task.truth(train), max_rows, settings.seed);
     let records = prepare.design(task.matrix, &sample.rows);
     let dataset = DatasetBase::new(records, Array1::from(task.truth(&sample.rows)));
 
@@ -85,6 +86,7 @@ pub(super) fn refit(
     penalty: f64,
     max_rows: usize,
 ) -> std::result::Result<Learner, FitError> {
+    let max_rows = max_rows.min(MAX_ROWS);
     let prepare = Prepare::fit(task.matrix, &every_nth(rows, max_rows));
     let sample = thin(rows, &task.truth(rows), max_rows, task.settings.seed);
     let records = prepare.design(task.matrix, &sample.rows);

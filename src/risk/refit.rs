@@ -10,7 +10,7 @@
 use super::calibrate::{self, CalibrationChoice};
 use super::model::{Learner, Model};
 use super::task::{Chosen, STRETCHES, Task};
-use super::{boosted, ftrl, penalty};
+use super::{blend, boosted, ftrl, penalty};
 use crate::error::Result;
 
 /// Most rows of a fit that is there for calibration alone.
@@ -51,6 +51,7 @@ fn fit(task: &Task<'_>, rows: &[usize], chosen: Chosen, max_rows: usize) -> std:
     match chosen {
         Chosen::Penalty(penalty) => penalty::refit(task, rows, penalty, max_rows).map_err(|_| Failed),
         Chosen::Rates(rates) => ftrl::search::refit(task, rows, rates, max_rows).map_err(|_| Failed),
+        Chosen::Both(penalty, growth) => blend::refit(task, rows, (penalty, growth), max_rows).map_err(|_| Failed),
         Chosen::Growth(growth) => boosted::search::refit(task, rows, growth, max_rows).map_err(|_| Failed),
     }
 }

@@ -60,6 +60,8 @@ pub(super) enum Chosen {
     Rates(Rates),
     /// How trees are grown, and how many.
     Growth(Growth),
+    /// Those of a logistic regression and of trees.
+    Both(f64, Growth),
 }
 
 /// Rows to fit on, and later rows to see how that went.

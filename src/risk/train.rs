@@ -5,7 +5,7 @@ use super::evaluate::{Evaluation, MeasureSettings, Slice, measure};
 use super::model::Model;
 use super::split::{Cuts, SplitSettings, split, split_at};
 use super::task::{Learnt, Task, refusal};
-use super::{Family, Label, Target, ftrl, penalty, refit};
+use super::{Family, Label, Target, blend, ftrl, penalty, refit};
 use crate::error::{Error, Result};
 use crate::features::matrix::Matrix;
 use crate::types::interval::wilson95;
@@ -137,6 +137,7 @@ pub fn train_and_test(
         Family::Logistic => penalty::learn(&task)?,
         Family::Ftrl => ftrl::search::learn(&task)?,
         Family::Boosted => search::learn(&task)?,
+        Family::Blend => blend::learn(&task)?,
     };
 
     let calibrated = refit::finish(&task, &mut model, chosen)?;

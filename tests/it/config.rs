@@ -92,7 +92,7 @@ show = ["email"]
   `money.base`: must be a three-letter ISO 4217 code such as `EUR`, found `EURO`
   `name`: is required and missing
   `privacy.show`: no source column is called `email`
-  `risk.fraud.family`: must be one of `logistic`, `ftrl`, `boosted`, found `boostd` (did you mean `boosted`?)
+  `risk.fraud.family`: must be one of `logistic`, `ftrl`, `boosted`, `blend`, found `boostd` (did you mean `boosted`?)
   `sources.my orders`: a source's name is made of letters, digits and `_`, so that SQL can use it
   `sources.my orders.decimal`: must be `.` or `,`, found `·`
   `sources.my orders.delimiter`: must be one ASCII character or `tab`, found `;;`

@@ -27,3 +27,4 @@ mod evaluation;
 mod interrupted;
 mod quality;
 mod registry;
+mod training;

@@ -58,6 +58,14 @@ struct Fold {
     watched: Vec<usize>,
 }
 
+/// About how many seconds learning takes at most on two cores; `cells` gives rows times features, of at most so many rows.
+pub(in crate::risk) fn seconds_at_most(cells: &dyn Fn(usize) -> f64) -> f64 {
+    let search = (GRID.len() * STRETCHES.len() * SEARCH_PACE.trees) as f64 * cells(SEARCH_ROWS);
+    // The fit that finds their number, two for calibration, one on all.
+    let model = MODEL_PACE.trees as f64 * (2.0 * cells(MAX_ROWS) + 2.0 * cells(200_000));
+    2.5e-9 * (search + model)
+}
+
 /// Searches the shape and learns the trees.
 ///
 /// # Errors
