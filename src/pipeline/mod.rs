@@ -23,12 +23,11 @@ mod training;
 pub use batch::{RunOptions, run};
 pub use checkup::{Checkup, RuleCheck, checkup};
 pub use desk::{Exported, ImportOptions, Imported, RefusedRow, SheetFormat, export, import};
-pub use evaluation::{Diagram, EvaluateOptions, Evaluated, Fold, LeaveOut, Measure, Protocol, evaluate};
-pub use follow::{Asked, Behind, behind};
 pub use evaluation::{
     Diagram, EvaluateOptions, Evaluated, Fold, LeaveOut, Measure, MoneySaved, PolicyDay, PolicySaved, Protocol,
     evaluate,
 };
+pub use follow::{Asked, Behind, behind};
 pub use inputs::{Clock, personal_key};
 pub use replay::{RuleLine, RuleReplay};
 pub use summary::{Stage, Summary, TargetState};
