@@ -13,7 +13,7 @@
 //! | front | [`cli`], [`report`] | arguments, terminal, HTML |
 //! | flow | [`pipeline`] | the order of stages |
 //! | edges | [`ingest`], [`publish`], [`query`], [`registry`], [`synthetic`] | files and formats |
-//! | compute | [`features`], [`kpi`], [`satisfaction`], [`risk`], [`decision`] | frames, slices, numbers: no paths, no clock, no environment |
+//! | compute | [`features`], [`kpi`], [`satisfaction`], [`customers`], [`risk`], [`decision`] | frames, slices, numbers: no paths, no clock, no environment |
 //! | words | [`contract`], [`config`], [`quarantine`] | names and types |
 //! | ground | [`types`], [`error`], [`memory`] | nothing else |
 //!
@@ -32,6 +32,7 @@
 pub mod cli;
 pub mod config;
 pub mod contract;
+pub mod customers;
 pub mod decision;
 pub mod error;
 pub mod features;

@@ -91,13 +91,20 @@ fn words(found: &Checkup, args: &CheckArgs) -> String {
     let (can, cannot): (Vec<_>, Vec<_>) = found.measures.iter().partition(|(_, missing)| missing.is_empty());
     if args.kpis {
         list_kpis(&can, &mut text);
+        for (id, meaning, _) in found.index.iter().filter(|(_, _, missing)| missing.is_empty()) {
+            let _ = writeln!(text, "  {id}: {meaning}");
+        }
     } else {
-        let names: Vec<String> = can.iter().map(|(m, _)| m.name()).collect();
+        let index = found.index.iter().filter(|(_, _, missing)| missing.is_empty()).map(|(id, ..)| id.clone());
+        let names: Vec<String> = can.iter().map(|(m, _)| m.name()).chain(index).collect();
         let _ = writeln!(text, "\ncan be computed: {}", names.join(", "));
         let _ = writeln!(text, "  --kpis lists them with meaning, unit, clock, maturity and needs");
     }
     for (measure, missing) in cannot {
         let _ = writeln!(text, "  not {} ({}): missing {}", measure.name(), measure.meaning, missing.join(", "));
+    }
+    for (id, meaning, missing) in found.index.iter().filter(|(_, _, missing)| !missing.is_empty()) {
+        let _ = writeln!(text, "  not {id} ({meaning}): missing {}", missing.join(", "));
     }
     for (target, why, mature, positive) in &found.targets {
         match why {

@@ -1,7 +1,7 @@
 //! A run in words.
 
 use crate::kpi::scorecard::Missed;
-use crate::pipeline::Summary;
+use crate::pipeline::{SatisfactionState, Summary};
 use crate::types::time::{SECOND, format_instant};
 use std::fmt::Write;
 
@@ -60,6 +60,9 @@ pub(super) fn words(run: &Summary) -> String {
     // What was missed anyway needs no second line.
     for target in run.beyond_so_far.iter().filter(|t| !run.missed_targets.iter().any(|m| same(m, t))) {
         let _ = writeln!(text, "so far    {}; late events can still move it", missed(target));
+    }
+    if let Some(felt) = &run.satisfaction {
+        satisfaction(&mut text, felt);
     }
     for risk in &run.risk {
         match (&risk.model, &risk.absent_because) {
@@ -127,6 +130,25 @@ fn missing(run: &Summary) -> String {
     }
     let names: Vec<&str> = run.not_computable.keys().map(String::as_str).collect();
     format!("; not computable, `ordersight check` says what is missing: {}", names.join(", "))
+}
+
+fn satisfaction(text: &mut String, felt: &SatisfactionState) {
+    let orders = format!("{} orders measured, {} predicted", count(felt.measured), count(felt.predicted));
+    let worth = match (&felt.absent_because, felt.rmse, felt.rmse_of_mean) {
+        (Some(why), ..) => format!("; no prediction: {why}"),
+        (None, Some(rmse), Some(mean)) => format!(
+            "; on {} later orders it errs by {:.1} points (rmse), the mean by {:.1}",
+            count(felt.tested_on),
+            rmse.value.unwrap_or(f64::NAN),
+            mean.value.unwrap_or(f64::NAN)
+        ),
+        _ => "; too few matured answers to test it on later orders".to_owned(),
+    };
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "felt      {orders}{worth}");
+    for driver in felt.drivers.iter().take(3) {
+        let _ = writeln!(text, "            {driver}");
+    }
 }
 
 /// A count with thousands set apart: `1,234,567`.

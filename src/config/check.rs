@@ -45,6 +45,7 @@ pub(super) fn check(raw: &RawPipeline, base_dir: &Path, problems: &mut Vec<Probl
     let features = features::expand(&raw.features, problems);
     check_decision(raw, &features, problems);
     check_privacy(raw, problems);
+    check_satisfaction(raw, problems);
     Checked { zone, as_of, base_exponent, packs, features }
 }
 
@@ -309,6 +310,20 @@ fn unknown_to_rules(column: &ConditionColumn, raw: &RawPipeline, features: &[Fea
             .to_owned()
     });
     Some((format!("neither orders nor features have a column `{name}`"), hint))
+}
+
+fn check_satisfaction(raw: &RawPipeline, problems: &mut Vec<Problem>) {
+    let weights = raw.satisfaction.weights.in_order();
+    if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f64>() <= 0.0 {
+        problems.push(Problem::new("satisfaction.weights", "must be numbers from 0 up, and one of them above 0"));
+    }
+    let [a, b, c] = raw.customers.tiers;
+    if !(0.0 < a && a < b && b < c && c < 1.0) {
+        problems.push(
+            Problem::new("customers.tiers", format!("must rise between 0 and 1, both exclusive, found {a}, {b}, {c}"))
+                .hint("[0.1, 0.3, 0.6] makes the best tenth tier A, the next fifth B, the next three tenths C"),
+        );
+    }
 }
 
 fn check_privacy(raw: &RawPipeline, problems: &mut Vec<Problem>) {

@@ -26,6 +26,12 @@ pub struct RawPipeline {
     /// KPIs, their segments and targets.
     #[serde(default)]
     pub kpi: Kpi,
+    /// The satisfaction index and the prediction of satisfaction.
+    #[serde(default)]
+    pub satisfaction: Satisfaction,
+    /// How customers are ranked.
+    #[serde(default)]
+    pub customers: Customers,
     /// Features of orders, for the models and the rules.
     #[serde(default)]
     pub features: FeatureSettings,
@@ -304,6 +310,84 @@ impl Packs {
             Self::Several(names) => names.as_slice(),
         };
         names.iter().map(String::as_str)
+    }
+}
+
+/// The satisfaction index and the prediction of satisfaction.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Satisfaction {
+    /// What each factor weighs in the index. Only their proportions count; those of factors that cannot be computed go to the
+    /// others.
+    pub weights: FactorWeights,
+    /// Time after delivery from which an order's answers count as complete, for the prediction's training and its test: `30d`.
+    #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
+    pub matures_after: String,
+    /// Predict the satisfaction of delivered orders nobody answered for.
+    pub predict: bool,
+}
+
+impl Default for Satisfaction {
+    fn default() -> Self {
+        Self { weights: FactorWeights::default(), matures_after: "30d".to_owned(), predict: true }
+    }
+}
+
+/// Weights of the factors of the satisfaction index.
+///
+/// The default puts speed first, since a late parcel is what low ratings speak of most; then the goods, and what customers said
+/// themselves, which counts no more because few answer and rather the upset ones; then what they had to do. Transparency and
+/// service come last: those who never had to ask feel little of them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FactorWeights {
+    /// Cycle time and promise kept.
+    #[schemars(range(min = 0.0))]
+    pub speed: f64,
+    /// Tracking there, answers in time.
+    #[schemars(range(min = 0.0))]
+    pub transparency: f64,
+    /// Contacts and reopenings, stages of returns.
+    #[schemars(range(min = 0.0))]
+    pub ease: f64,
+    /// Reply time, resolution, language.
+    #[schemars(range(min = 0.0))]
+    pub service: f64,
+    /// Goods as described, undamaged and kept.
+    #[schemars(range(min = 0.0))]
+    pub product: f64,
+    /// Measured feedback.
+    #[schemars(range(min = 0.0))]
+    pub feedback: f64,
+}
+
+impl Default for FactorWeights {
+    fn default() -> Self {
+        Self { speed: 0.25, transparency: 0.10, ease: 0.15, service: 0.10, product: 0.20, feedback: 0.20 }
+    }
+}
+
+impl FactorWeights {
+    /// In the order of the factors.
+    pub fn in_order(&self) -> [f64; 6] {
+        [self.speed, self.transparency, self.ease, self.service, self.product, self.feedback]
+    }
+}
+
+/// How customers are ranked.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Customers {
+    /// Time before the run's clock in which orders and value count for frequency, value and tier: `365d`.
+    #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
+    pub window: String,
+    /// Shares of customers, from the most valuable down, where tiers A, B and C end; the rest are D. Rising, between 0 and 1.
+    pub tiers: [f64; 3],
+}
+
+impl Default for Customers {
+    fn default() -> Self {
+        Self { window: "365d".to_owned(), tiers: [0.1, 0.3, 0.6] }
     }
 }
 

@@ -18,7 +18,7 @@ pub mod kernel;
 pub mod labels;
 pub mod matrix;
 mod order_facts;
-mod tables;
+pub(crate) mod tables;
 #[cfg(test)]
 mod tests;
 

@@ -8,27 +8,27 @@ use polars::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
 /// A column of texts; a null or blank one is no value.
-pub(super) type Texts = Vec<Option<String>>;
+pub(crate) type Texts = Vec<Option<String>>;
 
 /// The row of an order that is none.
-pub(super) const NO_ROW: u32 = NO_KEY;
+pub(crate) const NO_ROW: u32 = NO_KEY;
 
 const STAGE: &str = "reading features";
 
 /// Accepted tables by name, as they were known at the run's clock.
-pub(super) struct Tables<'a> {
+pub(crate) struct Tables<'a> {
     all: &'a BTreeMap<&'static str, DataFrame>,
     none: DataFrame,
     /// Rows of orders by id.
     by_id: HashMap<&'a str, u32>,
     /// When each order was placed, UTC microseconds.
-    pub(super) placed_at: Vec<i64>,
+    pub(crate) placed_at: Vec<i64>,
     /// Amount of each order, minor units.
-    pub(super) amount: Vec<i64>,
+    pub(crate) amount: Vec<i64>,
 }
 
 impl<'a> Tables<'a> {
-    pub(super) fn new(all: &'a BTreeMap<&'static str, DataFrame>) -> Result<Self> {
+    pub(crate) fn new(all: &'a BTreeMap<&'static str, DataFrame>) -> Result<Self> {
         let mut tables =
             Self { all, none: DataFrame::empty(), by_id: HashMap::new(), placed_at: Vec::new(), amount: Vec::new() };
         // The contract has made sure that these have values.
@@ -44,28 +44,28 @@ impl<'a> Tables<'a> {
     }
 
     /// Number of orders.
-    pub(super) fn orders(&self) -> usize {
+    pub(crate) fn orders(&self) -> usize {
         self.placed_at.len()
     }
 
     /// A table; an empty frame if it is absent.
-    pub(super) fn frame(&self, table: &str) -> &DataFrame {
+    pub(crate) fn frame(&self, table: &str) -> &DataFrame {
         self.all.get(table).unwrap_or(&self.none)
     }
 
     /// Whether a column was supplied.
-    pub(super) fn has(&self, table: &str, column: &str) -> bool {
+    pub(crate) fn has(&self, table: &str, column: &str) -> bool {
         self.frame(table).get_column_index(column).is_some()
     }
 
     /// A text column; `None` if it is absent.
-    pub(super) fn texts(&self, table: &str, name: &str) -> Result<Option<Texts>> {
+    pub(crate) fn texts(&self, table: &str, name: &str) -> Result<Option<Texts>> {
         Ok(self
             .text_column(table, name)?
             .map(|column| column.iter().map(|v| v.filter(|t| !t.trim().is_empty()).map(str::to_owned)).collect()))
     }
 
-    fn text_column(&self, table: &str, name: &str) -> Result<Option<StringChunked>> {
+    pub(crate) fn text_column(&self, table: &str, name: &str) -> Result<Option<StringChunked>> {
         if !self.has(table, name) {
             return Ok(None);
         }
@@ -73,7 +73,7 @@ impl<'a> Tables<'a> {
     }
 
     /// Whether each row has one of the words in a column; no row has, if it is absent.
-    pub(super) fn says(&self, table: &str, name: &str, word: &str) -> Result<Vec<bool>> {
+    pub(crate) fn says(&self, table: &str, name: &str, word: &str) -> Result<Vec<bool>> {
         match self.text_column(table, name)? {
             Some(column) => Ok(column.iter().map(|v| v == Some(word)).collect()),
             None => Ok(vec![false; self.frame(table).height()]),
@@ -81,7 +81,7 @@ impl<'a> Tables<'a> {
     }
 
     /// An integer, money or instant column, [`NO_VALUE`] where it is null; `None` if it is absent.
-    pub(super) fn ints(&self, table: &str, name: &str) -> Result<Option<Vec<i64>>> {
+    pub(crate) fn ints(&self, table: &str, name: &str) -> Result<Option<Vec<i64>>> {
         if !self.has(table, name) {
             return Ok(None);
         }
@@ -91,7 +91,7 @@ impl<'a> Tables<'a> {
     }
 
     /// The first of several instants that a row has; [`NO_VALUE`] where it has none of them.
-    pub(super) fn first_of(&self, table: &str, names: &[&str]) -> Result<Vec<i64>> {
+    pub(crate) fn first_of(&self, table: &str, names: &[&str]) -> Result<Vec<i64>> {
         let mut first = vec![NO_VALUE; self.frame(table).height()];
         for name in names {
             for (first, at) in first.iter_mut().zip(self.ints(table, name)?.unwrap_or_default()) {
@@ -104,7 +104,7 @@ impl<'a> Tables<'a> {
     }
 
     /// A yes-or-no column; `None` if it is absent.
-    pub(super) fn flags(&self, table: &str, name: &str) -> Result<Option<Vec<Option<bool>>>> {
+    pub(crate) fn flags(&self, table: &str, name: &str) -> Result<Option<Vec<Option<bool>>>> {
         if !self.has(table, name) {
             return Ok(None);
         }
@@ -113,14 +113,14 @@ impl<'a> Tables<'a> {
     }
 
     /// A number column; NaN where it has no value.
-    pub(super) fn floats(&self, table: &str, name: &str) -> Result<Vec<f64>> {
+    pub(crate) fn floats(&self, table: &str, name: &str) -> Result<Vec<f64>> {
         let column = self.frame(table).column(name).and_then(|c| c.cast(&DataType::Float64));
         let column = column.map_err(Error::frames(STAGE))?;
         Ok(column.f64().map_err(Error::frames(STAGE))?.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
     }
 
     /// Names of the model features that the pipeline maps itself, sorted.
-    pub(super) fn own_features(&self, table: &str) -> Vec<String> {
+    pub(crate) fn own_features(&self, table: &str) -> Vec<String> {
         let names = self.frame(table).get_column_names().into_iter();
         let mut names: Vec<String> = names.filter(|n| n.starts_with("x_")).map(|n| n.to_string()).collect();
         names.sort();
@@ -128,7 +128,7 @@ impl<'a> Tables<'a> {
     }
 
     /// Numbers of an entity's keys in a table; none where they are null or blank. `None` if the column is absent.
-    pub(super) fn keys(&self, table: &str, entity: &'static Entity, keys: &mut Keys) -> Result<Option<Vec<u32>>> {
+    pub(crate) fn keys(&self, table: &str, entity: &'static Entity, keys: &mut Keys) -> Result<Option<Vec<u32>>> {
         match self.text_column(table, entity.column)? {
             Some(column) => {
                 keys.number(entity, column.iter().map(|key| key.filter(|key| !key.trim().is_empty()))).map(Some)
@@ -138,7 +138,7 @@ impl<'a> Tables<'a> {
     }
 
     /// The row of each row's order; [`NO_ROW`] where it has none.
-    pub(super) fn order_rows(&self, table: &str) -> Result<Vec<u32>> {
+    pub(crate) fn order_rows(&self, table: &str) -> Result<Vec<u32>> {
         match self.text_column(table, "order_id")? {
             Some(ids) => {
                 let row = |id: Option<&str>| id.and_then(|id| self.by_id.get(id)).copied().unwrap_or(NO_ROW);
@@ -150,11 +150,11 @@ impl<'a> Tables<'a> {
 }
 
 /// A value, if it is one.
-pub(super) fn some(value: i64) -> Option<i64> {
+pub(crate) fn some(value: i64) -> Option<i64> {
     (value != NO_VALUE).then_some(value)
 }
 
 /// A value as models take it.
-pub(super) fn float(value: i64) -> f64 {
+pub(crate) fn float(value: i64) -> f64 {
     some(value).map_or(f64::NAN, |value| value as f64)
 }

@@ -57,6 +57,8 @@ pub enum Unit {
     Points,
     /// Hundredths of a percent.
     BasisPoints,
+    /// Steps of a survey's own scale, such as 1 to 7.
+    Steps,
 }
 
 impl Unit {
@@ -71,6 +73,7 @@ impl Unit {
             Self::Stars => "stars",
             Self::Points => "points",
             Self::BasisPoints => "basis_points",
+            Self::Steps => "steps",
         }
     }
 
@@ -82,7 +85,7 @@ impl Unit {
             Self::Money => quotient(1.0) / 10_f64.powi(base_exponent as i32),
             Self::Points => quotient(100.0),
             Self::BasisPoints => quotient(10_000.0),
-            Self::Count | Self::Share | Self::Hours | Self::Minutes | Self::Stars => quotient(1.0),
+            Self::Count | Self::Share | Self::Hours | Self::Minutes | Self::Stars | Self::Steps => quotient(1.0),
         }
     }
 

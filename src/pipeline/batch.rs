@@ -71,7 +71,8 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
         Ok((fraud, returned, scores))
     })?;
     let days = scores::placed_days(pipeline, &features);
-    let order_satisfaction = satisfied::measured(tables, &days)?;
+    tick("satisfaction");
+    let satisfied = stages.time("satisfaction", || satisfied::satisfied(pipeline, tables, &days, &fraud, as_of))?;
     let run_id = run_id(pipeline, &inputs.hashes, &[&fraud, &returned], &challengers, as_of);
 
     tick("publishing");
@@ -83,23 +84,30 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
         ("as_of".to_owned(), crate::types::time::format_instant(as_of)),
         ("currency".to_owned(), pipeline.raw.money.base.clone()),
     ]);
+    metadata.extend(satisfied.error_in_short().map(|text| ("order_satisfaction_error".to_owned(), text)));
     metadata.extend(fraud.version().map(|v| ("fraud_model".to_owned(), v.to_owned())));
     metadata.extend(returned.version().map(|v| ("return_model".to_owned(), v.to_owned())));
     metadata.extend(challengers.versions().map(|(target, v)| (format!("{target}_challenger"), v.to_owned())));
     let mut staging = publisher.begin(&run_id, metadata)?;
     staging.write(named("kpi")?, &kpis.frame)?;
-    staging.write(named("satisfaction")?, &satisfactions.frame)?;
+    let measured = satisfied::with_index(&satisfactions.frame, &satisfied.index)?;
+    staging.write(named("satisfaction")?, &measured)?;
     staging.write(named("scorecard")?, &scorecard.frame)?;
     staging.write(named("order_scores")?, &scores.order_scores)?;
     staging.write(named("order_features")?, &scores.order_features)?;
     staging.write(named("review_queue")?, &scores.review_queue)?;
     staging.write(named("quarantine")?, &quarantine(&inputs.ingested.rejected, &run_id)?)?;
-    if let Some(frame) = &order_satisfaction {
-        staging.write(named("order_satisfaction")?, frame)?;
+    staging.write(named("order_satisfaction")?, &satisfied.orders)?;
+    staging.write(named("customer_profile")?, &satisfied.customers)?;
+    for (name, frame) in [("satisfaction_model", &satisfied.model), ("satisfaction_drivers", &satisfied.drivers)] {
+        staging.write(named(name)?, frame)?;
     }
     let mut summary = summarise(pipeline, options, &inputs, &features, [&fraud, &returned], &scores, run_id);
-    summary.computed = kpis.computed.iter().chain(&satisfactions.computed).cloned().collect();
-    summary.not_computable = kpis.not_computable.into_iter().chain(satisfactions.not_computable).collect();
+    summary.computed =
+        kpis.computed.iter().chain(&satisfactions.computed).chain(&satisfied.computed).cloned().collect();
+    summary.not_computable =
+        kpis.not_computable.into_iter().chain(satisfactions.not_computable).chain(satisfied.not_computable).collect();
+    summary.satisfaction = Some(satisfied.state);
     summary.missed_targets = scorecard.missed;
     summary.beyond_so_far = scorecard.beyond_so_far;
     for condition in &pipeline.raw.kpi.fail_on {
@@ -258,6 +266,7 @@ fn summarise(
         not_computable: BTreeMap::new(),
         missed_targets: Vec::new(),
         beyond_so_far: Vec::new(),
+        satisfaction: None,
         risk: risk.collect(),
         actions: scores.actions,
         review_queue: scores.review_queue.height() as u64,

@@ -33,6 +33,8 @@ pub struct Checkup {
     pub refusal: Option<String>,
     /// Every KPI and satisfaction measure, with what is missing for it.
     pub measures: Vec<(Measure, Vec<String>)>,
+    /// The satisfaction index and its factors: id, meaning, and what is missing for it.
+    pub index: Vec<(String, String, Vec<String>)>,
     /// Every feature in words, with what is missing for it.
     pub features: Vec<Described>,
     /// Risk targets: name, why there are no labels, mature labels, positive ones.
@@ -74,6 +76,7 @@ pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&
     let available = Availability::of(&ingested.tables);
     super::as_of::known_at(&mut ingested.tables, clock.as_of)?;
     let features = features::build(&ingested.tables, &pipeline.features, &feature_terms(pipeline, clock.as_of))?;
+    let index = super::satisfied::index_measures(pipeline, &ingested.tables, clock.as_of)?;
     let rules = rules(pipeline, &ingested, &features);
     let targets = Target::ALL
         .into_iter()
@@ -91,6 +94,7 @@ pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&
                 (m, missing)
             })
             .collect(),
+        index,
         features: features.described,
         targets,
         rules,

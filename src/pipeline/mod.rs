@@ -9,6 +9,7 @@ mod desk;
 mod evaluation;
 mod follow;
 mod inputs;
+mod profiled;
 mod reasons;
 mod records;
 mod replay;
@@ -30,5 +31,6 @@ pub use evaluation::{
 pub use follow::{Asked, Behind, behind};
 pub use inputs::{Clock, personal_key};
 pub use replay::{RuleLine, RuleReplay};
+pub use satisfied::SatisfactionState;
 pub use summary::{Stage, Summary, TargetState};
 pub use training::{TrainOptions, TrainedTarget, train};

@@ -1,5 +1,6 @@
 //! What a run did: for the terminal, for machines, and for the `runs` table.
 
+use super::satisfied::SatisfactionState;
 use crate::error::{Error, Result};
 use crate::kpi::scorecard::Missed;
 use crate::quarantine::{Tallies, Tally};
@@ -82,6 +83,8 @@ pub struct Summary {
     pub missed_targets: Vec<Missed>,
     /// Required targets beyond their limit over the window up to the run's clock, which can still move.
     pub beyond_so_far: Vec<Missed>,
+    /// Satisfaction of orders, measured and predicted.
+    pub satisfaction: Option<SatisfactionState>,
     /// Risk targets.
     pub risk: Vec<TargetState>,
     /// Orders by action: approve, review, hold.

@@ -41,12 +41,55 @@ pub(super) struct Data {
     pub(super) worst: Vec<Worst>,
     /// What each channel's KPIs are held against; empty without targets, and in outputs older than the table.
     pub(super) scorecard: Vec<Held>,
+    /// What goes with answers, strongest first.
+    pub(super) drivers: Vec<DriverRow>,
+    /// How far predicted satisfaction was off.
+    pub(super) satisfaction_model: Vec<ModelError>,
+    /// The customers to see to first.
+    pub(super) waiting: Vec<Waiting>,
     /// Scores, if orders were scored.
     pub(super) risk: Option<Risk>,
     /// Refused rows by source and reason, most frequent first.
     pub(super) refused: Vec<Refused>,
     /// Pairs of source and reason beyond those.
     pub(super) refused_more: u64,
+}
+
+/// Drivers on the page.
+const DRIVERS_SHOWN: usize = 8;
+
+/// Customers on the page.
+const WAITING_SHOWN: usize = 10;
+
+/// A fact that goes with answers.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct DriverRow {
+    pub(super) words: Foreign,
+    pub(super) answers: i64,
+    pub(super) r_squared: f64,
+}
+
+/// A measure of one way to predict satisfaction.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct ModelError {
+    pub(super) measure: Foreign,
+    pub(super) predictor: Foreign,
+    pub(super) value: Option<f64>,
+    pub(super) lower: Option<f64>,
+    pub(super) upper: Option<f64>,
+    pub(super) trained_on: i64,
+    pub(super) tested_on: i64,
+}
+
+/// A customer who waits for something.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Waiting {
+    pub(super) service_rank: i64,
+    pub(super) customer_id: Foreign,
+    pub(super) tier: Option<Foreign>,
+    pub(super) service_reasons: Option<Vec<Option<Foreign>>>,
+    pub(super) satisfaction_last: Option<f64>,
+    pub(super) service_priority: i64,
 }
 
 /// A run as `runs` has it. What an older version did not write is `None`.
@@ -273,8 +316,35 @@ pub(super) fn load(out: &Path, snapshot: &Snapshot) -> Result<Data> {
     let scorecard = "SELECT * FROM scorecard ORDER BY CASE WHEN channel = 'all' THEN 0 ELSE 1 END, channel, pack, kpi, \
                      required DESC, level, window, mature DESC";
     let scorecard = source.rows("scorecard", scorecard)?;
+    let drivers = format!(
+        "SELECT words, answers, r_squared FROM satisfaction_drivers WHERE coefficient IS NOT NULL \
+         AND (lower > 0 OR upper < 0) ORDER BY \"rank\" LIMIT {DRIVERS_SHOWN}"
+    );
+    let drivers = source.rows("satisfaction_drivers", &drivers)?;
+    let satisfaction_model =
+        source.rows("satisfaction_model", "SELECT * FROM satisfaction_model ORDER BY measure, predictor")?;
+    let waiting = format!(
+        "SELECT service_rank, customer_id, tier, service_reasons, satisfaction_last, service_priority \
+         FROM customer_profile WHERE service_priority > 0 ORDER BY service_rank LIMIT {WAITING_SHOWN}"
+    );
+    let waiting = source.rows("customer_profile", &waiting)?;
     let run_id = Foreign::from(snapshot.run_id.as_str());
-    Ok(Data { run_id, run, queue, kpis, meanings, worst, scorecard, risk, refused, refused_more, tables })
+    Ok(Data {
+        run_id,
+        run,
+        queue,
+        kpis,
+        meanings,
+        worst,
+        scorecard,
+        drivers,
+        satisfaction_model,
+        waiting,
+        risk,
+        refused,
+        refused_more,
+        tables,
+    })
 }
 
 struct Source<'a> {

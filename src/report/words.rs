@@ -191,7 +191,7 @@ pub(super) fn value(unit: &str, v: f64, currency: &Currency) -> String {
         "hours" if v.abs() >= 72.0 => format!("{}\u{a0}days", fixed(v / 24.0, 1)),
         "hours" => format!("{}\u{a0}h", fixed(v, 1)),
         "stars" => format!("{}\u{a0}★", fixed(v, 2)),
-        "points" => fixed(v, 1),
+        "points" | "score" => fixed(v, 1),
         _ => plain(v, 4),
     }
 }
@@ -274,7 +274,10 @@ impl Meanings {
         let terms = Terms { as_of: 0, zone: chrono_tz::UTC, return_window: 30 * time::DAY };
         let all = crate::kpi::catalogue::catalogue(&terms).into_iter().chain(crate::satisfaction::catalogue());
         let known = |m: Measure| (m.id, Meaning { text: m.meaning, more_is_better: m.more_is_better });
-        Self(all.map(known).collect())
+        let index = crate::satisfaction::table::MEANINGS
+            .iter()
+            .map(|(id, text)| (*id, Meaning { text, more_is_better: Some(true) }));
+        Self(all.map(known).chain(index).collect())
     }
 
     /// What is known of the KPI `id`.

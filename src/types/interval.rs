@@ -1,7 +1,7 @@
 //! Intervals around estimates.
 
 /// The 97.5 % point of the standard normal distribution: two-sided 95 %.
-const Z95: f64 = 1.959_963_984_540_054;
+pub const Z95: f64 = 1.959_963_984_540_054;
 
 /// The 95 % Wilson score interval of a proportion, or `None` when nothing was counted.
 ///

@@ -28,3 +28,4 @@ mod interrupted;
 mod quality;
 mod registry;
 mod training;
+mod satisfaction;

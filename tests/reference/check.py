@@ -97,6 +97,20 @@ def feedback(kpi, kind, above="1"):
     return Measure(kpi, "feedback", "received_local", kind, above, basis="received", table="satisfaction")
 
 
+def by_order(kpi, source, above, where="true"):
+    """A measure of `satisfaction` that goes by the day the order was placed."""
+    return Measure(kpi, source, "placed_local", "mean", above, where, table="satisfaction")
+
+
+# Each order's answers in points, and what the promise and the days under way leave of a hundred.
+ANSWERED = "(select any_value(placed_local) placed_local, round(avg((score - 1) * 25.0)) points from feedback group by order_id)"
+SPEED = """(select placed_local, round(case when promise is null then cycle when cycle is null then promise
+    else (promise + cycle) / 2 end) points from (select placed_local,
+    case when not cancelled and (delivered_at is not null or as_of_local()::date > promised_delivery_local::date) then
+      100.0 - least(100, 10 * greatest(0, coalesce(delivered_local, as_of_local())::date - promised_delivery_local::date)) end promise,
+    case when delivered_at is not null then 100.0 * least(1, greatest(0, (33 - (epoch_us(delivered_at) - epoch_us(placed_at)) / 86400e6) / 30)) end cycle
+    from orders))"""
+
 DATASETS = {
     "olist": dict(
         zone="America/Sao_Paulo",
@@ -111,6 +125,9 @@ DATASETS = {
             feedback("star_mean", "mean", "score"),
             feedback("low_star_rate", "rate", "(score <= 2)::int"),
             feedback("feedback_count", "count"),
+            by_order("star_mean_placed", "feedback", "score"),
+            by_order("satisfaction_feedback", ANSWERED, "points::bigint"),
+            by_order("satisfaction_speed", SPEED, "points::bigint", "points is not null"),
         ],
         segments={
             "ship_region": [

@@ -7,7 +7,7 @@ use crate::report::svg::{self, Axis, Label, Point};
 use crate::report::words::{Currency, Foreign, Month, count, counted, fixed, heading, percent, tick, value};
 
 /// KPIs that get a tile, in the order of an order's life. The rest is in the table below the lines.
-const TILES: [&str; 13] = [
+const TILES: [&str; 14] = [
     "orders",
     "gross_sales",
     "average_order_value",
@@ -18,6 +18,7 @@ const TILES: [&str; 13] = [
     "cancel_rate",
     "order_defect_rate",
     "return_rate_orders",
+    "satisfaction_index",
     "star_mean",
     "csat",
     "nps",
@@ -94,6 +95,10 @@ fn tile(data: &Data, id: &str, currency: &Currency) -> Option<String> {
 /// The counts behind a value and its interval, in words.
 fn over(row: &KpiRow) -> String {
     match (row.numerator, row.denominator, row.lower, row.upper) {
+        (_, Some(orders), Some(lower), Some(upper)) if row.unit.raw() == "score" => {
+            let few = if orders < FEW { " <b class=\"few\">few</b>" } else { "" };
+            format!("over {}{few} · 95\u{a0}%: {} to {}", count(orders), fixed(lower, 1), fixed(upper, 1))
+        }
         (Some(hits), Some(trials), Some(lower), Some(upper)) => {
             let few = if trials < FEW { " <b class=\"few\">few</b>" } else { "" };
             format!("{} of {}{few} · 95\u{a0}%: {} to {}", count(hits), count(trials), percent(lower), percent(upper))
@@ -110,7 +115,7 @@ fn change(look: &Look<'_>, more_is_better: Option<bool>, currency: &Currency) ->
     let unit = look.now.unit.raw();
     let size = match unit {
         "share" => format!("{} points", fixed(100.0 * (now - before).abs(), 1)),
-        "stars" | "points" => fixed((now - before).abs(), 2),
+        "stars" | "points" | "score" => fixed((now - before).abs(), 2),
         _ if before == 0.0 => value(unit, (now - before).abs(), currency),
         _ => percent(((now - before) / before).abs()),
     };
@@ -223,6 +228,7 @@ fn chart(data: &Data, id: &str, currency: &Currency) -> Option<String> {
         ceiling: match unit {
             "share" => Some(1.0),
             "stars" => Some(5.0),
+            "score" => Some(100.0),
             _ => None,
         },
         whole: unit == "count",

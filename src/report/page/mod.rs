@@ -2,6 +2,7 @@
 
 mod accounts;
 mod action;
+mod felt;
 mod kpis;
 mod refused;
 mod risk;
@@ -29,6 +30,7 @@ pub(super) fn render(data: &Data) -> String {
     page.push_str(&action::section(data, &currency));
     page.push_str(&scorecard::section(data, &currency));
     page.push_str(&kpis::section(data, &currency));
+    page.push_str(&felt::section(data));
     page.push_str(&risk::section(data, &currency));
     page.push_str(&refused::section(data));
     page.push_str(&accounts::section(data));
