@@ -44,6 +44,8 @@ pub struct Orders<'a> {
     pub points: &'a [Points],
     /// Ways to split them; the whole need not be among them.
     pub segments: &'a [Segment],
+    /// Periods that are asked for; those of [`GRAINS`] among them are counted.
+    pub grains: &'a [String],
     /// Weights of the factors, in the order of [`FACTORS`].
     pub weights: [f64; K],
     /// Zone of days.
@@ -53,7 +55,7 @@ pub struct Orders<'a> {
 }
 
 /// Periods of the index. A day of a single segment would be little but the whole's: days are for the whole.
-const GRAINS: [&str; 4] = ["day", "week", "month", "all"];
+pub const GRAINS: [&str; 4] = ["day", "week", "month", "all"];
 
 /// First day of the period of a day; `None` for the whole time.
 fn start(grain: &str, day: i32) -> Option<i32> {
@@ -90,21 +92,26 @@ fn cells(orders: &Orders<'_>, grains: &[&'static str], value: impl Fn(usize) -> 
 /// [`Error::Frames`] only for defects.
 pub fn rows(orders: &Orders<'_>) -> Result<DataFrame> {
     let mut rows = Rows { last: orders.placed_day.iter().max().copied(), ..Rows::default() };
+    // The whole time is always counted: how segments vary is learnt from it.
+    let wanted = |grain: &&str| *grain == "all" || orders.grains.iter().any(|asked| asked == grain);
+    let grains: Vec<&'static str> = GRAINS.into_iter().filter(wanted).collect();
+    let is_wanted = |grain: &str| orders.grains.iter().any(|asked| asked == grain);
     let mut spread = Spread::default();
     orders.points.iter().for_each(|points| spread.add(points));
-    let whole = cells(orders, &GRAINS, |_| 0);
+    let whole = cells(orders, &grains, |_| 0);
     let of_whole = |period: &(&'static str, Option<i32>)| whole.get(period).and_then(|values| values.get(&0));
-    for (period, values) in &whole {
+    for (period, values) in whole.iter().filter(|((grain, _), _)| is_wanted(grain)) {
         for cell in values.values() {
             let found = index(cell, cell, None, &spread, &orders.weights);
             rows.push(orders, *period, "all", "all", cell, &found);
         }
     }
     for segment in orders.segments {
-        let split = cells(orders, &GRAINS[1..], |order| segment.of_order[order]);
+        let of_segments: Vec<&'static str> = grains.iter().copied().filter(|grain| *grain != "day").collect();
+        let split = cells(orders, &of_segments, |order| segment.of_order[order]);
         let Some(all) = split.get(&("all", None)) else { continue };
         let variances: [Variance; K] = std::array::from_fn(|factor| variance(factor, all.values(), &spread));
-        for (period, values) in &split {
+        for (period, values) in split.iter().filter(|((grain, _), _)| is_wanted(grain)) {
             let Some(whole) = of_whole(period) else { continue };
             for (value, cell) in values {
                 let found = index(cell, whole, Some(&variances), &spread, &orders.weights);

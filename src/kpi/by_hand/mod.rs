@@ -43,6 +43,7 @@ fn no_kpi_is_without_an_example() {
     let terms = Terms { as_of: 0, zone: chrono_tz::UTC, return_window: 30 * DAY };
     let mut entries = catalogue::catalogue(&terms);
     entries.extend(catalogue::by_part(&terms, &["sku".to_owned(), "category".to_owned()]));
+    entries.extend(crate::satisfaction::catalogue());
     let shown: BTreeSet<String> = examples().into_iter().flat_map(Example::shown).collect();
     let rows = |m: &Measure| match m.shape {
         Shape::Duration { .. } => ["p50", "p90", "mean", "open_share"]

@@ -7,6 +7,7 @@ mod predicted;
 use super::profiled::profiled;
 use super::scoring::Scored;
 use crate::config::Pipeline;
+use crate::contract::segment;
 use crate::error::{Error, Result};
 use crate::features::kernel::NO_VALUE;
 use crate::features::tables::Tables;
@@ -90,6 +91,7 @@ pub(super) fn satisfied(
         placed_day: days,
         points: &points,
         segments: &segments,
+        grains: &pipeline.raw.kpi.grains,
         weights: pipeline.raw.satisfaction.weights.in_order(),
         zone: pipeline.zone,
         as_of,
@@ -163,19 +165,24 @@ pub(super) fn with_index(counted: &DataFrame, index: &DataFrame) -> Result<DataF
         .map_err(Error::frames("satisfaction index"))
 }
 
-/// Ways to split orders that the input has.
+/// Ways to split orders that the input has. What is in the order splits lines and not orders: no order belongs to one `sku`.
 fn segments(tables: &Tables, names: &[String]) -> Result<Vec<Segment>> {
     let mut segments = Vec::new();
     for name in names {
         let mut parts = Vec::new();
-        for part in name.split('+').map(str::trim) {
-            parts.extend(tables.text_column("orders", part)?);
+        for part in segment::parts(name) {
+            parts.push(match part {
+                segment::LANE => lane(tables)?,
+                part => tables.text_column("orders", part)?.map(|column| (column, None)),
+            });
         }
-        if parts.len() != name.split('+').count() {
-            continue;
-        }
+        let Some(parts) = parts.into_iter().collect::<Option<Vec<_>>>() else { continue };
+        let value = |(column, to): &(StringChunked, Option<StringChunked>), order: usize| {
+            let end = |column: &StringChunked| column.get(order).unwrap_or("(none)").to_owned();
+            to.as_ref().map_or_else(|| end(column), |to| format!("{} → {}", end(column), end(to)))
+        };
         let of_order: Vec<String> = (0..tables.orders())
-            .map(|order| parts.iter().map(|p| p.get(order).unwrap_or("(none)")).collect::<Vec<_>>().join("+"))
+            .map(|order| parts.iter().map(|part| value(part, order)).collect::<Vec<_>>().join("+"))
             .collect();
         // Numbered by name: sums over segments must not depend on the order of the input.
         let mut values = of_order.clone();
@@ -186,6 +193,16 @@ fn segments(tables: &Tables, names: &[String]) -> Result<Vec<Segment>> {
         segments.push(Segment { name: name.clone(), of_order, values });
     }
     Ok(segments)
+}
+
+/// Origin and destination of each order, as KPIs have them.
+fn lane(tables: &Tables) -> Result<Option<(StringChunked, Option<StringChunked>)>> {
+    let from = match tables.text_column("orders", "ship_from")? {
+        Some(from) => Some(from),
+        None => tables.text_column("orders", "warehouse_id")?,
+    };
+    let to = tables.text_column("orders", "ship_country")?;
+    Ok(from.zip(to).map(|(from, to)| (from, Some(to))))
 }
 
 fn associations(tables: &Tables, journeys: &Journeys, answers: &Answers) -> Result<Option<Drivers>> {
