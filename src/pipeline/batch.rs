@@ -130,7 +130,7 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     // Before the commit, so that whatever is published can be followed back to its rows.
     super::follow::keep(&options.out, &summary.run_id, pipeline, &inputs.ingested, as_of)?;
     let published = staging.commit()?;
-    super::follow::keep_only(&options.out, &summary.run_id)?;
+    super::follow::keep_only(&options.out, &summary.run_id);
     // What the terminal says counts the commit too.
     summary.finished_at = options.clock.started_at + stages.begun.elapsed().as_micros() as i64;
     summary.published = published.rows;

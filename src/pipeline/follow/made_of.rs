@@ -56,17 +56,15 @@ pub(in crate::pipeline) fn keep(
     std::fs::rename(&new, &path).map_err(Error::io("write", &path))
 }
 
-/// Drops what was kept of runs that are no longer published.
-pub(in crate::pipeline) fn keep_only(out: &Path, run_id: &str) -> Result<()> {
-    let folder = out.join(STATE_DIR).join(FOLDER);
+/// Drops what was kept of runs that are no longer published. What cannot be dropped does no harm, and the run is published.
+pub(in crate::pipeline) fn keep_only(out: &Path, run_id: &str) {
     let own = format!("{run_id}.json");
-    for entry in std::fs::read_dir(&folder).map_err(Error::io("list", &folder))? {
-        let path = entry.map_err(Error::io("list", &folder))?.path();
-        if path.file_name().is_none_or(|name| name.to_string_lossy() != own) {
-            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+    let Ok(entries) = std::fs::read_dir(out.join(STATE_DIR).join(FOLDER)) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy() != own) {
+        if let Err(error) = std::fs::remove_file(entry.path()) {
+            tracing::debug!(path = %entry.path().display(), %error, "left over");
         }
     }
-    Ok(())
 }
 
 /// What the published run was made of.

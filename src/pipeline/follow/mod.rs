@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::ingest::accepted_again;
 use crate::kpi::follow::{Cut, Followed, SegmentValue, follow, formula};
 use crate::kpi::{Facts, Measure, Subject, Terms, catalogue};
-use crate::publish::snapshot;
+use crate::publish::read;
 use crate::satisfaction;
 use crate::types::time::{date_of, parse_span};
 use chrono::NaiveDate;
@@ -60,11 +60,16 @@ pub struct Behind {
 /// [`Error::Usage`] when the figure was not published or what it was made of is no longer there; [`Error::Invariant`] when
 /// the rows found do not add up to what was published.
 pub fn behind(out: &Path, asked: &Asked) -> Result<Behind> {
-    let published = snapshot(out)?.ok_or_else(|| Error::Usage {
+    // All of it of one state, even while a run publishes.
+    let found = read(out, &["kpi", "satisfaction"], |snapshot| found(out, &snapshot.run_id, asked))?;
+    found.ok_or_else(|| Error::Usage {
         message: format!("nothing was published in `{}`", out.display()),
         hint: Some("run `ordersight run PIPELINE --out DIR` first, or name the folder of an earlier run".to_owned()),
-    })?;
-    let made_of = made_of(out, &published.run_id)?;
+    })
+}
+
+fn found(out: &Path, run_id: &str, asked: &Asked) -> Result<Behind> {
+    let made_of = made_of(out, run_id)?;
     let pipeline = Pipeline::again(made_of.settings, &made_of.file, &made_of.base_dir)?;
     let return_window = parse_span(&pipeline.raw.kpi.return_window).unwrap_or_default();
     let terms = Terms { as_of: made_of.as_of, zone: pipeline.zone, return_window };
@@ -103,7 +108,7 @@ pub fn behind(out: &Path, asked: &Asked) -> Result<Behind> {
             if matches!(measure.subject, Subject::Orders | Subject::OpenOrders | Subject::Skus | Subject::Categories) {
                 followed.rows = records::beside(followed.rows, &tables, measure)?;
             }
-            return Ok(tell(asked, measure, &row, followed, &cut, &published.run_id));
+            return Ok(tell(asked, measure, &row, followed, &cut, run_id));
         }
     }
     Err(Error::Invariant(format!("`{}` was published, and no rows can be found behind it", asked.kpi)))
