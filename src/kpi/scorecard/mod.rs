@@ -168,7 +168,10 @@ struct Before {
 impl Card<'_> {
     fn line(&self, measure: &Measure, rows: &Rows, span: &Span, windows: &Windows) -> Result<Line, String> {
         let part = measure.part(&self.target.kpi);
-        let now = rows.over(span).ok_or_else(|| format!("nothing to count in {}", span.words()))?;
+        let now = rows.over(span).ok_or_else(|| match rows.parts_missing(span) {
+            Some(grain) => format!("`{grain}` is not among `kpi.grains`, and the window is made of it"),
+            None => format!("nothing to count in {}", span.words()),
+        })?;
         let value = now.value(measure, part, self.clock)?;
         let mature = windows.is_mature(span, measure.matures_after_days);
         let proportion = is_proportion(measure, part);

@@ -66,6 +66,12 @@ impl Rows {
         }))
     }
 
+    /// The grain that a span is made of, where nothing at all was counted by it.
+    pub(super) fn parts_missing(&self, span: &Span) -> Option<&'static str> {
+        let (parts, _) = span.grains();
+        (!self.grains.contains_key(parts)).then_some(parts)
+    }
+
     /// The last day of the latest month that has a row.
     pub(super) fn last_month(&self) -> Option<i32> {
         let first = *self.grains.get("month")?.keys().next_back()?;

@@ -262,7 +262,8 @@ fn an_evaluation_period_takes_a_year_where_three_months_hold_too_few_cases() {
 fn what_cannot_be_held_says_why() {
     let rows = [
         ("month", "2024-04-01", Some("web"), "orders", 5, 1),
-        ("month", "2024-04-01", Some("web"), "cancel_rate", 0, 5),
+        ("day", "2024-04-01", Some("web"), "cancel_rate", 0, 5),
+        ("month", "2024-04-01", Some("app"), "cancel_rate", 0, 5),
     ];
     let targets = || {
         ["order_defect_rate", "no_such_rate", "cancel_rate", "late_shipment_rate"]
@@ -279,17 +280,12 @@ fn what_cannot_be_held_says_why() {
         "- `order_defect_rate` cannot be computed: missing feedback.score or tickets.kind",
         "- there is no KPI of this name",
     ];
-    let not_there = "- no order came by channel `shop`; there are: web";
+    let not_there = "- no order came by channel `shop`; there are: app, web";
     assert_eq!(reasons(Some("shop")), [odr, none, not_there, not_there]);
-    // Days are what a trailing window is made of, and there are none.
-    assert_eq!(
-        reasons(Some("web")),
-        [
-            odr,
-            none,
-            "- nothing to count in 2024-04-16 to 2024-05-15",
-            "- nothing to count in 2024-04-08 to 2024-05-07",
-            "- nothing to count for `late_shipment_rate`"
-        ]
-    );
+    let rest = ["- nothing to count for `late_shipment_rate`"];
+    let nothing = ["- nothing to count in 2024-04-16 to 2024-05-15", "- nothing to count in 2024-04-08 to 2024-05-07"];
+    assert_eq!(reasons(Some("web")), [&[odr, none][..], &nothing, &rest].concat());
+    // Days are what a trailing window is made of.
+    let no_days = "- `day` is not among `kpi.grains`, and the window is made of it";
+    assert_eq!(reasons(Some("app")), [&[odr, none][..], &[no_days; 2], &rest].concat());
 }
