@@ -318,6 +318,63 @@ fn the_report_tells_what_was_published() {
     }
 }
 
+/// A target that was missed, the same one still moving, an aim, and one that cannot be held.
+fn scorecard() -> DataFrame {
+    let columns = vec![
+        text("channel", &[Some("amazon"), Some("amazon"), Some("all"), Some("all")]),
+        text("pack", &[Some("amazon"), Some("amazon"), Some("service"), Some(EVIL)]),
+        text("kpi", &["late_shipment_rate", "late_shipment_rate", "csat", "language_match_rate"].map(Some)),
+        text("level", &[None, None, Some("top rated"), None]),
+        Series::new("required".into(), [true, true, false, true]).into_column(),
+        text("window", &[Some("trailing_30d"), Some("trailing_30d"), Some("month"), Some("month")]),
+        days("period_end", &[17_690, 17_697, 17_682, 17_682]),
+        Series::new("numerator".into(), [Some(75_i64), Some(60), Some(80), None]).into_column(),
+        Series::new("denominator".into(), [Some(1_000_i64), Some(1_000), Some(100), None]).into_column(),
+        Series::new("value".into(), [Some(0.075), Some(0.06), Some(0.8), None]).into_column(),
+        Series::new("lower".into(), [Some(0.0603), Some(0.0469), Some(0.711), None]).into_column(),
+        Series::new("upper".into(), [Some(0.0930), Some(0.0765), Some(0.867), None]).into_column(),
+        text("unit", &[Some("share"), Some("share"), Some("share"), None]),
+        text("op", &[Some("<"), Some("<"), Some(">="), Some(">=")]),
+        Series::new("target".into(), [0.04, 0.04, 0.9, 0.95]).into_column(),
+        Series::new("breach".into(), [Some(true), Some(true), Some(true), None]).into_column(),
+        Series::new("room".into(), [Some(-36_i64), Some(-21), Some(-10), None]).into_column(),
+        Series::new("before_value".into(), [Some(0.05), None, None, None]).into_column(),
+        text("trend", &[Some("worse"), None, Some("no_clear_change"), None]),
+        Series::new("mature".into(), [Some(true), Some(false), Some(true), None]).into_column(),
+        text("null_reason", &[None, None, None, Some("missing `tickets.language`")]),
+        text("source", &[Some("help page 200370550"), Some("help page 200370550"), Some("us"), Some("us")]),
+        days("checked", &[20_780; 4]),
+    ];
+    DataFrame::new(4, columns).unwrap()
+}
+
+#[test]
+fn the_scorecard_says_what_was_missed_by_how_many_and_what_cannot_be_held() {
+    let out = tempfile::tempdir().unwrap();
+    let mut tables = whole_shop();
+    tables.push(("scorecard", scorecard()));
+    publish(out.path(), &tables);
+    let html = written(out.path());
+    for expected in [
+        // Of the whole shop nothing is missed: the one target beyond its limit is an aim.
+        "<h3>The whole shop</h3>",
+        "<h3>amazon <b class=\"bad\">1\u{a0}target missed</b></h3>",
+        "<td>Late shipment rate</td><td>trailing 30d<br><span class=\"small\">to 2018-06-08</span></td>\
+         <td class=\"n\">7.5\u{a0}%</td>",
+        "<b class=\"bad\">36 too many</b>",
+        "<b class=\"bad\">beyond, still moving</b>",
+        "<td>not reached</td>",
+        "<b class=\"bad\">worse</b><br><span class=\"small\">from 5.0\u{a0}%</span>",
+        "<li>Language match rate: missing <code>tickets.language</code></li>",
+        "Late shipment rate: help page 200370550, read 2026-11-23",
+        "<b><span class=\"sign\" aria-label=\"look here\">!</span> 1\u{a0}target</b><span>missed on the scorecard</span>",
+        "<td>amazon</td><td>trailing 30d to 2018-06-08</td>",
+    ] {
+        assert!(html.contains(expected), "{expected}");
+    }
+    assert!(!html.contains("<script"));
+}
+
 #[test]
 fn equal_tables_give_equal_bytes_wherever_they_stand() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
