@@ -177,8 +177,8 @@ fn label_rule(pipeline: &Pipeline, target: Target) -> String {
         Target::Fraud => {
             let after = pipeline.raw.risk.fraud.clone().unwrap_or_default().label.matures_after;
             format!(
-                "fraud: the label column, a chargeback or a reviewer's decision, from the time it was known; legitimate: \
-                 cleared, or none of these within {after} of placement"
+                "fraud: the label column, a chargeback or a reviewer's latest decision, from the time it was known; \
+                 legitimate: cleared, or none of these within {after} of placement"
             )
         }
         Target::Return => {
