@@ -69,6 +69,20 @@ fn run(publisher: &Publisher, version: i64) -> Result<Published> {
     staging.commit()
 }
 
+/// An evaluation of a target, with or without rules replayed.
+fn evaluation(publisher: &Publisher, target: &str, value: f64, with_rules: bool) -> Result<Published> {
+    let replaces = Replaces::Evaluation(target.to_owned());
+    let mut staging = publisher.begin_replacing(replaces, &format!("evaluation-{target}"), BTreeMap::new())?;
+    let columns = vec![Column::new("target".into(), [target]), Column::new("value".into(), [value])];
+    let frame = DataFrame::new(1, columns).unwrap();
+    staging.write(table("evaluation_measures"), &frame)?;
+    if with_rules {
+        staging.write(table("rule_replay"), &frame)?;
+    }
+    staging.write_document(target, b"{}")?;
+    staging.commit()
+}
+
 /// Every file below `out` with its bytes, but for the lock.
 fn tree(out: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
@@ -119,6 +133,32 @@ fn a_run_replaces_the_last_one_and_touches_only_what_changed() {
     assert_eq!((snapshot.seq, snapshot.run_id.as_str()), (2, "run-2"));
     assert_eq!(snapshot.tables["runs"].files.len(), 2);
     assert_eq!(snapshot.tables["order_scores"].partition.as_ref().unwrap().kind, PartitionType::Date);
+}
+
+#[test]
+fn an_evaluation_replaces_the_last_one_of_its_target_and_nothing_else_does() {
+    let out = tempfile::tempdir().unwrap();
+    let publisher = Publisher::open(out.path()).unwrap();
+    evaluation(&publisher, "return", 1.0, false).unwrap();
+    evaluation(&publisher, "fraud", 1.0, true).unwrap();
+    run(&publisher, 1).unwrap();
+    run(&publisher, 2).unwrap();
+    let again = evaluation(&publisher, "fraud", 2.0, false).unwrap();
+    assert_eq!((again.files_written, again.files_kept, again.files_retired), (1, 1, 1), "the document is the same");
+    let evaluated = |paths: Vec<String>| paths.into_iter().filter(|p| p.starts_with("evaluation")).collect::<Vec<_>>();
+    let expected = [
+        "evaluation/fraud.json",
+        "evaluation/measures/target=fraud/part-0.parquet",
+        "evaluation/measures/target=return/part-0.parquet",
+        "evaluation/return.json",
+    ];
+    assert_eq!(evaluated(paths(out.path())), expected);
+    let found = snapshot(out.path()).unwrap().unwrap();
+    let tables: Vec<(&str, usize)> =
+        found.tables.iter().map(|(name, table)| (name.as_str(), table.files.len())).collect();
+    assert_eq!(tables, [("evaluation_measures", 2), ("kpi", 2), ("order_scores", 3), ("runs", 2)]);
+    let partitions = found.tables.values().map(|table| table.partition.as_ref().map(|p| p.name.as_str()));
+    assert_eq!(partitions.collect::<Vec<_>>(), [Some("target"), Some("grain"), Some("placed_date"), None]);
 }
 
 #[test]
