@@ -54,6 +54,12 @@ pub static OUTPUTS: &[OutputTable] = &[
     OutputTable { name: "satisfaction_drivers", partition: None, sort: &["rank"], bloom: &[] },
     OutputTable { name: "satisfaction_model", partition: None, sort: &["measure", "predictor"], bloom: &[] },
     OutputTable { name: "customer_profile", partition: None, sort: &["service_rank"], bloom: &["customer_id"] },
+    OutputTable {
+        name: "open_cases",
+        partition: None,
+        sort: &["segment", "segment_value", "process", "stage"],
+        bloom: &[],
+    },
     OutputTable { name: "review_queue", partition: None, sort: &["queue_date", "rank"], bloom: &["order_id"] },
     OutputTable {
         name: "quarantine",

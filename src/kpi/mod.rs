@@ -15,6 +15,7 @@ pub mod scorecard;
 pub mod segment;
 pub mod shards;
 pub mod sketch;
+pub mod waiting;
 
 pub use catalogue::Terms;
 pub use engine::{Clock, Counted, Plan, Settings, States, count};
@@ -22,6 +23,7 @@ pub use facts::{Availability, Facts, History};
 pub use measure::{Measure, Shape, Subject, Unit};
 pub use periods::Grain;
 pub use shards::count_in_parts;
+pub use waiting::{Waiting, waiting};
 
 #[cfg(test)]
 mod by_hand;

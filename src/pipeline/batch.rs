@@ -56,7 +56,8 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     let return_model = scoring::champion(pipeline, Target::Return, &inputs.ingested, &registry, as_of)?;
     let challengers = Challengers::new(pipeline, &inputs.ingested, &registry)?;
     tick("KPIs");
-    let (kpis, satisfactions, scorecard) = stages.time("kpi", || measures(pipeline, &inputs, as_of))?;
+    let ((kpis, satisfactions, scorecard), waiting) =
+        stages.time("kpi", || Ok((measures(pipeline, &inputs, as_of)?, waiting(pipeline, &inputs, as_of)?)))?;
     tick("features");
     let features = stages
         .time("features", || features::build(tables, &pipeline.features, &training::feature_terms(pipeline, as_of)))?;
@@ -93,6 +94,9 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     let measured = satisfied::with_index(&satisfactions.frame, &satisfied.index)?;
     staging.write(named("satisfaction")?, &measured)?;
     staging.write(named("scorecard")?, &scorecard.frame)?;
+    if let Some(frame) = &waiting.frame {
+        staging.write(named("open_cases")?, frame)?;
+    }
     staging.write(named("order_scores")?, &scores.order_scores)?;
     staging.write(named("order_features")?, &scores.order_features)?;
     staging.write(named("review_queue")?, &scores.review_queue)?;
@@ -105,8 +109,13 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     let mut summary = summarise(pipeline, options, &inputs, &features, [&fraud, &returned], &scores, run_id);
     summary.computed =
         kpis.computed.iter().chain(&satisfactions.computed).chain(&satisfied.computed).cloned().collect();
-    summary.not_computable =
-        kpis.not_computable.into_iter().chain(satisfactions.not_computable).chain(satisfied.not_computable).collect();
+    summary.not_computable = kpis
+        .not_computable
+        .into_iter()
+        .chain(satisfactions.not_computable)
+        .chain(satisfied.not_computable)
+        .chain(waiting.not_computable)
+        .collect();
     summary.satisfaction = Some(satisfied.state);
     summary.missed_targets = scorecard.missed;
     summary.beyond_so_far = scorecard.beyond_so_far;
@@ -172,6 +181,12 @@ fn measures(
     let measured = measured.map(|(counted, measures)| kpi::scorecard::Measured { counted, measures });
     let scorecard = kpi::scorecard::score(&pipeline.packs, &measured, clock)?;
     Ok((kpis, satisfactions, scorecard))
+}
+
+fn waiting(pipeline: &Pipeline, inputs: &Inputs, as_of: i64) -> Result<kpi::Waiting> {
+    let return_window = crate::types::time::parse_span(&pipeline.raw.kpi.return_window).unwrap_or_default();
+    let terms = kpi::Terms { as_of, zone: pipeline.zone, return_window };
+    kpi::waiting(&inputs.ingested.tables, &terms, &pipeline.raw.kpi.segments)
 }
 
 /// Equal inputs, pipeline, models and clock give equal ids; so does equal everything but the time of day.

@@ -27,5 +27,5 @@ mod evaluation;
 mod interrupted;
 mod quality;
 mod registry;
-mod training;
 mod satisfaction;
+mod training;
