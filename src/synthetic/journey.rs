@@ -32,6 +32,8 @@ pub(super) struct Journey {
     pub(super) cancel_reason: &'static str,
     pub(super) events: Vec<Event>,
     pub(super) lost: bool,
+    /// Whether no scan of the carrier ever reaches the shop: of parcels without a first scan, every other.
+    pub(super) untracked: bool,
     pub(super) damaged: bool,
     pub(super) wrong_item: bool,
     pub(super) out_of_stock: bool,
@@ -178,7 +180,9 @@ impl Shop {
             lane_days(order.warehouse, to) * carrier.pace * service * slow * dice.spread(1.0, carrier.spread);
         road = road.max(0.4);
         let mut earliest = shipped + 3 * HOUR;
-        if !dice.chance(carrier.unscanned_share) {
+        let unscanned = dice.chance(carrier.unscanned_share);
+        way.untracked = unscanned && order.number % 2 == 0;
+        if !unscanned {
             let scan = shipped + hours(dice.between(1.0, 5.0) + dice.wait(6.0)).min(days(road * 0.3));
             earliest = earliest.max(scan + 3 * HOUR);
             way.event("first_scan", scan, lag(dice), origin);

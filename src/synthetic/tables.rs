@@ -17,7 +17,7 @@ use crate::types::time::SECOND;
 use std::path::Path;
 
 /// Columns of `orders.csv`, in the order they are written.
-pub(super) const ORDERS: [&str; 43] = [
+pub(super) const ORDERS: [&str; 44] = [
     "order_id",
     "placed_at",
     "customer_id",
@@ -55,6 +55,7 @@ pub(super) const ORDERS: [&str; 43] = [
     "cancelled_by",
     "cancel_reason",
     "warehouse_id",
+    "ship_from",
     "carrier",
     "service_level",
     "account_created_at",
@@ -124,6 +125,10 @@ const TRUTH: [(&str, As); 7] = [
     ("dirty_kind", As::Text),
     ("satisfaction", As::Real),
 ];
+
+/// Events that carriers make.
+const SCANS: [&str; 6] =
+    ["first_scan", "customs_arrived", "customs_cleared", "at_local_post", "out_for_delivery", "delivered"];
 
 /// Counts of rows that are not simply good.
 #[derive(Debug, Default, Clone, Copy)]
@@ -320,6 +325,7 @@ impl Tables {
         row.text(if cancelled.is_some() { way.cancelled_by } else { "" });
         row.text(if cancelled.is_some() { way.cancel_reason } else { "" });
         row.text(WAREHOUSES[order.warehouse].id);
+        row.text(country(WAREHOUSES[order.warehouse].country));
         row.text(CARRIERS[order.carrier].name);
         row.text(if order.express { "express" } else { "standard" });
         row.instant(Some(order.person.created_at));
@@ -389,6 +395,10 @@ impl Tables {
                 continue;
             }
             let spoilt = self.spoilt(dirt);
+            // After the draw, so that a parcel nobody scanned changes no other row.
+            if way.untracked && SCANS.contains(&event.kind) {
+                continue;
+            }
             self.count(OF_EVENTS, spoilt, orphaned);
             self.events.row(&[
                 Value::Text(Some(&self.order_id)),

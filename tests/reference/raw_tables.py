@@ -27,7 +27,7 @@ def macros(con, zone, as_of):
 
 
 def load_olist(con, folder):
-    for name in ["orders", "customers", "order_items", "order_payments", "order_reviews"]:
+    for name in ["orders", "customers", "order_items", "order_payments", "order_reviews", "products", "sellers"]:
         con.execute(f"create table raw_{name} as select * from {csv(f'{folder}/olist/olist_{name}_dataset.csv')}")
     con.execute(
         """
@@ -37,15 +37,25 @@ def load_olist(con, folder):
             known(order_approved_at) as approved_at,
             known(order_delivered_carrier_date) as shipped_at, known(order_delivered_customer_date) as delivered_at,
             utc(order_estimated_delivery_date) as promised_delivery_at, utc(i.limit_date) as promised_ship_at,
-            p.amount, i.units, case when o.order_status = 'unavailable' then 'seller' end as cancelled_by,
+            p.amount, i.units, s.seller_state as ship_from, coalesce(s.seller_state, '(none)') || ' → BR' as lane, case when o.order_status = 'unavailable' then 'seller' end as cancelled_by,
             o.order_status in ('canceled', 'unavailable') as cancelled
         from raw_orders o
         left join raw_customers c using (customer_id)
         left join (select order_id, sum(cents(payment_value))::bigint as amount from raw_order_payments group by 1) p
             using (order_id)
+        left join (select order_id, seller_state from raw_order_items left join raw_sellers using (seller_id)
+            where order_item_id = '1') s using (order_id)
         left join (select order_id, count(*) as units, min(shipping_limit_date) as limit_date
             from raw_order_items group by 1) i using (order_id)
         where utc(order_purchase_timestamp) <= as_of()
+        """
+    )
+    con.execute(
+        """
+        create table lines as
+        select order_id, product_id as sku, coalesce(product_category_name, '(none)') as category, 1 as quantity,
+            cents(price) as value
+        from raw_order_items left join raw_products using (product_id)
         """
     )
     con.execute(
@@ -78,6 +88,16 @@ def load_dataco(con, folder):
         having utc(any_value("order date (DateOrders)")) <= as_of()
         """
     )
+    # The price is that of a product's lines together, to the cent below: as the pipeline maps it.
+    con.execute(
+        """
+        create table lines as
+        select "Order Id" as order_id, "Product Card Id" as sku, any_value("Category Name") as category,
+            sum("Order Item Quantity"::int)::bigint as quantity,
+            sum(cents("Sales"))::bigint // sum("Order Item Quantity"::int)::bigint * quantity as value
+        from raw group by 1, 2
+        """
+    )
 
 
 def load_online_retail(con, folder):
@@ -105,6 +125,18 @@ def load_online_retail(con, folder):
 def load(con, dataset, folder):
     {"olist": load_olist, "dataco": load_dataco, "online_retail": load_online_retail}[dataset](con, folder)
     derive(con)
+
+
+def derive_parts(con, part):
+    """Orders seen from each article or category in them: their units and their goods' value are the part's."""
+    con.execute(
+        f"""
+        create table {part}_parts as
+        select o.* exclude (units, amount), l.* exclude (order_id) from orders o join (
+            select order_id, {part}, sum(quantity)::bigint as units, sum(value)::bigint as amount from lines group by 1, 2
+        ) l using (order_id)
+        """
+    )
 
 
 def derive(con):
@@ -143,3 +175,6 @@ def derive(con):
         select f.score, local(f.received_at) as received_local, o.* from raw_feedback f join orders o using (order_id)
         """
     )
+    if con.execute("select 1 from duckdb_tables() where table_name = 'lines'").fetchall():
+        for part in ["sku", "category"]:
+            derive_parts(con, part)
