@@ -42,6 +42,11 @@ impl Availability {
         Self(names)
     }
 
+    /// Adds what another part of the same input supplies.
+    pub fn merge(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Whether it is there.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains(name)
@@ -56,12 +61,6 @@ impl Availability {
 /// The words of a column.
 fn distinct(tables: &BTreeMap<&'static str, DataFrame>, table: &str, column: &str) -> BTreeSet<String> {
     let column = tables.get(table).and_then(|t| t.column(column).ok()).and_then(|c| c.str().ok());
-    let Some(column) = column else { return BTreeSet::new() };
-    let mut words = BTreeSet::new();
-    for word in column.iter().flatten() {
-        if !words.contains(word) {
-            words.insert(word.to_owned());
-        }
-    }
-    words
+    let words = column.and_then(|c| c.unique().ok());
+    words.map(|words| words.iter().flatten().map(str::to_owned).collect()).unwrap_or_default()
 }

@@ -58,7 +58,7 @@ pub(super) fn orders(
     columns.extend(sums.iter().filter(there).map(|name| col(*name).fill_null(lit(0_i64)).alias(*name)));
     columns.push(col("placed_at").eq(col("first_at")).alias("first_order"));
     columns.push(col("order_id").eq(col("first_order_id")).alias("opens_customer"));
-    Ok(facts.with_columns(columns))
+    Ok(facts.with_columns(columns).drop(cols(["first_order_id"])))
 }
 
 /// A flag that is false where nothing is known.
