@@ -25,10 +25,9 @@ fn promises(terms: &Terms) -> Vec<Measure> {
         .and(shipped().not())
         .and(col("cancelled_at").gt(col("promised_ship_at")).fill_null(lit(false)).not());
     let due = micros("promised_ship_at").lt_eq(lit(terms.as_of)).and(cancelled_in_time.not());
-    let late = col("shipped_at")
-        .gt(col("promised_ship_at"))
-        .or(known("shipped_at").not().and(micros("promised_ship_at").lt(lit(terms.as_of))))
-        .fill_null(lit(true));
+    // On the instant of the promise it can still be kept.
+    let unshipped_past_it = shipped().not().and(micros("promised_ship_at").lt(lit(terms.as_of)));
+    let late = col("shipped_at").gt(col("promised_ship_at")).fill_null(lit(false)).or(unshipped_past_it);
     let zone = terms.zone;
     let promise = move || local_day(col("promised_delivery_at"), zone);
     let today = local_day(lit(terms.as_of).cast(DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))), zone);
