@@ -43,7 +43,7 @@ impl Example {
         text.lines().map(|l| l.split('#').next().unwrap_or("").trim()).filter(|l| !l.is_empty())
     }
 
-    fn tables(&self) -> BTreeMap<&'static str, DataFrame> {
+    pub(super) fn tables(&self) -> BTreeMap<&'static str, DataFrame> {
         let mut rows: BTreeMap<&str, (Vec<&str>, Vec<Vec<&str>>)> = BTreeMap::new();
         let mut current = "";
         for line in Self::lines(self.tables) {
@@ -99,17 +99,25 @@ impl Example {
         }
     }
 
+    /// Clock, zone and return window.
+    pub(super) fn terms(&self) -> Terms {
+        Terms { as_of: parse_instant(self.at).unwrap(), zone: self.zone.parse().unwrap(), return_window: 30 * DAY }
+    }
+
+    /// What it is split by.
+    pub(super) fn segments(&self) -> Vec<String> {
+        self.by.split_whitespace().map(str::to_owned).collect()
+    }
+
     /// Counts every KPI and satisfaction measure of the tables.
     pub(super) fn count(&self) -> Counted {
-        let as_of = parse_instant(self.at).unwrap();
-        let zone = self.zone.parse().unwrap();
-        let terms = Terms { as_of, zone, return_window: 30 * DAY };
-        let segments: Vec<String> = self.by.split_whitespace().map(str::to_owned).collect();
+        let (terms, segments) = (self.terms(), self.segments());
         let facts = Facts::new(&self.tables(), &terms, &segments).unwrap();
         let mut measures = catalogue::catalogue(&terms);
         measures.extend(catalogue::by_part(&terms, &segments));
         measures.extend(satisfaction::catalogue());
-        count(&facts, &measures, &segments, None, Clock { as_of, zone, base_exponent: 2 }).unwrap()
+        let clock = Clock { as_of: terms.as_of, zone: terms.zone, base_exponent: 2 };
+        count(&facts, &measures, &segments, None, clock).unwrap()
     }
 
     fn expected(&self) -> Vec<Expected> {
@@ -205,4 +213,26 @@ impl Example {
         }
         wrong
     }
+}
+
+/// Every `of`-th order from the `part`-th on, with the rows that belong to them; rows without an order belong to the first.
+pub(super) fn part_of(
+    tables: &BTreeMap<&'static str, DataFrame>,
+    part: usize,
+    of: usize,
+) -> BTreeMap<&'static str, DataFrame> {
+    let ids: Vec<Option<String>> = strings(&tables["orders"]);
+    let own = |id: &Option<String>| match id {
+        Some(_) => ids.iter().position(|i| i == id).map_or(0, |at| at % of) == part,
+        None => part == 0,
+    };
+    let filtered = tables.iter().map(|(name, frame)| {
+        let keep: BooleanChunked = strings(frame).iter().map(|id| Some(own(id))).collect();
+        (*name, frame.filter(&keep).unwrap())
+    });
+    filtered.collect()
+}
+
+fn strings(frame: &DataFrame) -> Vec<Option<String>> {
+    frame.column("order_id").unwrap().str().unwrap().iter().map(|v| v.map(str::to_owned)).collect()
 }

@@ -11,9 +11,10 @@ mod service;
 mod speed;
 mod volume;
 
-use super::{Measure, Shape, Terms, catalogue};
+use super::{Availability, Facts, History, Measure, Shape, Subject, Terms, catalogue};
 use crate::types::time::DAY;
 use example::Example;
+use polars::prelude::{DataFrame, SortMultipleOptions};
 use std::collections::BTreeSet;
 
 fn examples() -> Vec<&'static Example> {
@@ -54,6 +55,44 @@ fn no_kpi_is_without_an_example() {
     };
     let without: Vec<String> = entries.iter().flat_map(rows).filter(|name| !shown.contains(name)).collect();
     assert_eq!(without, Vec::<String>::new(), "KPIs that no example counts by hand");
+}
+
+#[test]
+fn facts_of_parts_of_the_orders_are_the_parts_of_the_facts() {
+    let keys = [
+        (Subject::Orders, vec!["order_id"]),
+        (Subject::Customers, vec!["customer_id"]),
+        (Subject::Feedback, vec!["feedback_id"]),
+        (Subject::Returns, vec!["return_id"]),
+        (Subject::Tickets, vec!["ticket_id"]),
+        (Subject::OpenOrders, vec!["order_id"]),
+        (Subject::Skus, vec!["order_id", "sku"]),
+        (Subject::Categories, vec!["order_id", "category"]),
+    ];
+    let mut compared = 0;
+    for example in examples() {
+        let (tables, terms, segments) = (example.tables(), example.terms(), example.segments());
+        let whole = Facts::new(&tables, &terms, &segments).unwrap();
+        let history = History::of(&tables["orders"]).unwrap();
+        let parts: Vec<_> = (0..3).map(|part| example::part_of(&tables, part, 3)).collect();
+        let mut available = Availability::default();
+        parts.iter().for_each(|tables| available.merge(Availability::of(tables)));
+        assert_eq!(available, whole.available, "{}", example.shows);
+        let parts: Vec<_> =
+            parts.iter().map(|t| Facts::of_part(t, &available, &history, &terms, &segments).unwrap()).collect();
+        for (subject, key) in &keys {
+            let sorted = |frame: DataFrame| frame.sort(key.clone(), SortMultipleOptions::default()).unwrap();
+            let Some(all) = whole.frame(*subject) else { continue };
+            let mut together: Option<DataFrame> = None;
+            for part in parts.iter().filter_map(|p| p.frame(*subject)) {
+                together = Some(together.map_or_else(|| part.clone(), |t| t.vstack(part).unwrap()));
+            }
+            let (all, together) = (sorted(all.clone()), sorted(together.unwrap()));
+            assert!(all.equals_missing(&together), "{}: {subject:?}\n{all}\n{together}", example.shows);
+            compared += all.height();
+        }
+    }
+    assert!(compared > 100, "rows were compared: {compared}");
 }
 
 #[test]
