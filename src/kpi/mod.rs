@@ -16,6 +16,7 @@ pub mod segment;
 pub mod shards;
 pub mod sketch;
 pub mod waiting;
+pub mod working;
 
 pub use catalogue::Terms;
 pub use engine::{Clock, Counted, Plan, Settings, States, count};
@@ -24,6 +25,7 @@ pub use measure::{Measure, Shape, Subject, Unit};
 pub use periods::Grain;
 pub use shards::count_in_parts;
 pub use waiting::{Waiting, waiting};
+pub use working::in_working_time;
 
 #[cfg(test)]
 mod by_hand;

@@ -1,9 +1,11 @@
 //! Tables and what they come to, as text.
 
-use super::super::{Clock, Counted, Facts, Terms, catalogue, count};
+use super::super::calendar::{Calendar, Holidays, WorkingWeek};
+use super::super::{Clock, Counted, Facts, Terms, catalogue, count, in_working_time};
 use crate::contract::input::{Kind, table};
 use crate::satisfaction;
 use crate::types::time::{DAY, parse_instant};
+use chrono::{NaiveDate, NaiveTime};
 use polars::prelude::*;
 use std::collections::BTreeMap;
 
@@ -77,7 +79,18 @@ impl Example {
             });
             frames.insert(contract.name, DataFrame::new_infer_height(columns.collect()).unwrap());
         }
+        in_working_time(&mut frames, &self.calendar()).unwrap();
         frames
+    }
+
+    /// Nine to five from Monday to Friday, but for the first of May.
+    fn calendar(&self) -> Calendar {
+        let time = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
+        let week = WorkingWeek { hours: Some((time(9), time(17))), ..WorkingWeek::default() };
+        let mut holidays = Holidays::default();
+        holidays.insert("DE", NaiveDate::from_ymd_opt(2025, 5, 1).unwrap());
+        let [first, last] = ["2025-01-01T00:00:00Z", self.at].map(|t| parse_instant(t).unwrap());
+        Calendar::new(&week, &holidays, "DE", self.zone.parse().unwrap(), first, last)
     }
 
     fn column(name: &str, kind: Kind, values: &[Option<&str>]) -> Column {

@@ -42,6 +42,31 @@ pub(super) const EXAMPLES: &[Example] = &[
         ",
     },
     Example {
+        shows: "working time passes from nine to five, on no weekend and no holiday",
+        at: "2025-05-20T12:00:00Z",
+        zone: "Europe/Berlin",
+        by: "",
+        tables: "
+            orders: order_id placed_at approved_at shipped_at
+              a 2025-05-16T08:00:00Z 2025-05-16T10:00:00Z 2025-05-19T10:00:00Z   # Friday noon in Berlin to Monday noon
+              b 2025-05-16T08:00:00Z 2025-05-19T17:00:00Z -
+            tickets: ticket_id order_id opened_at first_reply_at
+              t1 a 2025-05-16T14:30:00Z 2025-05-19T07:15:00Z   # Friday 16:30 to Monday 09:15
+              t2 a 2025-04-30T14:00:00Z 2025-05-02T08:00:00Z   # the day before the holiday 16:00 to the day after it 10:00
+        ",
+        expect: "
+            first_reply_working_time_p50           all _/2 = 82.5
+            first_reply_working_time_p90           all _/2 = 112.5
+            first_reply_working_time_mean          all 9900/2 = 82.5
+            first_reply_working_time_open_share    all 0/2 = 0
+            processing_working_time_p50            all _/1 = 8
+            processing_working_time_p90            all _/1 = 8
+            processing_working_time_mean           all 28800/1 = 8
+            processing_working_time_open_share     all 1/2 = 0.5
+            processing_time_p50                    all _/1 = 72
+        ",
+    },
+    Example {
         shows: "feedback that somebody gave is replied to or not; a survey nobody answered is neither",
         at: "2025-05-20T00:00:00Z",
         zone: "UTC",

@@ -26,6 +26,19 @@ pub(super) fn entries(terms: &Terms) -> Vec<Measure> {
             7,
         ),
         opened(
+            Measure::time(
+                Tickets,
+                "first_reply_working_time",
+                "ticket opened to first reply in working time, by the shop's `[calendar]`",
+                "asked_at",
+                "replied_in_working_time",
+            )
+            .unit(Unit::Minutes)
+            .less_is_better(),
+            &["tickets.first_reply_at", "tickets.replied_in_working_time"],
+            7,
+        ),
+        opened(
             Measure::share(
                 Tickets,
                 "reply_within_2min_rate",

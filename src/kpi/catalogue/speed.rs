@@ -26,6 +26,13 @@ pub(super) fn entries() -> Vec<Measure> {
             "shipped_at",
         ),
         stage(
+            "processing_working_time",
+            "approved to shipped in working time, by the shop's `[calendar]`",
+            &["orders.approved_at", "orders.shipped_at", "orders.shipped_in_working_time"],
+            "approved_at",
+            "shipped_in_working_time",
+        ),
+        stage(
             "transit_time",
             "shipped to delivered",
             &["orders.shipped_at", "orders.delivered_at"],

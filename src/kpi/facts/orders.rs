@@ -84,6 +84,8 @@ fn kept(orders: &DataFrame, available: &Availability, segments: &[String]) -> La
         })
         .map(|c| col(c.name))
         .collect();
+    // Made of the calendar where the shop has one, and no column of the contract.
+    columns.extend(available.has("orders.shipped_in_working_time").then(|| col("shipped_in_working_time")));
     columns.push(cancelled(available).alias("cancelled"));
     // Definitions ask when an order was cancelled, or by whom, only to refine: without the column they go by whether.
     for (name, kind) in [("cancelled_at", Kind::Instant), ("cancelled_by", Kind::Text)] {
