@@ -150,7 +150,8 @@ fn list_kpis(can: &[&(Measure, Vec<String>)], text: &mut String) {
             _ => measure.name(),
         };
         let matures = match measure.matures_after_days {
-            0 => "at once".to_owned(),
+            // A count of the clock's instant is below nought: final, whatever is left of the period.
+            ..=0 => "at once".to_owned(),
             days => format!("{days} d"),
         };
         let better = match measure.more_is_better {

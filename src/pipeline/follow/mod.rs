@@ -148,6 +148,7 @@ fn tell(asked: &Asked, measure: &Measure, row: &Published, followed: Followed, c
     definition.push(line(
         "matures",
         match measure.matures_after_days {
+            ..0 => "at once: it is the count at the run's clock".to_owned(),
             0 => "with the end of the period".to_owned(),
             days => format!("{days} days after the end of the period: until then late events still move it"),
         },
