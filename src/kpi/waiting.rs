@@ -60,9 +60,9 @@ fn stages() -> Vec<Stage> {
             add("refund", "shop", &["returns.received_at", "returns.refunded_at"], "received_at", back());
         } else {
             let sent = || col("replacement_shipped_at").is_not_null();
-            let needs = &["returns.kind=exchange", "returns.received_at", "returns.replacement_shipped_at"];
+            let needs = &["returns.received_at", "returns.replacement_shipped_at"];
             add("replacement", "shop", needs, "received_at", back().and(sent().not()));
-            let needs = &["returns.kind=exchange", "returns.replacement_shipped_at", "returns.replacement_received_at"];
+            let needs = &["returns.replacement_shipped_at", "returns.replacement_received_at"];
             add("delivery", "carrier", needs, "replacement_shipped_at", sent());
         }
     }
@@ -127,7 +127,8 @@ fn unfinished(tables: &Tables) -> Result<Tables> {
 /// # Errors
 /// [`Error::Frames`] only for defects.
 pub fn waiting(tables: &Tables, terms: &Terms, segments: &[String]) -> Result<Waiting> {
-    let available = Availability::of(tables);
+    let concerned = tables.iter().filter(|(name, _)| ["orders", "returns", "tickets"].contains(*name));
+    let available = Availability::of(&concerned.map(|(name, frame)| (*name, frame.clone())).collect());
     let left = unfinished(tables)?;
     let history = History::of(left.get("orders").unwrap_or(&DataFrame::empty()))?;
     let facts = Facts::of_part(&left, &available, &history, terms, segments)?;
@@ -136,7 +137,10 @@ pub fn waiting(tables: &Tables, terms: &Terms, segments: &[String]) -> Result<Wa
     let mut rows = Vec::new();
     for segment in std::iter::once("all").chain(segments.iter().map(String::as_str)) {
         for stage in stages() {
-            let missing = facts.available.missing(stage.needs);
+            let mut missing = facts.available.missing(stage.needs);
+            if stage.process == "exchange" {
+                missing.extend(facts.available.missing(&["returns.kind=exchange"]));
+            }
             if !missing.is_empty() {
                 if segment == "all" {
                     not_computable.push((format!("open_cases.{}.{}", stage.process, stage.stage), missing));

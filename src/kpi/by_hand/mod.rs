@@ -10,6 +10,7 @@ mod satisfaction;
 mod service;
 mod speed;
 mod volume;
+mod waiting;
 
 use super::{Availability, Facts, History, Measure, Shape, Subject, Terms, catalogue};
 use crate::types::time::DAY;
