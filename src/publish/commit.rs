@@ -91,8 +91,11 @@ pub(super) fn commit(out: &Path, record: &Record, faults: &Faults) -> Result<()>
     let named = commits.join(record_name(record.seq));
     let unnamed = commits.join(format!("{}.tmp", record_name(record.seq)));
     faults.check(Step::WriteRecord)?;
-    disk::write(&unnamed, &record.to_json()?)?;
-    disk::sync(&unnamed)?;
+    if let Err(error) = disk::write(&unnamed, &record.to_json()?).and_then(|()| disk::sync(&unnamed)) {
+        // As the staging folder: on a full disk what never counted goes at once, else with the next start.
+        let _ = disk::remove_file(&unnamed);
+        return Err(error);
+    }
     faults.check(Step::PublishRecord)?;
     disk::publish_new(&unnamed, &named)?;
     disk::sync_all(&[commits, out.to_owned()])?;

@@ -53,6 +53,7 @@ SELECT policy, looked, held_unseen, frauds_stopped, good_stopped, loss_avoided, 
 FROM read_parquet('{out}/evaluation/money_saved/target=fraud/*.parquet') WHERE grain = 'all' ORDER BY policy""").fetchall()
 assert [row[0] for row in ours] == [row[0] for row in theirs], (ours, theirs)
 for mine, published in zip(ours, theirs):
+    mine = (mine[0], *map(float, mine[1:]))
     mine = (*mine, mine[5] - mine[6] - mine[7])
     wrong = [pair for pair in zip(mine[1:], published[1:]) if abs(pair[0] - pair[1]) > 1e-6 * max(1.0, abs(pair[0]))]
     assert not wrong, (mine, published)
