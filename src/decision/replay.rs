@@ -240,11 +240,10 @@ fn findings(rules: &[Ruling], orders: &[Past], counts: &[Counts]) -> Vec<Finding
     let mut same = BTreeSet::new();
     for (&(one, other), &(both, labelled, frauds)) in &pairs {
         match (rules[one].effect, rules[other].effect) {
-            (a, b) if a == b => {
-                if both == counts[one].hits && both == counts[other].hits {
-                    same.insert((one, other));
-                }
+            (a, b) if a == b && both == counts[one].hits && both == counts[other].hits => {
+                same.insert((one, other));
             }
+            (a, b) if a == b => {}
             (Effect::Approve, _) => {
                 found.push(Finding::Contradict { allows: one, stops: other, orders: both, labelled, frauds });
             }

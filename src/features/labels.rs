@@ -136,12 +136,10 @@ pub(super) fn fraud(tables: &Tables, terms: &Terms) -> Result<Outcomes> {
         for &(time, says_fraud) in desk {
             match (refused, says_fraud) {
                 (None, true) => refused = Some(time),
-                (Some(from), false) => {
-                    // From what the bank has told on there is nothing to take back.
-                    if told.is_none_or(|told| time < told) {
-                        withdrawn.push(Withdrawn { row: at as u32, from, until: time });
-                        refused = None;
-                    }
+                // From what the bank has told on there is nothing to take back.
+                (Some(from), false) if told.is_none_or(|told| time < told) => {
+                    withdrawn.push(Withdrawn { row: at as u32, from, until: time });
+                    refused = None;
                 }
                 _ => {}
             }
