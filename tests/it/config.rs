@@ -271,7 +271,7 @@ fn settings_of(schema: &serde_json::Value, path: &str, found: &mut Vec<String>) 
         settings_of(inner, &path, found);
         found.push(path);
     }
-    for inner in [&schema["additionalProperties"], &schema["items"]] {
+    for inner in [&schema["additionalProperties"], &schema["items"]].into_iter().filter(|inner| inner.is_object()) {
         settings_of(inner, path, found);
     }
     for inner in ["anyOf", "oneOf", "allOf"].iter().filter_map(|kind| schema[*kind].as_array()).flatten() {
