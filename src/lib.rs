@@ -3,6 +3,7 @@
 //! ```text
 //! sources ─ ingest ─┬─ accepted tables ─┬─ kpi ───────────────┐
 //!                   │                   ├─ satisfaction ──────┤
+//!                   │                   ├─ exceptions ────────┤
 //!                   └─ quarantine       └─ features ─ risk ─ decision ─ publish (Parquet) ─ report, query
 //! ```
 //!
@@ -13,7 +14,7 @@
 //! | front | [`cli`], [`report`] | arguments, terminal, HTML |
 //! | flow | [`pipeline`] | the order of stages |
 //! | edges | [`ingest`], [`publish`], [`query`], [`registry`], [`synthetic`] | files and formats |
-//! | compute | [`features`], [`kpi`], [`satisfaction`], [`customers`], [`risk`], [`decision`] | frames, slices, numbers: no paths, no clock, no environment |
+//! | compute | [`features`], [`kpi`], [`satisfaction`], [`customers`], [`exceptions`], [`risk`], [`decision`] | frames, slices, numbers: no paths, no clock, no environment |
 //! | words | [`contract`], [`config`], [`quarantine`] | names and types |
 //! | ground | [`types`], [`error`], [`memory`] | nothing else |
 //!
@@ -35,6 +36,7 @@ pub mod contract;
 pub mod customers;
 pub mod decision;
 pub mod error;
+pub mod exceptions;
 pub mod features;
 pub mod ingest;
 pub mod kpi;

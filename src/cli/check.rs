@@ -106,6 +106,11 @@ fn words(found: &Checkup, args: &CheckArgs) -> String {
     for (id, meaning, missing) in found.index.iter().filter(|(_, _, missing)| !missing.is_empty()) {
         let _ = writeln!(text, "  not {id} ({meaning}): missing {}", missing.join(", "));
     }
+    let (can, cannot): (Vec<_>, Vec<_>) = found.exceptions.iter().partition(|(_, _, missing)| missing.is_empty());
+    let _ = writeln!(text, "exceptions: {}", can.iter().map(|(name, _, _)| *name).collect::<Vec<_>>().join(", "));
+    for (name, meaning, missing) in cannot {
+        let _ = writeln!(text, "  not {name} ({meaning}): missing {}", missing.join(", "));
+    }
     for (target, why, mature, positive) in &found.targets {
         match why {
             Some(why) => {

@@ -40,6 +40,10 @@ pub(super) fn run(args: &ExplainArgs) -> Result<u8> {
             let _ = writeln!(text, "{name:<22} {}", plain(&value));
         }
     }
+    // An output of an earlier version has no such table.
+    if let Ok(stuck) = find("exceptions") {
+        text.push_str(&open_exceptions(&stuck)?);
+    }
     let _ = writeln!(text, "\nfeatures, as the models saw them");
     let features = find("order_features")?;
     for column in features.columns() {
@@ -96,6 +100,22 @@ fn figure(args: &ExplainArgs, kpi: &str) -> Result<u8> {
         }
     }
     Ok(DONE)
+}
+
+/// What is stuck with the order, in the order of work.
+fn open_exceptions(stuck: &DataFrame) -> Result<String> {
+    let texts = |name: &str| stuck.column(name).and_then(|c| c.str().cloned()).map_err(Error::frames("explain"));
+    let (kinds, severities) = (texts("kind")?, texts("severity")?);
+    let (details, actions) = (texts("detail")?, texts("suggested_action")?);
+    let mut text = String::new();
+    for ((kind, severity), (detail, action)) in
+        kinds.iter().zip(severities.iter()).zip(details.iter().zip(actions.iter()))
+    {
+        let or_dash = |text: Option<&str>| text.unwrap_or("–").to_owned();
+        let _ = writeln!(text, "  {} ({}): {}", or_dash(kind), or_dash(severity), or_dash(detail));
+        let _ = writeln!(text, "    → {}", or_dash(action));
+    }
+    Ok(if text.is_empty() { text } else { format!("\nopen exceptions\n{text}") })
 }
 
 fn plain(value: &AnyValue<'_>) -> String {

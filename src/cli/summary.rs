@@ -61,6 +61,7 @@ pub(super) fn words(run: &Summary) -> String {
     for target in run.beyond_so_far.iter().filter(|t| !run.missed_targets.iter().any(|m| same(m, t))) {
         let _ = writeln!(text, "so far    {}; late events can still move it", missed(target));
     }
+    text.push_str(&stuck(run));
     if let Some(felt) = &run.satisfaction {
         satisfaction(&mut text, felt);
     }
@@ -122,6 +123,21 @@ fn missed(target: &Missed) -> String {
         _ => String::new(),
     };
     format!("{channel}{kpi} is {value:.4} over {window} to {until}, `{pack}` asks for {op} {limit}{cases}")
+}
+
+fn stuck(run: &Summary) -> String {
+    let open: u64 = run.exceptions.values().map(|(n, _)| n).sum();
+    let kinds: Vec<String> = run
+        .exceptions
+        .iter()
+        .filter(|(_, (n, _))| *n > 0)
+        .map(|(kind, (n, _))| format!("{} {kind}", count(*n)))
+        .collect();
+    let list = if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) };
+    let old: u64 = run.exceptions_left_out.values().sum();
+    let old =
+        if old > 0 { format!("; {} began before the look-back and are not listed", count(old)) } else { String::new() };
+    format!("stuck     {} open exceptions{list}{old}\n", count(open))
 }
 
 fn missing(run: &Summary) -> String {

@@ -2,7 +2,7 @@
 
 use super::condition::{self, ConditionColumn, ORDER_FACTS, pointing_at};
 use super::raw::{ColumnType, RawPipeline, Source, TableMap};
-use super::{FeatureSpec, HeldPack, did_you_mean, features, sql, targets};
+use super::{FeatureSpec, HeldPack, did_you_mean, exceptions, features, sql, targets};
 use crate::contract::input::{self, Kind, TABLES, Table};
 use crate::contract::segment;
 use crate::error::Problem;
@@ -46,6 +46,7 @@ pub(super) fn check(raw: &RawPipeline, base_dir: &Path, problems: &mut Vec<Probl
     check_decision(raw, &features, problems);
     check_privacy(raw, problems);
     check_satisfaction(raw, problems);
+    exceptions::check(&raw.exceptions, problems);
     Checked { zone, as_of, base_exponent, packs, features }
 }
 

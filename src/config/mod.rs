@@ -2,6 +2,7 @@
 
 mod check;
 mod condition;
+mod exceptions;
 mod features;
 mod raw;
 mod schema;
@@ -10,6 +11,7 @@ mod targets;
 mod variables;
 
 pub use condition::{ConditionColumn, ORDER_FACTS, Place, condition_columns, pointing_at};
+pub use exceptions::{Exceptions, Inventory};
 pub use features::{FeatureSpec, built_in_features};
 pub use raw::*;
 pub use schema::json_schema;

@@ -1,5 +1,6 @@
 //! The pipeline file as it is written. These structs are its schema: editors, the validator and the docs use one source.
 
+use super::{Exceptions, Inventory};
 use crate::contract::feature::{AggregateKind, EventKind};
 use crate::contract::input::Personal;
 use schemars::JsonSchema;
@@ -32,6 +33,12 @@ pub struct RawPipeline {
     /// How customers are ranked.
     #[serde(default)]
     pub customers: Customers,
+    /// What counts as an exception.
+    #[serde(default)]
+    pub exceptions: Exceptions,
+    /// How stock is held against demand.
+    #[serde(default)]
+    pub inventory: Inventory,
     /// Features of orders, for the models and the rules.
     #[serde(default)]
     pub features: FeatureSettings,

@@ -1,5 +1,7 @@
-//! The words outsiders hold on to: input tables, what features are made of, output tables, the output's reserved folders.
+//! The words outsiders hold on to: input tables, what features are made of, kinds of exceptions,
+//! output tables, the output's reserved folders.
 
+pub mod exception;
 pub mod feature;
 pub mod input;
 pub mod output;

@@ -60,6 +60,12 @@ pub static OUTPUTS: &[OutputTable] = &[
         sort: &["segment", "segment_value", "process", "stage"],
         bloom: &[],
     },
+        name: "exceptions",
+        partition: Some("detected_date"),
+        sort: &["rank"],
+        bloom: &["order_id", "customer_id"],
+    },
+    OutputTable { name: "inventory_position", partition: None, sort: &["sku", "warehouse_id"], bloom: &["sku"] },
     OutputTable { name: "review_queue", partition: None, sort: &["queue_date", "rank"], bloom: &["order_id"] },
     OutputTable {
         name: "quarantine",

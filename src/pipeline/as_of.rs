@@ -86,10 +86,13 @@ fn known(contract: &Table, frame: &DataFrame, as_of: i64) -> Result<DataFrame> {
             lazy = lazy.filter(past(clock).or(col(clock).is_null()));
         }
     }
-    // Who cancelled is known when it is known that someone did; likewise a fraud.
-    for (clock, facts) in [("cancelled_at", &["cancelled_by", "cancel_reason"][..]), ("fraud_known_at", &["fraud"][..])]
-    {
-        if contract.name == "orders" && has(clock) {
+    // Who cancelled is known when it is known that someone did; likewise a fraud, and how a ticket ended.
+    for (name, clock, facts) in [
+        ("orders", "cancelled_at", &["cancelled_by", "cancel_reason"][..]),
+        ("orders", "fraud_known_at", &["fraud"][..]),
+        ("tickets", "solved_at", &["outcome"][..]),
+    ] {
+        if contract.name == name && has(clock) {
             let blanked = facts
                 .iter()
                 .filter(|f| has(f))

@@ -5,7 +5,7 @@ use super::inputs::{Clock, Inputs, read};
 use super::scores;
 use super::scoring::{self, Examples, Scored};
 use super::summary::{Stage, Summary, TargetState, peak_memory_mib};
-use super::{satisfied, training};
+use super::{exceptional, satisfied, training};
 use crate::config::{FailOn, Pipeline};
 use crate::contract::SCHEMA_VERSION;
 use crate::contract::output::{OutputTable, output};
@@ -58,6 +58,8 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     tick("KPIs");
     let ((kpis, satisfactions, scorecard), waiting) =
         stages.time("kpi", || Ok((measures(pipeline, &inputs, as_of)?, waiting(pipeline, &inputs, as_of)?)))?;
+    tick("exceptions");
+    let stuck = stages.time("exceptions", || exceptional::exceptional(pipeline, &inputs, as_of))?;
     tick("features");
     let features = stages
         .time("features", || features::build(tables, &pipeline.features, &training::feature_terms(pipeline, as_of)))?;
@@ -101,6 +103,10 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     staging.write(named("order_features")?, &scores.order_features)?;
     staging.write(named("review_queue")?, &scores.review_queue)?;
     staging.write(named("quarantine")?, &quarantine(&inputs.ingested.rejected, &run_id)?)?;
+    staging.write(named("exceptions")?, &stuck.exceptions)?;
+    if let Some(frame) = &stuck.inventory {
+        staging.write(named("inventory_position")?, frame)?;
+    }
     staging.write(named("order_satisfaction")?, &satisfied.orders)?;
     staging.write(named("customer_profile")?, &satisfied.customers)?;
     for (name, frame) in [("satisfaction_model", &satisfied.model), ("satisfaction_drivers", &satisfied.drivers)] {
@@ -117,6 +123,9 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
         .chain(waiting.not_computable)
         .collect();
     summary.satisfaction = Some(satisfied.state);
+    summary.not_computable.extend(stuck.not_computable);
+    summary.exceptions = stuck.counts.into_iter().map(|(kind, (n, value))| (kind.to_owned(), (n, value))).collect();
+    summary.exceptions_left_out = stuck.left_out.into_iter().map(|(kind, n)| (kind.to_owned(), n)).collect();
     summary.missed_targets = scorecard.missed;
     summary.beyond_so_far = scorecard.beyond_so_far;
     for condition in &pipeline.raw.kpi.fail_on {
@@ -279,6 +288,8 @@ fn summarise(
         rounded_amounts: ingested.counts.rounded_amounts,
         computed: Vec::new(),
         not_computable: BTreeMap::new(),
+        exceptions: BTreeMap::new(),
+        exceptions_left_out: BTreeMap::new(),
         missed_targets: Vec::new(),
         beyond_so_far: Vec::new(),
         satisfaction: None,

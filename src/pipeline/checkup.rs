@@ -6,6 +6,7 @@ use super::training::feature_terms;
 use crate::config::{Effect, Pipeline, Rule, RuleMode, did_you_mean};
 use crate::contract::input::{Kind, table};
 use crate::error::{Error, Problem, Result};
+use crate::exceptions;
 use crate::features::{self, Described, Features};
 use crate::ingest::{Ingested, PersonalKey, TableProfile, ValueCounts, ingest, profile};
 use crate::kpi::{Availability, Measure, catalogue};
@@ -35,6 +36,8 @@ pub struct Checkup {
     pub measures: Vec<(Measure, Vec<String>)>,
     /// The satisfaction index and its factors: id, meaning, and what is missing for it.
     pub index: Vec<(String, String, Vec<String>)>,
+    /// Every kind of exception that is wanted, and the table of stock: name, meaning, and what is missing for it.
+    pub exceptions: Vec<(&'static str, &'static str, Vec<String>)>,
     /// Every feature in words, with what is missing for it.
     pub features: Vec<Described>,
     /// Risk targets: name, why there are no labels, mature labels, positive ones.
@@ -95,6 +98,7 @@ pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&
             })
             .collect(),
         index,
+        exceptions: exceptions::needs(&available, &pipeline.raw.exceptions),
         features: features.described,
         targets,
         rules,

@@ -38,9 +38,9 @@ pub fn personal_key(out: &Path, secret: Option<&str>) -> Result<PersonalKey> {
     }
 }
 
-/// The tables that KPIs, satisfaction and features read today.
+/// The tables that KPIs, satisfaction, exceptions and features read today.
 pub(super) const COMPUTED_ON: &[&str] =
-    &["orders", "order_items", "order_events", "returns", "tickets", "feedback", "review_decisions"];
+    &["orders", "order_items", "order_events", "returns", "tickets", "feedback", "inventory", "review_decisions"];
 
 /// Accepted tables at the run's clock.
 pub(super) struct Inputs {

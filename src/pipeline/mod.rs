@@ -7,6 +7,7 @@ mod checkup;
 mod cold_start;
 mod desk;
 mod evaluation;
+mod exceptional;
 mod follow;
 mod inputs;
 mod profiled;

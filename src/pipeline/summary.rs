@@ -79,6 +79,10 @@ pub struct Summary {
     pub computed: Vec<String>,
     /// Measures that could not be, with what is missing.
     pub not_computable: BTreeMap<String, Vec<String>>,
+    /// Open exceptions by kind: rows, and value at risk in minor units. A kind that was not looked for is absent.
+    pub exceptions: BTreeMap<String, (u64, i64)>,
+    /// Exceptions that began before the look-back and are not listed, by kind.
+    pub exceptions_left_out: BTreeMap<String, u64>,
     /// Required targets missed over the latest window that late events can no longer move much.
     pub missed_targets: Vec<Missed>,
     /// Required targets beyond their limit over the window up to the run's clock, which can still move.

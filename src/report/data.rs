@@ -4,6 +4,7 @@
 //! and the page says so.
 
 use super::figures::{self, Segment};
+use super::stuck::{self, Stuck};
 use super::words::{Foreign, Meanings, Month};
 use crate::error::{Error, Result};
 use crate::publish::Snapshot;
@@ -33,6 +34,8 @@ pub(super) struct Data {
     pub(super) tables: BTreeMap<String, u64>,
     /// The head of the review queue, newest day first.
     pub(super) queue: Vec<Queued>,
+    /// Open exceptions; none where no run has looked for any.
+    pub(super) stuck: Option<Stuck>,
     /// KPIs and satisfaction of the whole by month, in the order of their ids.
     pub(super) kpis: Vec<KpiRow>,
     /// What is known of each KPI.
@@ -311,6 +314,7 @@ pub(super) fn load(out: &Path, snapshot: &Snapshot) -> Result<Data> {
     let run = source.rows("runs", "SELECT * FROM runs ORDER BY started_at DESC LIMIT 1")?.pop();
     let queue = format!("SELECT * FROM review_queue ORDER BY queue_date DESC, \"rank\" LIMIT {QUEUE_SHOWN}");
     let queue = source.rows("review_queue", &queue)?;
+    let stuck = stuck::load(&source)?;
     let (refused, refused_more) = source.refused()?;
     let risk = source.risk()?;
     let scorecard = "SELECT * FROM scorecard ORDER BY CASE WHEN channel = 'all' THEN 0 ELSE 1 END, channel, pack, kpi, \
@@ -333,6 +337,7 @@ pub(super) fn load(out: &Path, snapshot: &Snapshot) -> Result<Data> {
         run_id,
         run,
         queue,
+        stuck,
         kpis,
         meanings,
         worst,
@@ -347,14 +352,20 @@ pub(super) fn load(out: &Path, snapshot: &Snapshot) -> Result<Data> {
     })
 }
 
-struct Source<'a> {
+/// The published tables as they are asked.
+pub(super) struct Source<'a> {
     out: &'a Path,
     tables: &'a BTreeMap<String, u64>,
 }
 
 impl Source<'_> {
+    /// Whether a table was published, with rows or without.
+    pub(super) fn has(&self, table: &str) -> bool {
+        self.tables.contains_key(table)
+    }
+
     /// The answer to `sql`, which asks `table`; nothing when that is absent or empty.
-    fn rows<T: DeserializeOwned>(&self, table: &str, sql: &str) -> Result<Vec<T>> {
+    pub(super) fn rows<T: DeserializeOwned>(&self, table: &str, sql: &str) -> Result<Vec<T>> {
         if self.tables.get(table).copied().unwrap_or(0) == 0 {
             return Ok(Vec::new());
         }

@@ -12,6 +12,7 @@
 mod data;
 mod figures;
 mod page;
+mod stuck;
 mod svg;
 #[cfg(test)]
 mod tests;

@@ -210,6 +210,25 @@ fn quarantine() -> DataFrame {
     DataFrame::new(n, columns).unwrap()
 }
 
+fn exceptions() -> DataFrame {
+    let n = 17;
+    let columns = vec![
+        days("detected_date", &vec![17_690; n]),
+        Series::new("rank".into(), (1..=n as i64).collect::<Vec<_>>()).into_column(),
+        text("order_id", &(0..n).map(|i| Some(if i == 1 { EVIL } else { "o1" })).collect::<Vec<_>>()),
+        text("kind", &(0..n).map(|i| Some(if i < 5 { "lost" } else { "stuck_in_customs" })).collect::<Vec<_>>()),
+        text("reference", &vec![None; n]),
+        instants("since", &vec![17_690; n]),
+        Series::new("age_hours".into(), vec![240.0; n]).into_column(),
+        text("severity", &(0..n).map(|i| Some(if i < 2 { "critical" } else { "high" })).collect::<Vec<_>>()),
+        Series::new("value_at_risk".into(), vec![12_345_i64; n]).into_column(),
+        text("detail", &vec![Some("no news for 10 days since `first_scan` <b>"); n]),
+        text("suggested_action", &vec![Some("open a search with the carrier"); n]),
+        text("carrier", &vec![Some("dhl"); n]),
+    ];
+    DataFrame::new(n, columns).unwrap()
+}
+
 /// Name, then rows read, accepted, quarantined and superseded.
 type TallyLine<'a> = (&'a str, i64, i64, i64, i64);
 
@@ -269,6 +288,7 @@ fn whole_shop() -> Vec<(&'static str, DataFrame)> {
         ("order_scores", scores(75)),
         ("review_queue", queue()),
         ("quarantine", quarantine()),
+        ("exceptions", exceptions()),
     ]
 }
 
@@ -302,6 +322,11 @@ fn the_report_tells_what_was_published() {
         "<li>first order from this device</li>",
         "<span class=\"rule\">velocity device 1h</span>",
         "Mar 2018 to May 2018",
+        "17\u{a0}open exceptions at the run&#39;s clock",
+        "<b>lost</b></td><td class=\"n\">5</td><td class=\"n\"><b class=\"bad\">2</b></td><td class=\"n\">3</td>\
+             <td class=\"n\">617.25\u{a0}BRL</td><td class=\"n\">10.0\u{a0}days</td>",
+        "since <code>first_scan</code> &lt;b&gt;<br><span class=\"small\">open a search with the carrier</span>",
+        "The first 15 of 17. All of them are in <code>exceptions</code>",
         "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &quot;co&quot;",
         "no labels: table <code>returns</code> is not supplied",
         "<code>fraud-logistic-0003</code>",
@@ -397,6 +422,7 @@ fn what_is_absent_or_empty_is_said_in_words() {
         "There are no KPIs by month",
         "no <code>order_scores</code> table",
         "no <code>review_queue</code> table",
+        "no <code>exceptions</code> table",
         "no <code>quarantine</code> table",
     ] {
         assert!(html.contains(sentence), "{sentence}");
@@ -412,6 +438,7 @@ fn what_is_absent_or_empty_is_said_in_words() {
     for sentence in [
         "No row was refused.",
         "The review queue is empty.",
+        "Nothing is stuck, as far as this input can tell.",
         "<code>order_scores</code> is empty",
         "There is no <code>runs</code> table",
     ] {

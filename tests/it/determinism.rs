@@ -18,9 +18,17 @@ fn equal_runs_give_equal_files_in_any_folder_and_on_any_number_of_threads() {
     let first = shop.path("first");
     let summary = shop.run(&shop.input(), &first, MORNING_AFTER);
     let files = data_files(&first);
-    for table in
-        ["kpi", "satisfaction", "order_scores", "order_features", "order_satisfaction", "review_queue", "quarantine"]
-    {
+    for table in [
+        "kpi",
+        "satisfaction",
+        "order_scores",
+        "order_features",
+        "order_satisfaction",
+        "exceptions",
+        "inventory_position",
+        "review_queue",
+        "quarantine",
+    ] {
         assert!(summary["published"][table].as_u64().unwrap() > 0, "{table} has rows: {}", summary["published"]);
         assert!(files.keys().any(|name| name.starts_with(table)), "{table} has files");
     }
@@ -235,9 +243,11 @@ fn rewrite_the_future(input: &Path) -> Vec<(&'static str, usize)> {
     std::fs::write(input.join("tickets.ndjson"), kept).unwrap();
     counts.push(("tickets", changed));
 
-    for (file, clock, value) in
-        [("feedback.csv", "received_at", "score"), ("fx_rates.csv", "valid_from", "rate_to_base")]
-    {
+    for (file, clock, value) in [
+        ("feedback.csv", "received_at", "score"),
+        ("fx_rates.csv", "valid_from", "rate_to_base"),
+        ("inventory.csv", "as_of", "on_hand"),
+    ] {
         let mut records = Records::read(&input.join(file));
         let (clock, value) = (records.column(clock), records.column(value));
         let mut changed = 0;
@@ -248,5 +258,14 @@ fn rewrite_the_future(input: &Path) -> Vec<(&'static str, usize)> {
         records.write();
         counts.push((file, changed));
     }
+    let path = input.join("order_events.parquet");
+    let events = ParquetReader::new(File::open(&path).unwrap()).finish().unwrap();
+    let known = events.column("known_at").unwrap().to_physical_repr().i64().unwrap().clone();
+    let then = ordersight::types::time::parse_instant(THEN).unwrap();
+    // Half of what was not known yet never comes to pass.
+    let keep = known.iter().map(|at| Some(at.unwrap() < then || rng.random_bool(0.5))).collect();
+    let mut kept = events.filter(&keep).unwrap();
+    counts.push(("order_events", events.height() - kept.height()));
+    ParquetWriter::new(File::create(&path).unwrap()).finish(&mut kept).unwrap();
     counts
 }

@@ -8,7 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &["cli", "report"],
     &["pipeline"],
     &["ingest", "publish", "registry", "query", "synthetic"],
-    &["features", "kpi", "satisfaction", "customers", "risk", "decision"],
+    &["features", "kpi", "satisfaction", "customers", "exceptions", "risk", "decision"],
     &["contract", "config", "quarantine"],
     &["types", "error", "memory"],
 ];

@@ -17,6 +17,7 @@ mod review;
 mod rules;
 
 mod determinism;
+mod exceptions;
 mod features;
 mod readers;
 mod reference;

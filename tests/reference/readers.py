@@ -126,6 +126,17 @@ COLUMNS = {
         "oldest_id": ID,
         "oldest_order_id": ID,
     },
+    "inventory_position": {
+        "sku": ID,
+        "warehouse_id": ID,
+        "counted_at": INSTANT,
+        "on_hand": COUNT,
+        "open_demand": COUNT,
+        "available": COUNT,
+        "daily_demand": NUMBER,
+        "days_of_cover": NUMBER,
+        "reorder_units": COUNT,
+    },
     "review_queue": {"order_id": ID, "action": TEXT, "expected_loss": ANY_NUMBER},
     "quarantine": {
         "file": TEXT,

@@ -87,6 +87,10 @@ fn boxes(data: &Data) -> Vec<Box> {
         let state = if queued > 0 { "bad" } else { "good" };
         add(state, "action", counted(queued, "order"), "in the review queue".to_owned());
     }
+    if let Some(stuck) = rows("exceptions") {
+        let state = if stuck > 0 { "bad" } else { "good" };
+        add(state, "stuck", counted(stuck, "exception"), "stuck now".to_owned());
+    }
     if let Some(refused) = rows("quarantine") {
         let read = data.run.as_ref().and_then(|run| run.rows_read).filter(|read| *read > 0);
         let share = read.map(|read| format!(", {} of those read", percent(refused as f64 / read as f64)));

@@ -7,6 +7,7 @@ mod kpis;
 mod refused;
 mod risk;
 mod scorecard;
+mod stuck;
 
 use super::data::Data;
 use super::words::{self, Currency, Foreign};
@@ -28,6 +29,7 @@ pub(super) fn render(data: &Data) -> String {
     page.push_str(&accounts::header(data, &name));
     page.push_str("<main>\n");
     page.push_str(&action::section(data, &currency));
+    page.push_str(&stuck::section(data, &currency));
     page.push_str(&scorecard::section(data, &currency));
     page.push_str(&kpis::section(data, &currency));
     page.push_str(&felt::section(data));
@@ -81,7 +83,7 @@ fn or_dash(text: Option<&Foreign>) -> String {
 }
 
 /// The queries at the end of the page, each with what it answers.
-pub(super) const QUERIES: [(&str, &str); 3] = [
+pub(super) const QUERIES: [(&str, &str); 4] = [
     (
         "The days with most orders held",
         "SELECT placed_date, COUNT(*) AS held FROM order_scores WHERE action = 'hold' GROUP BY placed_date \
@@ -91,6 +93,11 @@ pub(super) const QUERIES: [(&str, &str); 3] = [
         "On-time delivery by month and segment",
         "SELECT segment, segment_value, period_start, value, denominator, mature FROM kpi WHERE grain = 'month' \
          AND kpi = 'on_time_delivery_rate' ORDER BY segment, segment_value, period_start",
+    ),
+    (
+        "What is stuck, by kind and carrier",
+        "SELECT kind, carrier, COUNT(*) AS open, SUM(value_at_risk) AS minor_units FROM exceptions \
+         GROUP BY kind, carrier ORDER BY open DESC, kind, carrier",
     ),
     (
         "What was refused, and why",

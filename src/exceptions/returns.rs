@@ -1,0 +1,148 @@
+//! Returns that wait for the shop.
+
+use super::Severity;
+use super::columns::{Ints, Texts};
+use super::shop::{Finding, Shop};
+use super::words::{instant, span};
+use crate::contract::exception::ExceptionKind as Kind;
+use crate::error::Result;
+
+/// The columns of `returns`.
+pub(super) struct Returns {
+    pub(super) rows: usize,
+    pub(super) id: Texts,
+    pub(super) order: Texts,
+    pub(super) reason: Texts,
+    pub(super) requested_at: Ints,
+    pub(super) known_at: Ints,
+    kind: Texts,
+    approved_at: Ints,
+    rejected_at: Ints,
+    received_at: Ints,
+    refunded_at: Ints,
+    replacement_shipped_at: Ints,
+    closed_at: Ints,
+    amount: Ints,
+}
+
+impl Returns {
+    pub(super) fn of(shop: &Shop<'_>) -> Result<Self> {
+        let table = shop.source("returns");
+        Ok(Self {
+            rows: table.rows(),
+            id: table.texts("return_id")?,
+            order: table.texts("order_id")?,
+            reason: table.texts("reason")?,
+            requested_at: table.ints("requested_at")?,
+            known_at: table.ints("known_at")?,
+            kind: table.texts("kind")?,
+            approved_at: table.ints("approved_at")?,
+            rejected_at: table.ints("rejected_at")?,
+            received_at: table.ints("received_at")?,
+            refunded_at: table.ints("refunded_at")?,
+            replacement_shipped_at: table.ints("replacement_shipped_at")?,
+            closed_at: table.ints("closed_at")?,
+            amount: table.ints("amount")?,
+        })
+    }
+
+    /// Refused, refunded, replaced or closed.
+    pub(super) fn is_settled(&self, row: usize) -> bool {
+        [&self.rejected_at, &self.refunded_at, &self.replacement_shipped_at, &self.closed_at]
+            .iter()
+            .any(|column| column.get(row).is_some())
+    }
+
+    fn is_exchange(&self, row: usize) -> bool {
+        self.kind.get(row) == Some("exchange")
+    }
+
+    /// The step that is the shop's to take, and since when it waits.
+    fn step(&self, row: usize) -> Option<(Next, i64)> {
+        if self.is_settled(row) {
+            return None;
+        }
+        match (self.received_at.get(row), self.approved_at.get(row)) {
+            // Whether it was paid back can only be said where that is supplied.
+            (Some(received), _) if self.refunded_at.is_supplied() || self.closed_at.is_supplied() => {
+                Some((Next::Settle, received))
+            }
+            (None, None) if self.approved_at.is_supplied() => self.requested_at.get(row).map(|at| (Next::Answer, at)),
+            // Approved and not sent back yet: the customer's turn.
+            _ => None,
+        }
+    }
+}
+
+/// What the shop has to do next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Answer,
+    Settle,
+}
+
+/// Reasons after which the customer has nothing usable, in words as [`plain`] has them.
+const URGENT: &[&str] = &["damaged", "wrong item", "wrong article", "defective", "broken"];
+
+/// A reason or topic without case and marks.
+pub(super) fn plain(text: &str) -> String {
+    text.trim().to_lowercase().replace(['_', '-'], " ")
+}
+
+/// Notes returns that wait, and those that come first.
+pub(super) fn find(shop: &mut Shop<'_>, returns: &Returns) {
+    for at_row in 0..returns.rows {
+        let Some(row) = shop.row_of(returns.order.get(at_row)) else { continue };
+        let Some((next, from)) = returns.step(at_row) else { continue };
+        let value_at_risk = returns.amount.get(at_row).unwrap_or_else(|| shop.amount(row));
+        let known_at = returns.known_at.get(at_row).unwrap_or(from);
+        let waited = shop.as_of() - from;
+        let settle = if returns.is_exchange(at_row) { "replaced" } else { "refunded" };
+        let reason = returns.reason.get(at_row).map(|r| format!(", reason `{r}`")).unwrap_or_default();
+        let value = shop.currency.amount(value_at_risk);
+        let state = match next {
+            Next::Answer => format!("requested {}{reason}, not answered after {}", instant(from), span(waited)),
+            Next::Settle => {
+                format!("received {}{reason}, {value} not {settle} after {}", instant(from), span(waited))
+            }
+        };
+        let urgent = returns.reason.get(at_row).map(plain).filter(|r| URGENT.contains(&r.as_str()));
+        let first = match () {
+            () if value_at_risk >= shop.high_value => Some(format!("high value, {value}")),
+            () if urgent.is_some() => Some("the customer has nothing usable".to_owned()),
+            () if returns.is_exchange(at_row) => Some("the customer waits for a replacement".to_owned()),
+            () => None,
+        };
+        let limit = match next {
+            Next::Answer => shop.limits.return_answer,
+            Next::Settle => shop.limits.return_refund,
+        };
+        let action = match (next, returns.is_exchange(at_row)) {
+            (Next::Answer, _) => "answer the return: approve it with a label, or say why not",
+            (Next::Settle, false) => "check the goods and pay the refund",
+            (Next::Settle, true) => "check the goods and send the replacement",
+        };
+        let mut notes = Vec::new();
+        if let Some(first) = first {
+            notes.push((Kind::ReturnPriority, from, Severity::High, format!("{first}; {state}")));
+        }
+        if waited > limit {
+            let limits = if limit > 0 { format!("; the limit is {}", span(limit)) } else { String::new() };
+            notes.push((Kind::ReturnWaiting, from + limit, Severity::Medium, state + &limits));
+        }
+        for (kind, since, severity, detail) in notes {
+            shop.add(Finding {
+                kind,
+                order: Some(row),
+                reference: returns.id.get(at_row).map(str::to_owned),
+                customer: None,
+                since,
+                known_at: since.max(known_at),
+                severity,
+                value_at_risk,
+                detail,
+                action,
+            });
+        }
+    }
+}
