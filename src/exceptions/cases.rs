@@ -3,11 +3,12 @@
 use super::Severity;
 use super::columns::{Ints, Texts};
 use super::events::{Events, Mishap};
-use super::returns::{Returns, plain};
+use super::returns::Returns;
 use super::shop::{Finding, Shop};
 use super::words::{instant, span};
 use crate::contract::exception::ExceptionKind as Kind;
 use crate::error::Result;
+use crate::kpi::facts::MARKS;
 use crate::types::time::DAY;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,14 +52,24 @@ impl Tickets {
     }
 }
 
-/// What a reason or topic says, if it is one of these kinds.
+/// Words of a customer that nothing came, beside those that name a loss.
+const NOT_RECEIVED: &[&str] = &["not_received", "never_arrived", "not_delivered"];
+
+/// What a reason or topic says, if it is one of these kinds: by the words that KPIs go by.
 fn kind_of(text: &str) -> Option<Kind> {
-    match plain(text).as_str() {
-        "damaged" | "damage" | "broken" | "arrived damaged" => Some(Kind::Damaged),
-        "lost" | "not received" | "never arrived" | "not delivered" => Some(Kind::Lost),
-        "wrong item" | "wrong article" | "wrong product" | "wrong size sent" => Some(Kind::WrongItem),
+    let mark = MARKS.iter().find(|mark| mark.is_told_by(text)).map(|mark| mark.name);
+    match mark {
+        Some("damaged") => Some(Kind::Damaged),
+        Some("lost") => Some(Kind::Lost),
+        Some("wrong_item") => Some(Kind::WrongItem),
+        _ if NOT_RECEIVED.contains(&text.trim().to_lowercase().replace([' ', '-'], "_").as_str()) => Some(Kind::Lost),
         _ => None,
     }
+}
+
+/// Whether a customer with this reason has nothing usable.
+pub(super) fn is_urgent(reason: &str) -> bool {
+    kind_of(reason).is_some() || ["defective", "does_not_work"].contains(&reason.trim().to_lowercase().as_str())
 }
 
 /// Who said first that something is wrong, for each order and kind.

@@ -18,9 +18,9 @@ struct Line {
     quantity: i64,
 }
 
-/// What two lines must have in common for one to be the other's price: article, size, colour, channel, destination,
-/// currency, as far as they are supplied.
-type Article<'a> = (&'a str, [Option<&'a str>; 5]);
+/// What two lines must have in common for one to be the other's price: article, size, colour, seller, channel,
+/// destination, currency, as far as they are supplied.
+type Article<'a> = (&'a str, [Option<&'a str>; 6]);
 
 /// A line that is owed something.
 struct Owed {
@@ -31,7 +31,7 @@ struct Owed {
 
 /// Notes orders on their way that hold something which became cheaper since.
 ///
-/// A later order of the same article, size and colour, in the same channel, to the same country and in the same currency,
+/// A later order of the same article, size and colour, of the same seller and channel, to the same country and in the same currency,
 /// shows the price. What is owed is the quantity times the fall to the lowest such price.
 pub(super) fn find(shop: &mut Shop<'_>) -> Result<()> {
     if !shop.asks(Kind::PriceFell) {
@@ -104,6 +104,7 @@ fn article<'a>(shop: &'a Shop<'_>, sku: &'a str, of_line: [&'a Texts; 2], line: 
     let like = [
         size.get(line),
         color.get(line),
+        orders.seller.get(order),
         orders.channel.get(order),
         orders.ship_country.get(order),
         orders.currency.get(order),

@@ -1,6 +1,7 @@
 //! Returns that wait for the shop.
 
 use super::Severity;
+use super::cases::is_urgent;
 use super::columns::{Ints, Texts};
 use super::shop::{Finding, Shop};
 use super::words::{instant, span};
@@ -81,14 +82,6 @@ enum Next {
     Settle,
 }
 
-/// Reasons after which the customer has nothing usable, in words as [`plain`] has them.
-const URGENT: &[&str] = &["damaged", "wrong item", "wrong article", "defective", "broken"];
-
-/// A reason or topic without case and marks.
-pub(super) fn plain(text: &str) -> String {
-    text.trim().to_lowercase().replace(['_', '-'], " ")
-}
-
 /// Notes returns that wait, and those that come first.
 pub(super) fn find(shop: &mut Shop<'_>, returns: &Returns) {
     for at_row in 0..returns.rows {
@@ -106,10 +99,10 @@ pub(super) fn find(shop: &mut Shop<'_>, returns: &Returns) {
                 format!("received {}{reason}, {value} not {settle} after {}", instant(from), span(waited))
             }
         };
-        let urgent = returns.reason.get(at_row).map(plain).filter(|r| URGENT.contains(&r.as_str()));
+        let urgent = returns.reason.get(at_row).is_some_and(is_urgent);
         let first = match () {
             () if value_at_risk >= shop.high_value => Some(format!("high value, {value}")),
-            () if urgent.is_some() => Some("the customer has nothing usable".to_owned()),
+            () if urgent => Some("the customer has nothing usable".to_owned()),
             () if returns.is_exchange(at_row) => Some("the customer waits for a replacement".to_owned()),
             () => None,
         };

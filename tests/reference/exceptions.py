@@ -131,7 +131,7 @@ def limit_of(candidates, otherwise):
     return f"""with candidates as ({candidates}), usual as (
         select order_id, step, usual, row_number() over (partition by order_id order by level) as choice
         from candidates join levels using (order_id) join limits using (level, lane, step) where parcels >= {LEAST_PARCELS})
-        select order_id, at + to_microseconds(coalesce(usual, {otherwise} * 86400000000)) as since
+        select order_id, began + to_microseconds(coalesce(usual, {otherwise} * 86400000000)) as since
         from candidates left join usual using (order_id) where coalesce(choice, 1) = 1"""
 
 
@@ -175,15 +175,15 @@ def kinds(name, zone):
             from states) where alive and not ended and not unpaid and since <= $as_of""",
     }
     if name == "olist":
-        found["stuck_in_transit"] = f"""select * from ({limit_of("select order_id, shipped_at as at, 'road' as step from states where shipped_at is not null and alive and not ended", 10)}) where since < $as_of"""
+        found["stuck_in_transit"] = f"""select * from ({limit_of("select order_id, shipped_at as began, 'road' as step from states where shipped_at is not null and alive and not ended", 10)}) where since < $as_of"""
         return found
     inside = "arrived is not null and (beyond is null or beyond < arrived)"
     found |= {
         "payment_overdue": "select order_id, placed_at + interval 24 hour as since from states where alive and not ended and not shipped and unpaid and placed_at + interval 24 hour < $as_of",
         "audit_overdue": "select order_id, paid_at + interval 24 hour as since from states where alive and not shipped and approved_at is null and paid_at + interval 24 hour < $as_of",
         "no_carrier_scan": "select order_id, shipped_at + interval 48 hour as since from parcels where scans = 0 and shipped_at + interval 48 hour < $as_of",
-        "stuck_in_transit": f"""select * from ({limit_of(f"select order_id, last_at as at, last_event as step from parcels where scans > 0 and not ({inside})", 10)}) where since < $as_of""",
-        "stuck_in_customs": f"""select * from ({limit_of(f"select order_id, arrived as at, 'in customs' as step from parcels where scans > 0 and {inside}", 5)}) where since < $as_of""",
+        "stuck_in_transit": f"""select * from ({limit_of(f"select order_id, last_at as began, last_event as step from parcels where scans > 0 and not ({inside})", 10)}) where since < $as_of""",
+        "stuck_in_customs": f"""select * from ({limit_of(f"select order_id, arrived as began, 'in customs' as step from parcels where scans > 0 and {inside}", 5)}) where since < $as_of""",
         "return_waiting": f"""select order_id, min(since) as since from (
             select *, case when received_at is not null then received_at
                            when approved_at is null then requested_at + interval 48 hour end as since
