@@ -104,6 +104,7 @@ fn figure(args: &ExplainArgs, kpi: &str) -> Result<u8> {
 
 /// What is stuck with the order, in the order of work.
 fn open_exceptions(stuck: &DataFrame) -> Result<String> {
+    let stuck = stuck.sort(["rank"], SortMultipleOptions::default()).map_err(Error::frames("explain"))?;
     let texts = |name: &str| stuck.column(name).and_then(|c| c.str().cloned()).map_err(Error::frames("explain"));
     let (kinds, severities) = (texts("kind")?, texts("severity")?);
     let (details, actions) = (texts("detail")?, texts("suggested_action")?);

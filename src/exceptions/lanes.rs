@@ -2,7 +2,8 @@
 //!
 //! A lane is where a parcel comes from and where it goes, by which carrier and service, as far as that is supplied. Its
 //! origin is `ship_from`, else the warehouse, else the seller: the first of them that is supplied. A lane with too few parcels borrows from the
-//! next wider one, and the detail of an exception says which was taken.
+//! next wider one, and the detail of an exception says which was taken. Only waits that are over are learnt from: those of
+//! parcels that are still stuck are not known yet.
 
 use super::columns::Texts;
 use super::shop::{Orders, nearest_rank};

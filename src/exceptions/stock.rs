@@ -9,7 +9,7 @@ use crate::contract::exception::ExceptionKind as Kind;
 use crate::error::{Error, Result};
 use crate::types::time::DAY;
 use polars::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Days that daily demand is taken from: four whole weeks, so that every weekday counts the same.
 pub(super) const DEMAND_DAYS: i64 = 28;
@@ -190,11 +190,11 @@ fn allot<'a>(
         (a.begun_at, id(a), a.place, a.quantity).cmp(&(b.begun_at, id(b), b.place, b.quantity))
     });
     let mut given: BTreeMap<Place<'a>, i64> = BTreeMap::new();
-    let mut seen: std::collections::BTreeSet<(Place<'a>, usize)> = std::collections::BTreeSet::new();
+    // An order with several lines of an article is one order.
+    let (mut seen, mut seen_short) = (BTreeSet::new(), BTreeSet::new());
     for Waiting { begun_at, order, place, quantity } in waiting {
         let Some(position) = positions.get_mut(&place) else { continue };
-        let first_line = seen.insert((place, order));
-        position.open_orders += i64::from(first_line);
+        position.open_orders += i64::from(seen.insert((place, order)));
         // Never counted, or too long ago: nobody knows, which is not the same as short.
         let (Some((counted_at, on_hand)), Some(left)) = (position.valid(shop), position.left(shop)) else { continue };
         let before = *given.entry(place).or_default();
@@ -204,7 +204,7 @@ fn allot<'a>(
             continue;
         }
         position.short_units += quantity - rest;
-        position.short_orders += i64::from(first_line);
+        position.short_orders += i64::from(seen_short.insert((place, order)));
         let at = place.1.map(|warehouse| format!(" in warehouse {warehouse}")).unwrap_or_default();
         let said = format!(
             "{} of `{}` wanted, {rest} left{at}: {on_hand} counted {}, {} shipped since, {before} held for orders paid before",
