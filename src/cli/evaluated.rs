@@ -55,6 +55,10 @@ pub(super) fn words(evaluated: &Evaluated, exponent: u32) -> String {
             let _ = writeln!(text, "    {}", line(measure, evaluated));
         }
     }
+    if !evaluated.by_segment.is_empty() {
+        let off = evaluated.by_segment.iter().filter(|one| one.is_off).count();
+        let _ = writeln!(text, "\n  probabilities are off in {off} of {} segments", evaluated.by_segment.len());
+    }
     for note in &evaluated.notes {
         let _ = writeln!(text, "  note: {note}");
     }

@@ -5,6 +5,9 @@ use crate::pipeline::{SatisfactionState, Summary};
 use crate::types::time::{SECOND, format_instant};
 use std::fmt::Write;
 
+/// Lines of the monitor on the terminal; the table has them all.
+const MONITOR_SHOWN: usize = 8;
+
 /// The summary an operator reads: what was read, refused, computed, flagged, where it is, what to try next.
 pub(super) fn words(run: &Summary) -> String {
     let mut text = String::new();
@@ -82,6 +85,12 @@ pub(super) fn words(run: &Summary) -> String {
                 let _ = writeln!(text, "{:<9} no probability: {}", risk.target, why.as_deref().unwrap_or("unknown"));
             }
         }
+    }
+    for line in run.monitor.iter().take(MONITOR_SHOWN) {
+        let _ = writeln!(text, "monitor   {line}");
+    }
+    if run.monitor.len() > MONITOR_SHOWN {
+        let _ = writeln!(text, "monitor   and {} more in `model_monitor`", run.monitor.len() - MONITOR_SHOWN);
     }
     let [approve, review, hold] = run.actions;
     let _ = writeln!(

@@ -89,6 +89,10 @@ pub(super) fn words(trained: &TrainedTarget) -> String {
     let _ = writeln!(text, "  ROC AUC           {}", estimate(&metrics.roc_auc));
     let _ = writeln!(text, "  precision at {:<5}{}", metrics.k, estimate(&metrics.precision_at_k));
     let _ = writeln!(text, "  calibration error {:.4}", metrics.ece_mass_10);
+    if !evaluation.by_segment.is_empty() {
+        let off = evaluation.by_segment.iter().filter(|one| one.is_off).count();
+        let _ = writeln!(text, "  by segment        {off} of {} off their interval", evaluation.by_segment.len());
+    }
     for warning in &evaluation.warnings {
         let _ = writeln!(text, "  note: {warning}");
     }

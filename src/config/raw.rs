@@ -48,6 +48,9 @@ pub struct RawPipeline {
     /// Rules, costs and review capacity.
     #[serde(default)]
     pub decision: Decision,
+    /// When models in service are said to have drifted.
+    #[serde(default)]
+    pub monitor: Monitor,
     /// How much bad input a run may hold.
     #[serde(default)]
     pub quarantine: Quarantine,
@@ -407,6 +410,8 @@ pub enum FailOn {
     Quarantine,
     /// A required target was missed over the latest window that late events can no longer move much.
     Target,
+    /// A model in service has an alarm in the latest whole period of `model_monitor`.
+    Monitor,
 }
 
 /// Features of orders beside the facts of the order itself: what its customer, device and so on did before it.
@@ -679,6 +684,67 @@ pub struct Rule {
     pub mode: RuleMode,
     /// Why, in words for the reviewer.
     pub reason: String,
+}
+
+/// When models in service are said to have drifted: what is found has to be as large as this, and larger than chance.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Monitor {
+    /// The periods that models are watched by, beside the whole time since they learnt.
+    pub grain: MonitorGrain,
+    /// Population stability index of a feature or of the score that is worth a look, above what chance is expected to
+    /// give. 0.1 and 0.25 are conventions of credit scoring (Siddiqi 2006, Credit risk scorecards).
+    #[schemars(range(min = 0.0))]
+    pub psi_watch: f64,
+    /// The index that is worth an alarm.
+    #[schemars(range(min = 0.0))]
+    pub psi_alert: f64,
+    /// Change in the share of missing values of a feature that is worth an alarm.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub missing_change: f64,
+    /// How many times the predicted rate the observed one may be, or the other way round, before it is worth a look.
+    #[schemars(range(min = 1.0))]
+    pub calibration_watch: f64,
+    /// The same that is worth an alarm.
+    #[schemars(range(min = 1.0))]
+    pub calibration_alert: f64,
+    /// Precision of flags below which there is an alarm; none by default, as it follows from the costs.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_precision: Option<f64>,
+    /// Share of flagged orders above which there is an alarm; none by default.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub max_flag_share: Option<f64>,
+    /// Chance of any false alarm of one model in one run, were all orders independent.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub chance: f64,
+}
+
+impl Default for Monitor {
+    fn default() -> Self {
+        Self {
+            grain: MonitorGrain::default(),
+            psi_watch: 0.1,
+            psi_alert: 0.25,
+            missing_change: 0.05,
+            calibration_watch: 1.25,
+            calibration_alert: 1.5,
+            min_precision: None,
+            max_flag_share: None,
+            chance: 0.01,
+        }
+    }
+}
+
+/// A period that models are watched by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum MonitorGrain {
+    /// Calendar weeks from Monday on.
+    #[default]
+    Week,
+    /// Calendar months.
+    Month,
 }
 
 /// How much bad input a run may hold.

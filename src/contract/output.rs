@@ -73,6 +73,12 @@ pub static OUTPUTS: &[OutputTable] = &[
         sort: &["file", "row", "column", "reason"],
         bloom: &["order_id"],
     },
+    OutputTable {
+        name: "model_monitor",
+        partition: None,
+        sort: &["target", "role", "grain", "period_start", "feature"],
+        bloom: &[],
+    },
     OutputTable { name: "runs", partition: None, sort: &[], bloom: &[] },
 ];
 

@@ -2,6 +2,7 @@
 
 use super::challengers::Challengers;
 use super::inputs::{Clock, Inputs, read};
+use super::monitoring::{self, Service};
 use super::scores;
 use super::scoring::{self, Examples, Scored};
 use super::summary::{Stage, Summary, TargetState, peak_memory_mib};
@@ -64,14 +65,20 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     let features = stages
         .time("features", || features::build(tables, &pipeline.features, &training::feature_terms(pipeline, as_of)))?;
     tick("scores");
-    let (fraud, returned, scores) = stages.time("risk", || {
+    let (fraud, returned, shadows, scores) = stages.time("risk", || {
         let fraud = scoring::score(fraud_model, &Examples::of(Target::Fraud, &features))?;
         let returned = scoring::score(return_model, &Examples::of(Target::Return, &features))?;
         let mut scores = scores::decide_orders(pipeline, &inputs.ingested, &features, &fraud, &returned, as_of)?;
-        for column in challengers.columns(&features)? {
+        let shadows = challengers.score(&features)?;
+        for column in shadows.columns(&features) {
             scores.order_scores.with_column(column).map_err(Error::frames("challengers"))?;
         }
-        Ok((fraud, returned, scores))
+        Ok((fraud, returned, shadows, scores))
+    })?;
+    tick("monitor");
+    let monitored = stages.time("monitor", || {
+        let service = Service { fraud: &fraud, returned: &returned, challengers: &challengers, shadows: &shadows };
+        monitoring::monitor(pipeline, &inputs.ingested, &features, &registry, &service, &scores, as_of)
     })?;
     let days = scores::placed_days(pipeline, &features);
     tick("satisfaction");
@@ -107,6 +114,7 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     if let Some(frame) = &stuck.inventory {
         staging.write(named("inventory_position")?, frame)?;
     }
+    staging.write(named("model_monitor")?, &monitored.frame)?;
     staging.write(named("order_satisfaction")?, &satisfied.orders)?;
     staging.write(named("customer_profile")?, &satisfied.customers)?;
     for (name, frame) in [("satisfaction_model", &satisfied.model), ("satisfaction_drivers", &satisfied.drivers)] {
@@ -128,6 +136,7 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     summary.exceptions_left_out = stuck.left_out.into_iter().map(|(kind, n)| (kind.to_owned(), n)).collect();
     summary.missed_targets = scorecard.missed;
     summary.beyond_so_far = scorecard.beyond_so_far;
+    summary.monitor = monitored.words;
     for condition in &pipeline.raw.kpi.fail_on {
         match condition {
             FailOn::Quarantine if summary.quarantined > 0 => {
@@ -136,7 +145,10 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
             FailOn::Target if !summary.missed_targets.is_empty() => {
                 summary.failed_on.push(format!("{} targets were missed", summary.missed_targets.len()));
             }
-            FailOn::Quarantine | FailOn::Target => {}
+            FailOn::Monitor if monitored.alarms > 0 => {
+                summary.failed_on.push(format!("{} alarms of models in service", monitored.alarms));
+            }
+            FailOn::Quarantine | FailOn::Target | FailOn::Monitor => {}
         }
     }
     // Writing is timed up to here: the row that tells of it is itself part of what is committed.
@@ -293,6 +305,7 @@ fn summarise(
         missed_targets: Vec::new(),
         beyond_so_far: Vec::new(),
         satisfaction: None,
+        monitor: Vec::new(),
         risk: risk.collect(),
         actions: scores.actions,
         review_queue: scores.review_queue.height() as u64,

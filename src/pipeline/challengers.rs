@@ -37,31 +37,57 @@ impl Challengers {
         models.filter_map(|(target, model)| model.as_ref().map(|model| (target, model.version.as_str())))
     }
 
-    /// Their probabilities as columns of `order_scores`: `fraud_challenger_probability`,
-    /// `return_challenger_probability`.
+    /// The challenger of a target.
+    pub(super) fn of(&self, target: Target) -> Option<&Registered> {
+        let mut models = Target::ALL.into_iter().zip(&self.0);
+        models.find_map(|(found, model)| model.as_deref().filter(|_| found == target))
+    }
+
+    /// The probabilities each gives, one an order, or a line.
     ///
     /// # Errors
     /// [`Error::Model`] when one does not fit the features.
-    pub(super) fn columns(&self, features: &Features) -> Result<Vec<Column>> {
+    pub(super) fn score(&self, features: &Features) -> Result<Shadows> {
+        let one = |target: Target| match self.of(target) {
+            None => Ok(None),
+            Some(model) => {
+                let scored = model.model.probabilities(Examples::of(target, features).matrix);
+                scored.map(Some).map_err(|error| hinted(target, error))
+            }
+        };
+        Ok(Shadows([one(Target::Fraud)?, one(Target::Return)?]))
+    }
+}
+
+/// What challengers say of each order, or line.
+pub(super) struct Shadows([Option<Vec<f64>>; 2]);
+
+impl Shadows {
+    /// The probabilities of a target's challenger.
+    pub(super) fn of(&self, target: Target) -> Option<&[f64]> {
+        let mut found = Target::ALL.into_iter().zip(&self.0);
+        found.find_map(|(found, scored)| scored.as_deref().filter(|_| found == target))
+    }
+
+    /// The same as columns of `order_scores`: `fraud_challenger_probability`, `return_challenger_probability`.
+    pub(super) fn columns(&self, features: &Features) -> Vec<Column> {
         let orders = features.placed_at.len();
         let rows = features.lines.as_ref().map_or(orders, |lines| lines.order.len());
-        let column = |(target, model): (Target, &Option<Box<Registered>>)| {
+        let column = |target: Target| {
             let name = format!("{target}_challenger_probability");
-            let Some(model) = model else {
-                return Ok(Column::full_null(name.as_str().into(), rows, &DataType::Float64));
+            let Some(scored) = self.of(target) else {
+                return Column::full_null(name.as_str().into(), rows, &DataType::Float64);
             };
-            let examples = Examples::of(target, features);
-            let scored = model.model.probabilities(examples.matrix).map_err(|error| hinted(target, error))?;
             // A line has the probability of its order where the order is what is scored.
             let by_row = match &features.lines {
                 Some(lines) if scored.len() == orders && target == Target::Fraud => {
                     lines.order.iter().map(|&order| scored[order as usize]).collect()
                 }
-                _ => scored,
+                _ => scored.to_vec(),
             };
-            Ok(Column::new(name.as_str().into(), by_row))
+            Column::new(name.as_str().into(), by_row)
         };
-        Target::ALL.into_iter().zip(&self.0).map(column).collect()
+        Target::ALL.into_iter().map(column).collect()
     }
 }
 

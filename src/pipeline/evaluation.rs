@@ -4,6 +4,7 @@ use super::inputs::{Clock, read};
 use super::replay::{self, AsPlaced};
 use super::scores::costs;
 use super::scoring::{Examples, no_labels};
+use super::segments;
 use super::training::{family_of, feature_terms, learnable};
 use crate::config::Pipeline;
 use crate::decision::Costs;
@@ -13,6 +14,7 @@ use crate::features;
 use crate::publish::Publisher;
 use crate::risk::daily::by_day;
 use crate::risk::folds::{maturing, rolling};
+use crate::risk::segments::{by_segment, warning};
 use crate::risk::split::Cuts;
 use crate::risk::train::{TrainSettings, train_and_test};
 use crate::risk::{Family, Label, Target};
@@ -27,7 +29,7 @@ mod record;
 mod scored;
 mod tables;
 
-use facts::{Facts, texts};
+use facts::Facts;
 pub use record::{Diagram, Evaluated, Fold, Measure, MoneySaved, PolicyDay, PolicySaved};
 
 /// What an evaluation needs beside its pipeline.
@@ -170,6 +172,13 @@ pub fn evaluate(
             money::History { orders: &inputs.ingested, facts: &facts, labels: &labels, placed: placed.as_ref() };
         (money, rules) = money::decisions(pipeline, &history, &tested, &costs, options)?;
     }
+    let segments = segments::of_rows(
+        pipeline,
+        &inputs.ingested.tables.get("orders").cloned().unwrap_or_default(),
+        &tested.rows.iter().map(|&row| facts.order[row]).collect::<Vec<_>>(),
+    )?;
+    let by_segment = by_segment(&tested.probabilities, &tested.labels, &segments);
+    notes.extend(warning(&by_segment));
     let mut evaluated = Evaluated {
         pipeline: pipeline.raw.name.clone(),
         target,
@@ -183,6 +192,7 @@ pub fn evaluate(
         folds,
         measures,
         reliability,
+        by_segment,
         money,
         rules,
         notes,

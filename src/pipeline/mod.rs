@@ -10,6 +10,7 @@ mod evaluation;
 mod exceptional;
 mod follow;
 mod inputs;
+mod monitoring;
 mod profiled;
 mod reasons;
 mod records;
@@ -19,6 +20,7 @@ mod rules;
 mod satisfied;
 mod scores;
 mod scoring;
+mod segments;
 mod summary;
 mod training;
 

@@ -6,7 +6,7 @@ use super::review::{Queue, decided};
 use super::rules;
 use super::scoring::Scored;
 use crate::config::Pipeline;
-use crate::decision::{Action, Case, ControlDraw, Costs, add_unusual, decide, measure_of, strongest};
+use crate::decision::{Action, Case, ControlDraw, Costs, Verdict, add_unusual, decide, measure_of, strongest};
 use crate::error::{Error, Result};
 use crate::features::Features;
 use crate::features::matrix::Matrix;
@@ -22,6 +22,12 @@ pub(super) struct Scores {
     pub(super) order_features: DataFrame,
     /// The `review_queue` table.
     pub(super) review_queue: DataFrame,
+    /// What was known of each order when it was decided on.
+    pub(super) cases: Vec<Case>,
+    /// What was decided on each order.
+    pub(super) verdicts: Vec<Verdict>,
+    /// Whether each row is flagged as a likely return.
+    pub(super) return_flags: Vec<Option<bool>>,
     /// Orders flagged as likely fraud, and orders or lines flagged as likely returns.
     pub(super) flagged: [u64; 2],
     /// Orders by action: approve, review, hold.
@@ -222,6 +228,9 @@ pub(super) fn decide_orders(
             return_flags.iter().filter(|f| **f == Some(true)).count() as u64,
         ],
         actions: [count(Action::Approve), count(Action::Review), count(Action::Hold)],
+        cases,
+        verdicts,
+        return_flags,
     })
 }
 

@@ -89,6 +89,8 @@ pub struct Summary {
     pub beyond_so_far: Vec<Missed>,
     /// Satisfaction of orders, measured and predicted.
     pub satisfaction: Option<SatisfactionState>,
+    /// What the monitor says of models in the latest whole period, gravest first, then what it cannot watch and why.
+    pub monitor: Vec<String>,
     /// Risk targets.
     pub risk: Vec<TargetState>,
     /// Orders by action: approve, review, hold.

@@ -2,6 +2,7 @@
 
 use super::inputs::{Clock, read};
 use super::scoring::{Examples, no_labels};
+use super::segments;
 use crate::config::{self, Pipeline, ReturnUnit, did_you_mean};
 use crate::error::{Error, Result};
 use crate::features::engine::Level;
@@ -9,6 +10,7 @@ use crate::features::matrix::Matrix;
 use crate::features::{self, Terms};
 use crate::registry::{Provenance, Registry};
 use crate::risk::evaluate::Evaluation;
+use crate::risk::segments::{by_segment, warning};
 use crate::risk::train::{TrainSettings, train_and_test};
 use crate::risk::{Family, Target};
 use crate::types::time::parse_span;
@@ -98,7 +100,16 @@ pub fn train(
         tick(&format!("{target} model{about}"));
         let told = |what: &str| tick(&format!("{target} model{about}: {what}"));
         let matrix = learnable(pipeline, target, matrix)?;
-        let (result, _) = train_and_test(target, &matrix, history, &settings, &told)?;
+        let (mut result, tested) = train_and_test(target, &matrix, history, &settings, &told)?;
+        let order_of: Vec<usize> = match (target, &features.lines) {
+            (Target::Return, Some(lines)) => tested.rows.iter().map(|&row| lines.order[row] as usize).collect(),
+            _ => tested.rows,
+        };
+        let orders = inputs.ingested.tables.get("orders").cloned().unwrap_or_default();
+        let segments = segments::of_rows(pipeline, &orders, &order_of)?;
+        let found = by_segment(&tested.probabilities, &tested.labels, &segments);
+        result.evaluation.warnings.extend(warning(&found));
+        result.evaluation.by_segment = found;
         let provenance = Provenance {
             pipeline: pipeline.raw.name.clone(),
             unit: unit_of(pipeline, target).to_owned(),

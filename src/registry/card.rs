@@ -71,6 +71,7 @@ pub fn card(manifest: &Manifest, evaluation: &Evaluation) -> String {
     for bin in &metrics.reliability {
         text += &format!("| {} | {:.4} | {:.4} |\n", bin.rows, bin.predicted, bin.observed);
     }
+    text += &segments(evaluation);
     text += "\n## Where it fails\n";
     for warning in &evaluation.warnings {
         text += &format!("- Of this training: {warning}.\n");
@@ -81,6 +82,30 @@ pub fn card(manifest: &Manifest, evaluation: &Evaluation) -> String {
     text += "\n## Features\n";
     for feature in &manifest.features {
         text += &format!("- `{feature}`\n");
+    }
+    text
+}
+
+/// Probabilities within segments; empty where the pipeline has none, or none is large enough.
+fn segments(evaluation: &Evaluation) -> String {
+    if evaluation.by_segment.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nWithin segments; the intervals of all of them hold together in 95 %, and a segment too small to tell is \
+                    not here:\n\n| segment | orders | predicted | observed | interval | |\n|---|---:|---:|---:|---|---|\n"
+        .to_owned();
+    for one in &evaluation.by_segment {
+        text += &format!(
+            "| {} {} | {} | {:.4} | {:.4} | {:.4} – {:.4} | {} |\n",
+            one.segment,
+            one.segment_value,
+            one.rows,
+            one.predicted,
+            one.observed,
+            one.lower,
+            one.upper,
+            if one.is_off { "off" } else { "" }
+        );
     }
     text
 }

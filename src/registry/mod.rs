@@ -7,6 +7,7 @@
 //! models/<target>/v0003-1f2e3d4c/model.json  the model, to the bit
 //!                               manifest.json what it is and how it was made; carries the hash of model.json
 //!                               metrics.json  how good it was
+//!                               reference.json  what orders looked like then, for the monitor
 //!                               card.md       the same for people
 //!                               retired       present once the version is out of service
 //! ```
@@ -27,8 +28,10 @@ pub mod compare;
 mod files;
 pub mod manifest;
 mod service;
+mod watching;
 
 pub use manifest::{Manifest, Provenance};
+pub use watching::Watching;
 
 const CHAMPION: &str = "champion";
 const RETIRED: &str = "retired";
@@ -36,6 +39,7 @@ const MODEL: &str = "model.json";
 const MANIFEST: &str = "manifest.json";
 const METRICS: &str = "metrics.json";
 const CARD: &str = "card.md";
+const REFERENCE: &str = "reference.json";
 
 /// A folder of models. Opening it touches nothing; the folder comes into being with the first version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +102,7 @@ impl Registry {
             (MODEL, model),
             (MANIFEST, json(&manifest)?),
             (METRICS, json(&trained.evaluation)?),
+            (REFERENCE, on_one_line(&trained.reference)?),
             (CARD, card.into_bytes()),
         ];
         let target = trained.model.target;

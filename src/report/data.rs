@@ -5,6 +5,7 @@
 
 use super::figures::{self, Segment};
 use super::stuck::{self, Stuck};
+use super::watched::Watched;
 use super::words::{Foreign, Meanings, Month};
 use crate::error::{Error, Result};
 use crate::publish::Snapshot;
@@ -52,6 +53,8 @@ pub(super) struct Data {
     pub(super) waiting: Vec<Waiting>,
     /// Scores, if orders were scored.
     pub(super) risk: Option<Risk>,
+    /// What the monitor said of the models in service.
+    pub(super) watched: Watched,
     /// Refused rows by source and reason, most frequent first.
     pub(super) refused: Vec<Refused>,
     /// Pairs of source and reason beyond those.
@@ -317,6 +320,7 @@ pub(super) fn load(out: &Path, snapshot: &Snapshot) -> Result<Data> {
     let stuck = stuck::load(&source)?;
     let (refused, refused_more) = source.refused()?;
     let risk = source.risk()?;
+    let watched = Watched::load(&source)?;
     let scorecard = "SELECT * FROM scorecard ORDER BY CASE WHEN channel = 'all' THEN 0 ELSE 1 END, channel, pack, kpi, \
                      required DESC, level, window, mature DESC";
     let scorecard = source.rows("scorecard", scorecard)?;
@@ -346,6 +350,7 @@ pub(super) fn load(out: &Path, snapshot: &Snapshot) -> Result<Data> {
         satisfaction_model,
         waiting,
         risk,
+        watched,
         refused,
         refused_more,
         tables,

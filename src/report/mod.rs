@@ -16,6 +16,7 @@ mod stuck;
 mod svg;
 #[cfg(test)]
 mod tests;
+mod watched;
 mod words;
 
 use crate::error::{Error, Result};

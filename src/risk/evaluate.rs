@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::bootstrap::{Estimate, estimate};
 use super::calibrate::CalibrationChoice;
 use super::metrics::{Binning, ReliabilityBin, calibration_error, reliability};
+use super::segments::SegmentCalibration;
 use super::split::SplitReport;
 
 /// Bootstrap replicates: enough for two digits of a 95 % end, and a second or two per 100,000 rows.
@@ -86,6 +87,9 @@ pub struct Evaluation {
     pub calibration: CalibrationChoice,
     /// The measures of the test slice.
     pub metrics: TestMetrics,
+    /// What probabilities of the test slice are worth within the pipeline's segments, those too small to tell left out.
+    #[serde(default)]
+    pub by_segment: Vec<SegmentCalibration>,
     /// What a reader should know before trusting the numbers.
     pub warnings: Vec<String>,
 }

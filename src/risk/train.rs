@@ -3,6 +3,7 @@
 use super::boosted::search;
 use super::evaluate::{Evaluation, MeasureSettings, Slice, measure};
 use super::model::Model;
+use super::monitor::reference::Reference;
 use super::split::{Cuts, SplitSettings, split, split_at};
 use super::task::{Learnt, Task, refusal};
 use super::{Family, Label, Target, blend, ftrl, penalty, refit};
@@ -74,6 +75,8 @@ pub struct Trained {
     pub model: Model,
     /// How it was made and what it is worth.
     pub evaluation: Evaluation,
+    /// What its drift is measured from.
+    pub reference: Reference,
 }
 
 /// The test slice as the model scored it.
@@ -159,6 +162,7 @@ pub fn train_and_test(
         &test_labels,
         MeasureSettings { values: values.as_deref(), k, train_base_rate: train_slice.base_rate, seed: settings.seed },
     );
+    let reference = Reference::of(matrix, placed_at, &parts, &probabilities);
     let mut warnings: Vec<String> = parts.report.note.iter().cloned().collect();
     let test_slice = slice(&parts.test, &test_labels, placed_at);
     warnings.extend(drift(&calibrate_slice, &test_slice));
@@ -175,10 +179,11 @@ pub fn train_and_test(
         tried,
         calibration: calibrated,
         metrics,
+        by_segment: Vec::new(),
         warnings,
     };
     let tested = Tested { rows: parts.test, probabilities, labels: test_labels };
-    Ok((Trained { model, evaluation }, tested))
+    Ok((Trained { model, evaluation, reference }, tested))
 }
 
 fn slice(rows: &[usize], labels: &[bool], placed_at: &[i64]) -> Slice {

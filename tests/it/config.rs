@@ -86,7 +86,7 @@ show = ["email"]
     let expected = "error: 27 problems in pipeline.toml
   `decision.review_cost`: must be a number of at least 0, found `four`
   `decision.rules[0].effect`: must be one of `approve`, `review`, `hold`, found `stop`
-  `kpi.fail_on[0]`: must be one of `quarantine`, `target`, found `quarentine` (did you mean `quarantine`?)
+  `kpi.fail_on[0]`: must be one of `quarantine`, `target`, `monitor`, found `quarentine` (did you mean `quarantine`?)
   `kpi.return_window`: must be a span such as `30d` or `36h`, found `30`
   `kpi.targets`: there is no target pack `amazn`; shipped are amazon, ebay, walmart, aliexpress, service (did you mean `amazon`?)
   `money.base`: must be a three-letter ISO 4217 code such as `EUR`, found `EURO`

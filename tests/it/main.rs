@@ -7,6 +7,7 @@ mod tiny;
 
 mod kernel;
 mod layers;
+mod monitor;
 
 mod config;
 mod exit_codes;

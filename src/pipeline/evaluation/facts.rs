@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::features::Features;
 use crate::ingest::Ingested;
 use crate::pipeline::scores::placed_days;
+use crate::pipeline::segments::texts;
 use crate::risk::Target;
 use crate::risk::daily::Scored;
 use polars::prelude::*;
@@ -63,12 +64,4 @@ impl Facts {
         })
         .collect()
     }
-}
-
-/// The values of a text column, or of any other as text; `None` if it is not there.
-pub(super) fn texts(frame: &DataFrame, name: &str) -> Result<Option<Vec<Option<String>>>> {
-    let Ok(column) = frame.column(name) else { return Ok(None) };
-    let column = column.cast(&DataType::String).map_err(Error::frames("reading orders"))?;
-    let values = column.str().map_err(Error::frames("reading orders"))?;
-    Ok(Some(values.iter().map(|value| value.map(str::to_owned)).collect()))
 }

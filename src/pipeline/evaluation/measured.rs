@@ -1,6 +1,7 @@
 //! Measures by segment with intervals by customer, and of the desk with intervals by day.
 
-use super::{Diagram, Evaluated, Facts, Measure, Tested, texts};
+use super::super::segments::of_rows;
+use super::{Diagram, Evaluated, Facts, Measure, Tested};
 use crate::config::Pipeline;
 use crate::error::Result;
 use crate::ingest::Ingested;
@@ -27,17 +28,9 @@ pub(super) fn segments(
         found.extend(grouped("fold", &folds));
     }
     let orders = ingested.tables.get("orders").cloned().unwrap_or_default();
-    for segment in &pipeline.raw.kpi.segments {
-        let parts: Option<Vec<Vec<Option<String>>>> =
-            segment.split('+').map(|part| texts(&orders, part.trim())).collect::<Result<_>>()?;
-        let Some(parts) = parts else { continue };
-        let value = |&row: &usize| {
-            let of = |part: &Vec<Option<String>>| {
-                part.get(facts.order[row]).cloned().flatten().unwrap_or_else(|| "(none)".to_owned())
-            };
-            parts.iter().map(of).collect::<Vec<_>>().join("+")
-        };
-        found.extend(grouped(segment, &tested.rows.iter().map(value).collect::<Vec<_>>()));
+    let order_of: Vec<usize> = tested.rows.iter().map(|&row| facts.order[row]).collect();
+    for (segment, values) in of_rows(pipeline, &orders, &order_of)? {
+        found.extend(grouped(&segment, &values));
     }
     Ok(found)
 }

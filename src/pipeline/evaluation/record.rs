@@ -7,6 +7,7 @@ use crate::risk::calibrate::CalibrationChoice;
 use crate::risk::daily::Day;
 use crate::risk::evaluate::{Settings, Slice};
 use crate::risk::metrics::ReliabilityBin;
+use crate::risk::segments::SegmentCalibration;
 use serde::Serialize;
 
 /// One training and the slices it used.
@@ -167,6 +168,8 @@ pub struct Evaluated {
     pub measures: Vec<Measure>,
     /// Reliability by segment.
     pub reliability: Vec<Diagram>,
+    /// What probabilities are worth within the pipeline's segments, those too small to tell left out.
+    pub by_segment: Vec<SegmentCalibration>,
     /// The desk, day by day.
     pub days: Vec<Day>,
     /// Money saved by policy; `None` for returns, and where no order was tested on.

@@ -8,6 +8,7 @@ mod refused;
 mod risk;
 mod scorecard;
 mod stuck;
+mod watched;
 
 use super::data::Data;
 use super::words::{self, Currency, Foreign};
@@ -34,6 +35,7 @@ pub(super) fn render(data: &Data) -> String {
     page.push_str(&kpis::section(data, &currency));
     page.push_str(&felt::section(data));
     page.push_str(&risk::section(data, &currency));
+    page.push_str(&watched::section(data));
     page.push_str(&refused::section(data));
     page.push_str(&accounts::section(data));
     page.push_str(&go_on(data));
