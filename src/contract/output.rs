@@ -60,6 +60,7 @@ pub static OUTPUTS: &[OutputTable] = &[
         sort: &["segment", "segment_value", "process", "stage"],
         bloom: &[],
     },
+    OutputTable {
         name: "exceptions",
         partition: Some("detected_date"),
         sort: &["rank"],
