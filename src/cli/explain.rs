@@ -84,16 +84,19 @@ fn figure(args: &ExplainArgs, kpi: &str) -> Result<u8> {
     }
     let most = args.limit.unwrap_or(SHOWN);
     to_stdout(&text)?;
-    for (title, rows) in [("in the numerator", above), ("in the denominator only", rest)] {
+    for (title, rows) in found.titles.into_iter().zip([above, rest]) {
+        if title.is_empty() {
+            continue;
+        }
         if rows.height() == 0 {
-            to_stdout(&format!("\n{title}: no rows\n"))?;
+            to_stdout(&format!("\nno rows {title}\n"))?;
             continue;
         }
         let cut = match rows.height() > most {
             true => format!(", the first {most} of them (--limit shows more, --format csv all)"),
             false => String::new(),
         };
-        to_stdout(&format!("\n{title}: {} rows{cut}\n", count(rows.height() as u64)))?;
+        to_stdout(&format!("\n{} rows {title}{cut}\n", count(rows.height() as u64)))?;
         if most > 0 {
             let rows = rows.drop("counted_in").map_err(Error::frames("explain"))?.head(Some(most));
             crate::query::write(rows, args.format.into(), &mut std::io::stdout().lock())?;

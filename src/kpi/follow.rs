@@ -5,6 +5,7 @@ use super::facts::{Facts, micros};
 use super::measure::{Measure, Shape};
 use super::segment::segment_value;
 use crate::error::{Error, Result};
+use crate::types::time::format_instant;
 use chrono_tz::Tz;
 use polars::prelude::*;
 
@@ -174,7 +175,7 @@ fn names(measure: &Measure) -> Vec<String> {
 
 /// How a figure is made, in words and in the expressions that are computed.
 pub fn formula(measure: &Measure, kpi: &str) -> Vec<(&'static str, String)> {
-    let line = |what: &'static str, expr: &Expr| (what, expr.to_string());
+    let line = |what: &'static str, expr: &Expr| (what, readable(&expr.to_string()));
     match &measure.shape {
         Shape::Total(sum) => vec![("value", "the sum over all rows".to_owned()), line("summed", sum)],
         Shape::Proportion { hit, trial } => vec![
@@ -194,5 +195,44 @@ pub fn formula(measure: &Measure, kpi: &str) -> Vec<(&'static str, String)> {
             };
             vec![("value", what.to_owned()), ("time", format!("from {from} to {to}")), line("ended", ended)]
         }
+    }
+}
+
+/// An expression as a reader takes it: without the engine's types, instants as instants.
+fn readable(text: &str) -> String {
+    let mut text = text.replace("dyn int: ", "");
+    for (from, to) in [("col(\"", "`"), ("\")", "`"), (".to_physical()", ""), ("[(", "("), (")]", ")")] {
+        text = text.replace(from, to);
+    }
+    for types in [".cast(Datetime('μs', 'UTC'))", ".cast(Int64)"] {
+        text = text.replace(types, "");
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        out.push_str(&rest[..at]);
+        let end = rest[at..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |n| at + n);
+        let number = &rest[at..end];
+        // Microseconds since 1970 have sixteen digits from 2001 on; no count or amount is that large.
+        match number.parse::<i64>() {
+            Ok(micros) if number.len() == 16 => out.push_str(&format_instant(micros)),
+            _ => out.push_str(number),
+        }
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_reads_without_the_types_of_the_engine() {
+        let late = col("shipped_at").gt(col("promised_ship_at"));
+        let due = micros("promised_ship_at").lt_eq(lit(1_539_820_800_000_000_i64));
+        assert_eq!(readable(&late.to_string()), "((`shipped_at`) > (`promised_ship_at`))");
+        assert_eq!(readable(&due.to_string()), "((`promised_ship_at`) <= (2018-10-18T00:00:00Z))");
     }
 }

@@ -80,8 +80,8 @@ fn the_orders_behind_a_figure_are_those_that_were_counted() {
         "  segment      all (the whole)\n",
         "  value        0.5 (share) = 2 / 4, 95 % from 0.150039 to 0.849961\n",
         "counted again from what it read, the counts are equal\n",
-        "in the numerator: 2 rows, the first 1 of them (--limit shows more, --format csv all)\n",
-        "in the denominator only: 2 rows, the first 1 of them (--limit shows more, --format csv all)\n",
+        "2 rows in the numerator, the first 1 of them (--limit shows more, --format csv all)\n",
+        "2 rows in the denominator only, the first 1 of them (--limit shows more, --format csv all)\n",
     ] {
         assert!(told.contains(line), "{line}\n{told}");
     }

@@ -177,15 +177,17 @@ pub(super) fn find_all(targets: &Targets, base_dir: &Path, problems: &mut Vec<Pr
     held
 }
 
-/// What the rows of the `kpi` table are held against: the packs of the whole shop as one.
+/// What the rows of the `kpi` table are held against: the packs of the whole shop as one, its version that of each by name.
 pub(super) fn of_the_shop(held: &[HeldPack]) -> Option<TargetPack> {
-    let mut packs = held.iter().filter(|h| h.channel.is_none()).map(|h| &h.pack);
-    let mut whole = packs.next()?.clone();
-    for pack in packs {
-        whole.version = format!("{} + {}", whole.version, pack.version);
-        whole.source = format!("{}; {}", whole.source, pack.source);
-        whole.targets.extend(pack.targets.iter().cloned());
-        whole.text.push_str(&pack.text);
+    let of_shop: Vec<&HeldPack> = held.iter().filter(|h| h.channel.is_none()).collect();
+    let mut whole = of_shop.first()?.pack.clone();
+    if of_shop.len() > 1 {
+        let joined =
+            |of: &dyn Fn(&HeldPack) -> String, by: &str| of_shop.iter().map(|h| of(h)).collect::<Vec<_>>().join(by);
+        whole.version = joined(&|h| format!("{} {}", h.name, h.pack.version), " + ");
+        whole.source = joined(&|h| h.pack.source.clone(), "; ");
+        whole.targets = of_shop.iter().flat_map(|h| h.pack.targets.iter().cloned()).collect();
+        whole.text = joined(&|h| h.pack.text.clone(), "");
     }
     Some(whole)
 }

@@ -93,5 +93,5 @@ fn packs_are_held_for_the_shop_for_channels_and_for_the_channel_a_pack_names() {
     assert_eq!(held("[\"service\", \"mine.toml\"]").0, ["- service", "web mine.toml"]);
     let (names, shop) = held(r#"{ "ebay": "ebay", "all": ["service", "mine.toml"], "amazon": ["amazon", "service"] }"#);
     assert_eq!(names, ["- mine.toml", "- service", "amazon amazon", "amazon service", "ebay ebay"]);
-    assert_eq!(shop, Some(format!("7 + {}", version("service"))));
+    assert_eq!(shop, Some(format!("mine.toml 7 + service {}", version("service"))));
 }

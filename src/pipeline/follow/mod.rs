@@ -16,7 +16,7 @@ use crate::contract::output::CACHE_DIR;
 use crate::error::{Error, Result};
 use crate::ingest::accepted_again;
 use crate::kpi::follow::{Cut, Followed, SegmentValue, follow, formula};
-use crate::kpi::{Facts, Measure, Subject, Terms, catalogue};
+use crate::kpi::{Facts, Measure, Shape, Subject, Terms, catalogue};
 use crate::publish::read;
 use crate::satisfaction;
 use crate::types::time::{date_of, parse_span};
@@ -50,8 +50,8 @@ pub struct Behind {
     pub figure: Vec<(String, String)>,
     /// The rows behind it, those above the line first.
     pub rows: DataFrame,
-    /// How many of them are above the line.
-    pub above: usize,
+    /// What the rows marked `numerator` and `denominator` are; empty where a figure has but one kind.
+    pub titles: [&'static str; 2],
 }
 
 /// Finds the rows behind a published figure again.
@@ -173,7 +173,8 @@ fn tell(asked: &Asked, measure: &Measure, row: &Published, followed: Followed, c
         },
     ));
     let unit = row.text("unit").unwrap_or_default();
-    let value = row.float("value").map(|v| format!("{v} ({unit})")).unwrap_or_default();
+    let short = |v: f64| format!("{v:.6}").trim_end_matches('0').trim_end_matches('.').to_owned();
+    let value = row.float("value").map(|v| format!("{} ({unit})", short(v))).unwrap_or_default();
     let counts = match (row.int("numerator"), row.int("denominator")) {
         (Some(above), Some(below)) => format!(" = {above} / {below}"),
         (None, Some(below)) => format!(" over {below}"),
@@ -194,16 +195,18 @@ fn tell(asked: &Asked, measure: &Measure, row: &Published, followed: Followed, c
         "published",
         format!("in `{}` by run {run_id}; counted again from what it read, the counts are equal", row.table),
     ));
-    let above = followed
-        .rows
-        .column("counted_in")
-        .and_then(|c| Ok(c.str()?.iter().filter(|c| *c == Some("numerator")).count()));
+    let titles = match (&measure.shape, measure.part(&asked.kpi)) {
+        (Shape::Proportion { .. }, _) | (_, "open_share") => ["in the numerator", "in the denominator only"],
+        (Shape::Ratio { .. }, _) => ["that add above the line", "that add below it only"],
+        (Shape::Total(_), _) => ["that add to it", ""],
+        (Shape::Duration { .. }, _) => ["that came through, longest first", ""],
+    };
     Behind {
         kpi: asked.kpi.clone(),
         meaning: measure.meaning.to_owned(),
         definition,
         figure,
-        above: above.unwrap_or_default(),
+        titles,
         rows: followed.rows,
     }
 }
