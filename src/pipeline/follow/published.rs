@@ -89,7 +89,8 @@ pub(super) fn find(out: &Path, asked: &Asked, segment: &str, value: &str, of_kpi
     };
     let known = list(
         &format!(
-            "SELECT segment_value FROM it WHERE {place} GROUP BY segment_value ORDER BY SUM(denominator) DESC, segment_value"
+            "SELECT segment_value, SUM(denominator) AS cases FROM it WHERE {place} GROUP BY segment_value \
+             ORDER BY cases DESC, segment_value"
         ),
         "segment_value",
     )?;
