@@ -2,7 +2,7 @@
 
 use super::condition::{self, ConditionColumn, ORDER_FACTS, pointing_at};
 use super::raw::{ColumnType, RawPipeline, Source, TableMap};
-use super::{FeatureSpec, HeldPack, did_you_mean, exceptions, features, sql, targets};
+use super::{FeatureSpec, HeldPack, WorkingTime, calendar, did_you_mean, exceptions, features, sql, targets};
 use crate::contract::input::{self, Kind, TABLES, Table};
 use crate::contract::segment;
 use crate::error::Problem;
@@ -17,6 +17,7 @@ pub(super) struct Checked {
     pub(super) as_of: Option<i64>,
     pub(super) base_exponent: u32,
     pub(super) packs: Vec<HeldPack>,
+    pub(super) calendar: Option<WorkingTime>,
     pub(super) features: Vec<FeatureSpec>,
 }
 
@@ -42,12 +43,13 @@ pub(super) fn check(raw: &RawPipeline, base_dir: &Path, problems: &mut Vec<Probl
         Some(named) => targets::find_all(named, base_dir, problems),
         None => Vec::new(),
     };
+    let calendar = calendar::check(raw.calendar.as_ref(), base_dir, problems);
     let features = features::expand(&raw.features, problems);
     check_decision(raw, &features, problems);
     check_privacy(raw, problems);
     check_satisfaction(raw, problems);
     exceptions::check(&raw.exceptions, problems);
-    Checked { zone, as_of, base_exponent, packs, features }
+    Checked { zone, as_of, base_exponent, packs, calendar, features }
 }
 
 fn zone_named(name: &str, key: &str, problems: &mut Vec<Problem>) -> Tz {

@@ -1,5 +1,6 @@
 //! The pipeline file: read, checked whole, and turned into a [`Pipeline`] that later stages can trust.
 
+mod calendar;
 mod check;
 mod condition;
 mod exceptions;
@@ -10,6 +11,7 @@ mod sql;
 mod targets;
 mod variables;
 
+pub use calendar::WorkingTime;
 pub use condition::{ConditionColumn, ORDER_FACTS, Place, condition_columns, pointing_at};
 pub use exceptions::{Exceptions, Inventory};
 pub use features::{FeatureSpec, built_in_features};
@@ -41,6 +43,8 @@ pub struct Pipeline {
     pub targets: Option<TargetPack>,
     /// Every target pack with what it is held against: what the scorecard is made of.
     pub packs: Vec<HeldPack>,
+    /// Working time, if the file says what it is.
+    pub calendar: Option<WorkingTime>,
     /// Window features, one by one.
     pub features: Vec<FeatureSpec>,
     /// Hash of the settings as written (before variables, so that it does not depend on where the data lies).
@@ -108,6 +112,9 @@ impl Pipeline {
         for held in &pipeline.packs {
             hasher.update(held.pack.text.as_bytes());
         }
+        if let Some(calendar) = &pipeline.calendar {
+            hasher.update(calendar.text.as_bytes());
+        }
         pipeline.fingerprint = hasher.finalize().to_hex().to_string();
         Ok(pipeline)
     }
@@ -130,6 +137,7 @@ impl Pipeline {
             base_exponent: checked.base_exponent,
             targets: targets::of_the_shop(&checked.packs),
             packs: checked.packs,
+            calendar: checked.calendar,
             features: checked.features,
             file: file.to_owned(),
             base_dir: base_dir.to_owned(),

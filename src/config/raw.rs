@@ -39,6 +39,9 @@ pub struct RawPipeline {
     /// How stock is held against demand.
     #[serde(default)]
     pub inventory: Inventory,
+    /// Working time, for how long customers wait when nobody works at night or on Sundays.
+    #[serde(default)]
+    pub calendar: Option<Calendar>,
     /// Features of orders, for the models and the rules.
     #[serde(default)]
     pub features: FeatureSettings,
@@ -398,6 +401,26 @@ pub struct Customers {
 impl Default for Customers {
     fn default() -> Self {
         Self { window: "365d".to_owned(), tiers: [0.1, 0.3, 0.6] }
+    }
+}
+
+/// Working time of the shop, in the pipeline's zone.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Calendar {
+    /// A CSV of holidays with the columns `country`, `date` (2024-12-25) and `name`.
+    pub holidays: Option<String>,
+    /// The country whose holidays the shop keeps, as the file writes it.
+    pub country: Option<String>,
+    /// Days on which nobody works: `sat`, `sun`.
+    pub weekend: Vec<String>,
+    /// Opening hours: `09:00-18:00`. Left out: the whole day.
+    pub hours: Option<String>,
+}
+
+impl Default for Calendar {
+    fn default() -> Self {
+        Self { holidays: None, country: None, weekend: vec!["sat".to_owned(), "sun".to_owned()], hours: None }
     }
 }
 

@@ -23,7 +23,7 @@ pub use engine::{Clock, Counted, Plan, Settings, States, count};
 pub use facts::{Availability, Facts, History};
 pub use measure::{Measure, Shape, Subject, Unit};
 pub use periods::Grain;
-pub use shards::count_in_parts;
+pub use shards::{Whole, count_each, count_in_parts};
 pub use waiting::{Waiting, waiting};
 pub use working::in_working_time;
 

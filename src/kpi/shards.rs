@@ -20,7 +20,7 @@ const TABLES: [&str; 6] = ["orders", "order_items", "order_events", "returns", "
 /// tables, one part and the sums. Each list gives what [`super::count`] gives over the whole.
 ///
 /// # Errors
-/// As [`States::add`] and [`States::finish`].
+/// As [`count_each`].
 pub fn count_in_parts(
     tables: &BTreeMap<&'static str, DataFrame>,
     lists: &[&[Measure]],
@@ -29,15 +29,41 @@ pub fn count_in_parts(
     (terms, clock): (&Terms, Clock),
     settings: &Settings,
 ) -> Result<Vec<Counted>> {
-    let available = Availability::of(tables);
     let orders = tables.get("orders").cloned().unwrap_or_default();
-    let history = History::of(&orders)?;
-    let plans: Vec<Plan<'_>> =
-        lists.iter().map(|list| Plan::new(list, segments, &available, clock, settings.clone())).collect();
-    let mut states: Vec<States> = plans.iter().map(States::new).collect();
+    let whole = Whole { available: &Availability::of(tables), history: &History::of(&orders)? };
     let shards = Shards::new(tables, orders.height().div_ceil(ORDERS_IN_A_PART))?;
-    for part in 0..shards.parts {
-        let facts = Facts::of_part(&shards.part(part)?, &available, &history, terms, segments)?;
+    let parts = (0..shards.parts).map(|part| shards.part(part));
+    count_each(parts, whole, lists, segments, targets, (terms, clock), settings)
+}
+
+/// What a part has to know of all orders.
+#[derive(Debug, Clone, Copy)]
+pub struct Whole<'w> {
+    /// What the input supplies.
+    pub available: &'w Availability,
+    /// What customers' orders are to each other.
+    pub history: &'w History,
+}
+
+/// Counts lists of measures over parts that are read one after another: the tables of some orders with all rows that belong
+/// to these.
+///
+/// # Errors
+/// What reading a part gives, [`States::add`] and [`States::finish`].
+pub fn count_each(
+    parts: impl Iterator<Item = Result<BTreeMap<&'static str, DataFrame>>>,
+    whole: Whole<'_>,
+    lists: &[&[Measure]],
+    segments: &[String],
+    targets: Option<&TargetPack>,
+    (terms, clock): (&Terms, Clock),
+    settings: &Settings,
+) -> Result<Vec<Counted>> {
+    let plans: Vec<Plan<'_>> =
+        lists.iter().map(|list| Plan::new(list, segments, whole.available, clock, settings.clone())).collect();
+    let mut states: Vec<States> = plans.iter().map(States::new).collect();
+    for tables in parts {
+        let facts = Facts::of_part(&tables?, whole.available, whole.history, terms, segments)?;
         for (plan, states) in plans.iter().zip(&mut states) {
             states.add(plan, &facts)?;
         }
