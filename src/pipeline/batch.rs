@@ -192,8 +192,8 @@ fn measures(
         min_segment_orders: pipeline.raw.kpi.min_segment_orders,
         exact_durations: pipeline.raw.kpi.exact_durations,
     };
-    let tables = &inputs.ingested.tables;
-    let mut counted = kpi::count_in_parts(tables, &lists, segments, targets, (&terms, clock), &settings)?;
+    let tables = super::working_time::added(pipeline, &inputs.ingested.tables, as_of)?;
+    let mut counted = kpi::count_in_parts(&tables, &lists, segments, targets, (&terms, clock), &settings)?;
     let satisfactions = counted.pop();
     let (Some(kpis), Some(satisfactions)) = (counted.pop(), satisfactions) else {
         return Err(Error::Invariant("two lists of measures were counted, and there are not two counts".to_owned()));

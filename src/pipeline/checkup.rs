@@ -76,7 +76,7 @@ pub fn checkup(pipeline: &Pipeline, cache: &Path, clock: Clock, tick: &(dyn Fn(&
         };
         tables.insert(*name, profile(frame, &personal)?);
     }
-    let available = Availability::of(&ingested.tables);
+    let available = Availability::of(&*super::working_time::added(pipeline, &ingested.tables, clock.as_of)?);
     super::as_of::known_at(&mut ingested.tables, clock.as_of)?;
     let features = features::build(&ingested.tables, &pipeline.features, &feature_terms(pipeline, clock.as_of))?;
     let index = super::satisfied::index_measures(pipeline, &ingested.tables, clock.as_of)?;

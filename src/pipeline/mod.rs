@@ -23,6 +23,7 @@ mod scoring;
 mod segments;
 mod summary;
 mod training;
+mod working_time;
 
 pub use batch::{RunOptions, run};
 pub use checkup::{Checkup, RuleCheck, checkup};

@@ -97,7 +97,7 @@ fn found(out: &Path, run_id: &str, asked: &Asked) -> Result<Behind> {
         COMPUTED_ON.contains(&table)
     })?;
     super::as_of::known_at(&mut tables, made_of.as_of)?;
-    let facts = Facts::new(&tables, &terms, segments)?;
+    let facts = Facts::new(&*super::working_time::added(&pipeline, &tables, made_of.as_of)?, &terms, segments)?;
     for measure in &of_kpi {
         if !facts.available.missing(measure.needs).is_empty() {
             continue;
