@@ -3,14 +3,13 @@
 use super::Counted;
 use super::cells::{PANEL, Panel, add_checked};
 use super::plan::{Entry, Group, Plan, Sums};
-use super::rows::{Row, Rows};
+use super::rows::{Label, Place, Row, Rows};
 use super::spans::QUANTILES;
 use super::states::{GroupStates, States};
-use crate::config::{Target, TargetPack};
+use crate::config::TargetPack;
 use crate::error::Result;
 use crate::kpi::measure::{Measure, Shape, Unit};
 use crate::kpi::periods::Grain;
-use crate::types::interval::wilson95;
 use crate::types::time::SECOND;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,21 +50,12 @@ struct Period {
 struct Output<'p> {
     plan: &'p Plan<'p>,
     targets: Option<&'p TargetPack>,
-    rows: Rows,
+    rows: Rows<'p>,
     /// Measures with at least one row.
     counted: BTreeSet<&'p str>,
     /// Of each KPI with a target: first day, value and target of the latest mature month of the whole, and whether it
     /// misses.
     latest: BTreeMap<Arc<str>, (Option<i32>, f64, f64, bool)>,
-}
-
-/// What the rows of one measure have in common.
-struct Label<'p> {
-    kpi: u32,
-    basis: u32,
-    unit: u32,
-    target: Option<&'p Target>,
-    targets_version: Option<u32>,
 }
 
 impl<'p> Output<'p> {
@@ -89,7 +79,8 @@ impl<'p> Output<'p> {
             .into_par_iter()
             .map(|span| states.spans.quantiles(split, span, &order, &ranges))
             .collect();
-        let labels: Vec<Vec<Label<'p>>> = group.entries.iter().map(|entry| self.labels(group, entry)).collect();
+        let error = states.spans.error();
+        let labels: Vec<Vec<u32>> = group.entries.iter().map(|entry| self.labels(group, entry, error)).collect();
         let value_texts: Vec<u32> = names.iter().map(|name| self.rows.text(name)).collect();
         let grain_texts: BTreeMap<Grain, u32> =
             self.plan.periods.grains().iter().map(|grain| (*grain, self.rows.text(&grain.name()))).collect();
@@ -97,23 +88,24 @@ impl<'p> Output<'p> {
         let mut sums = vec![0_i64; states.panels.len() * PANEL];
         for (at, period) in periods.iter().enumerate() {
             summed(&states.panels, split, &order[period.cells.clone()], &mut sums)?;
+            let place = self.rows.place(Place {
+                grain: grain_texts.get(&period.grain).copied().unwrap_or_default(),
+                period_start: period.first,
+                segment: segment_text,
+                segment_value: value_texts[period.value as usize],
+            });
             for (entry, labels) in group.entries.iter().zip(&labels) {
                 let row = Row {
-                    grain: grain_texts.get(&period.grain).copied().unwrap_or_default(),
-                    period_start: period.first,
-                    segment: segment_text,
-                    segment_value: value_texts[period.value as usize],
+                    place,
+                    label: labels[0],
+                    numerator: i64::MIN,
+                    denominator: i64::MIN,
+                    value: 0.0,
                     mature: self.plan.periods.is_mature(period.end, entry.measure.matures_after_days),
-                    ..Row::default()
                 };
                 match entry.sums {
-                    Sums::Quotient { above, below } => {
-                        self.quotient(entry.measure, &labels[0], sums[above], sums[below], row);
-                    }
-                    Sums::Span { span, .. } => {
-                        let row = Row { quantile_error: states.spans.error(), ..row };
-                        self.span(entry, labels, &sums, quantiles[span][at], row);
-                    }
+                    Sums::Quotient { above, below } => self.quotient(entry.measure, sums[above], sums[below], row),
+                    Sums::Span { span, .. } => self.span(entry, labels, &sums, quantiles[span][at], row),
                 }
             }
         }
@@ -143,95 +135,76 @@ impl<'p> Output<'p> {
         periods
     }
 
-    fn labels(&mut self, group: &Group<'_>, entry: &Entry<'p>) -> Vec<Label<'p>> {
+    fn labels(&mut self, group: &Group<'_>, entry: &Entry<'p>, error: Option<f64>) -> Vec<u32> {
         let measure = entry.measure;
-        let mut label = |id: &str, unit: Unit| Label {
-            kpi: self.rows.text(id),
-            basis: self.rows.text(group.basis),
-            unit: self.rows.text(unit.name()),
-            target: self.targets.and_then(|pack| pack.of(id)),
-            targets_version: self.targets.map(|pack| self.rows.text(&pack.version)),
+        let mut label = |id: &str, unit: Unit, proportion: bool, quantile_error: Option<f64>| {
+            let target = self.targets.and_then(|pack| Some((pack.of(id)?, self.rows.text(&pack.version))));
+            let (kpi, basis) = (self.rows.text(id), self.rows.text(group.basis));
+            let unit = self.rows.text(unit.name());
+            self.rows.label(Label { kpi, basis, unit, target, proportion, quantile_error })
         };
         match entry.sums {
-            Sums::Quotient { .. } => vec![label(measure.id, measure.unit)],
+            Sums::Quotient { .. } => {
+                vec![label(measure.id, measure.unit, matches!(measure.shape, Shape::Proportion { .. }), None)]
+            }
             Sums::Span { .. } => {
                 let of = |suffix: &str| format!("{}_{suffix}", measure.id);
                 vec![
-                    label(&of("p50"), measure.unit),
-                    label(&of("p90"), measure.unit),
-                    label(&of("mean"), measure.unit),
-                    label(&of("open_share"), Unit::Share),
+                    label(&of("p50"), measure.unit, false, error),
+                    label(&of("p90"), measure.unit, false, error),
+                    label(&of("mean"), measure.unit, false, None),
+                    label(&of("open_share"), Unit::Share, true, None),
                 ]
             }
         }
     }
 
-    fn quotient(&mut self, measure: &'p Measure, label: &Label<'_>, above: i64, below: i64, row: Row) {
+    fn quotient(&mut self, measure: &'p Measure, above: i64, below: i64, row: Row) {
         if below == 0 {
             return;
         }
-        let total = matches!(measure.shape, Shape::Total(_));
-        let interval = match measure.shape {
-            Shape::Proportion { .. } => wilson95(above, below),
-            _ => None,
-        };
-        let value = measure.unit.of_sums(above, (!total).then_some(below), self.plan.clock.base_exponent);
-        let row = Row { numerator: Some(above), denominator: (!total).then_some(below), value, interval, ..row };
-        self.push(measure, label, row);
+        let below = (!matches!(measure.shape, Shape::Total(_))).then_some(below);
+        let value = measure.unit.of_sums(above, below, self.plan.clock.base_exponent);
+        self.push(measure, Row { numerator: above, denominator: below.unwrap_or(i64::MIN), value, ..row });
     }
 
     /// Quantiles, mean and the share still open.
-    fn span(&mut self, entry: &Entry<'p>, labels: &[Label<'_>], sums: &[i64], quantiles: Option<[f64; 2]>, row: Row) {
+    fn span(&mut self, entry: &Entry<'p>, labels: &[u32], sums: &[i64], quantiles: Option<[f64; 2]>, row: Row) {
         let Sums::Span { seconds, micros, passed, open, begun, .. } = entry.sums else { return };
         let (measure, passed) = (entry.measure, sums[passed]);
         if passed > 0 {
-            let denominator = Some(passed);
+            let row = Row { denominator: passed, ..row };
             for (at, seconds) in quantiles.into_iter().flatten().enumerate().take(QUANTILES.len()) {
-                self.push(measure, &labels[at], Row { denominator, value: measure.unit.of_seconds(seconds), ..row });
+                self.push(measure, Row { label: labels[at], value: measure.unit.of_seconds(seconds), ..row });
             }
             // Whole seconds: the numerator is exact, and exports carry no finer times.
             let total = i128::from(sums[seconds]) * i128::from(SECOND) + i128::from(sums[micros]);
             let mean = total as f64 / passed as f64 / SECOND as f64;
-            let numerator = i64::try_from(total / i128::from(SECOND)).ok();
-            let value = measure.unit.of_seconds(mean);
-            self.push(measure, &labels[2], Row { numerator, denominator, value, quantile_error: None, ..row });
+            let numerator = i64::try_from(total / i128::from(SECOND)).unwrap_or(i64::MIN);
+            self.push(measure, Row { label: labels[2], numerator, value: measure.unit.of_seconds(mean), ..row });
         }
         let (open, begun) = (sums[open], sums[begun]);
         if begun > 0 {
-            let row = Row {
-                numerator: Some(open),
-                denominator: Some(begun),
-                value: open as f64 / begun as f64,
-                interval: wilson95(open, begun),
-                quantile_error: None,
-                ..row
-            };
-            self.push(measure, &labels[3], row);
+            let value = open as f64 / begun as f64;
+            self.push(measure, Row { label: labels[3], numerator: open, denominator: begun, value, ..row });
         }
     }
 
-    fn push(&mut self, measure: &'p Measure, label: &Label<'_>, row: Row) {
-        let breach = label.target.map(|t| t.op.breached(row.value, t.value));
-        if let (Some(target), Some(missed), true) = (label.target, breach, row.mature)
-            && &**self.rows.name(row.grain) == "month"
-            && &**self.rows.name(row.segment) == "all"
+    fn push(&mut self, measure: &'p Measure, row: Row) {
+        let (label, place) = (&self.rows.labels[row.label as usize], &self.rows.places[row.place as usize]);
+        if let (Some((target, _)), true) = (label.target, row.mature)
+            && &**self.rows.name(place.grain) == "month"
+            && &**self.rows.name(place.segment) == "all"
         {
-            let latest = (row.period_start, row.value, target.value, missed);
+            let missed = target.op.breached(row.value, target.value);
+            let latest = (place.period_start, row.value, target.value, missed);
             let known = self.latest.entry(Arc::clone(self.rows.name(label.kpi))).or_insert(latest);
             if latest.0 >= known.0 {
                 *known = latest;
             }
         }
         self.counted.insert(measure.id);
-        self.rows.push(Row {
-            kpi: label.kpi,
-            basis: label.basis,
-            unit: label.unit,
-            target: label.target.map(|t| t.value),
-            breach,
-            targets_version: label.target.and(label.targets_version),
-            ..row
-        });
+        self.rows.rows.push(row);
     }
 
     fn counted(self, plan: &Plan<'_>) -> Result<Counted> {

@@ -1,6 +1,6 @@
 //! Returns, tickets and feedback as rows of their own, with the columns of their order that KPIs are split by.
 
-use super::{instant_type, nulls, word};
+use super::{instant_type, nulls, says, word};
 use polars::prelude::*;
 
 /// One row per return.
@@ -41,11 +41,6 @@ const LOST: &[&str] = &["buyer_won", "accepted", "lost", "refunded", "granted"];
 const WON: &[&str] = &["seller_won", "denied", "won", "rejected"];
 const WITHDRAWN: &[&str] = &["withdrawn", "cancelled_by_buyer", "withdrawn_by_buyer"];
 
-/// Whether the outcome is one of these words; false where it is null.
-fn came_out(words: &[&str]) -> Expr {
-    words.iter().fold(lit(false), |any, w| any.or(word("outcome").eq(lit(*w)))).fill_null(lit(false))
-}
-
 /// One row per ticket.
 ///
 /// `asked_at` is the opening of a ticket that waits for an answer of the shop (every kind but a chargeback, which a bank
@@ -56,6 +51,7 @@ pub(super) fn tickets(table: &DataFrame) -> LazyFrame {
     let null = || lit(NULL).cast(instant_type());
     let is = |kind: &'static str| col("kind").eq(lit(kind)).fill_null(lit(false));
     let language = |name: &str| word(name).str().splitn(lit("_"), 2).struct_().field_by_name("field_0");
+    let came_out = |words: &[&str]| says(table, "outcome", words);
     let decided: Vec<&str> = LOST.iter().chain(WON).copied().collect();
     nulls(table, "tickets")
         .rename(

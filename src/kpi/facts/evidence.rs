@@ -1,7 +1,7 @@
 //! What went wrong with an order, whoever told of it: the warehouse's or the carrier's event, the reason of a return, the
 //! topic of a ticket or the reason of a cancellation. An order that three of them tell of is one order.
 
-use super::{Availability, nulls, word};
+use super::{Availability, nulls, plain, says};
 use crate::error::Result;
 use polars::prelude::*;
 use std::collections::BTreeMap;
@@ -20,9 +20,7 @@ pub struct Mark {
 impl Mark {
     /// Whether a reason or topic, as the source writes it, says so.
     pub fn is_told_by(&self, text: &str) -> bool {
-        let word: String =
-            text.trim().to_lowercase().chars().map(|c| if c == ' ' || c == '-' { '_' } else { c }).collect();
-        self.words.contains(&word.as_str())
+        self.words.contains(&plain(text).as_str())
     }
 }
 
@@ -72,15 +70,9 @@ pub const MARKS: [Mark; 7] = [
 pub(super) const TOLD_IN: [(&str, &str); 4] =
     [("orders", "cancel_reason"), ("order_events", "detail"), ("returns", "reason"), ("tickets", "topic")];
 
-/// Whether the words of a column tell of a mark; false where it is null.
-fn told(column: &str, mark: &Mark) -> Expr {
-    let none = lit(false);
-    mark.words.iter().fold(none, |any, w| any.or(word(column).eq(lit(*w)))).fill_null(lit(false))
-}
-
 /// One row per return with a column per mark, null nowhere.
 pub(super) fn of_returns(returns: &DataFrame) -> LazyFrame {
-    let marks: Vec<Expr> = MARKS.iter().map(|m| told("reason", m).alias(m.name)).collect();
+    let marks: Vec<Expr> = MARKS.iter().map(|m| says(returns, "reason", m.words).alias(m.name)).collect();
     nulls(returns, "returns").with_columns(marks)
 }
 
@@ -101,14 +93,14 @@ pub(super) fn of_orders(
         add(nulls(events, "order_events"), &|mark| {
             let event = mark.event.map_or(lit(false), |event| col("event").eq(lit(event)));
             // The detail of a delay at customs; that of damage says how, which is no mark of its own.
-            if mark.name == "document_problem" { event.or(told("detail", mark)) } else { event }
+            if mark.name == "document_problem" { event.or(says(events, "detail", mark.words)) } else { event }
         });
     }
     if let Some(tickets) = tables.get("tickets").filter(|_| available.has("tickets.order_id")) {
-        add(nulls(tickets, "tickets"), &|mark| told("topic", mark));
+        add(nulls(tickets, "tickets"), &|mark| says(tickets, "topic", mark.words));
     }
     if let Some(orders) = tables.get("orders").filter(|_| available.has("orders.cancel_reason")) {
-        add(orders.clone().lazy(), &|mark| told("cancel_reason", mark));
+        add(orders.clone().lazy(), &|mark| says(orders, "cancel_reason", mark.words));
     }
     if parts.is_empty() {
         return Ok(None);

@@ -17,7 +17,7 @@ use crate::contract::input::{Kind, table};
 use crate::contract::segment;
 use crate::error::{Error, Result};
 use polars::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The frames that measures count, one per subject.
 #[derive(Debug, Clone)]
@@ -200,6 +200,29 @@ fn instant(micros: i64) -> Expr {
 /// An instant column as integer microseconds.
 pub fn micros(name: &str) -> Expr {
     col(name).to_physical()
+}
+
+/// Whether a column says one of these words, in whatever case and with blanks or hyphens for `_`; false where it is null or
+/// not there.
+///
+/// A column of words has few different ones: each is looked at once, and rows are compared with those that say it.
+pub(super) fn says(frame: &DataFrame, column: &str, words: &[&str]) -> Expr {
+    let Some(texts) = frame.column(column).ok().and_then(|c| c.str().ok()) else { return lit(false) };
+    let mut known = BTreeSet::new();
+    let mut last = "";
+    for text in texts.iter().flatten() {
+        if text != last {
+            known.insert(text);
+            last = text;
+        }
+    }
+    let saying = known.into_iter().filter(|text| words.contains(&plain(text).as_str()));
+    saying.fold(lit(false), |any, text| any.or(col(column).eq(lit(text)))).fill_null(lit(false))
+}
+
+/// A word in lower case with `_` for blanks and hyphens.
+pub(super) fn plain(text: &str) -> String {
+    text.trim().to_lowercase().chars().map(|c| if c == ' ' || c == '-' { '_' } else { c }).collect()
 }
 
 /// A column of words in lower case with `_` for blanks and hyphens, so that `Not as described` is `not_as_described`.

@@ -1,6 +1,6 @@
 //! One row per order with everything that KPIs ask of it.
 
-use super::{Availability, Facts, History, Terms, cases, evidence, instant_type, micros, nulls, of_kind, word};
+use super::{Availability, Facts, History, Terms, cases, evidence, instant_type, micros, nulls, of_kind, says};
 use crate::contract::input::{Kind, table};
 use crate::contract::segment::{self, LANE};
 use crate::error::{Error, Result};
@@ -86,7 +86,7 @@ fn kept(orders: &DataFrame, available: &Availability, segments: &[String]) -> La
         .collect();
     // Made of the calendar where the shop has one, and no column of the contract.
     columns.extend(available.has("orders.shipped_in_working_time").then(|| col("shipped_in_working_time")));
-    columns.push(cancelled(available).alias("cancelled"));
+    columns.push(cancelled(orders, available).alias("cancelled"));
     // Definitions ask when an order was cancelled, or by whom, only to refine: without the column they go by whether.
     for (name, kind) in [("cancelled_at", Kind::Instant), ("cancelled_by", Kind::Text)] {
         if !available.has(&format!("orders.{name}")) {
@@ -108,18 +108,14 @@ fn kept(orders: &DataFrame, available: &Availability, segments: &[String]) -> La
 }
 
 /// Cancelled by whoever: a time of it, a name for who did it, or the order's status says so.
-fn cancelled(available: &Availability) -> Expr {
+fn cancelled(orders: &DataFrame, available: &Availability) -> Expr {
     let mut any = lit(false);
     for column in ["cancelled_at", "cancelled_by"] {
         if available.has(&format!("orders.{column}")) {
             any = any.or(col(column).is_not_null());
         }
     }
-    if available.has("orders.status") {
-        let status = word("status");
-        any = any.or(status.clone().eq(lit("cancelled")).or(status.eq(lit("canceled"))).fill_null(lit(false)));
-    }
-    any
+    any.or(says(orders, "status", &["cancelled", "canceled"]))
 }
 
 /// Units of an order's lines: `units` where the order has none of its own, and, over lines of which it is known how much
@@ -159,7 +155,9 @@ fn events_of(events: &DataFrame) -> LazyFrame {
     let at = |event| when(is(event)).then(col("occurred_at")).otherwise(lit(NULL));
     let scan = SCANS.iter().fold(lit(false), |any, event| any.or(is(event)));
     let on_the_way = scan.clone().and(is("delivered").not());
+    // Of an order that nobody scanned there is nothing to tell.
     nulls(events, "order_events")
+        .filter(scan.clone())
         .select([
             col("order_id"),
             at("customs_arrived").alias("customs_arrived_at"),
@@ -227,11 +225,7 @@ fn defects(tables: &Tables, available: &Availability) -> Result<Option<LazyFrame
     if let Some(tickets) =
         tables.get("tickets").filter(|_| available.missing(&["tickets.order_id", "tickets.kind"]).is_empty())
     {
-        let denied = if available.has("tickets.outcome") {
-            word("outcome").eq(lit("denied")).fill_null(lit(false))
-        } else {
-            lit(false)
-        };
+        let denied = says(tickets, "outcome", &["denied"]);
         let claim = col("kind").eq(lit("claim")).and(denied.not());
         parts
             .push(tickets.clone().lazy().filter(claim.or(col("kind").eq(lit("chargeback")))).select([col("order_id")]));
