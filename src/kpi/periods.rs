@@ -276,6 +276,16 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_of_a_pipeline_file_are_those_of_the_engine() {
+        let (written, engine) = (crate::config::Kpi::default(), crate::kpi::Settings::default());
+        assert_eq!(written.grains, engine.grains.iter().map(|grain| grain.name()).collect::<Vec<_>>());
+        assert_eq!(
+            (written.min_segment_orders, written.exact_durations),
+            (engine.min_segment_orders, engine.exact_durations)
+        );
+    }
+
+    #[test]
     fn names_are_read_back() {
         for grain in Grain::DEFAULT {
             assert_eq!(Grain::parse(&grain.name()), Some(grain));
