@@ -7,7 +7,6 @@
 //! equal rows. What came out stands in `benches/README.md`.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::print_stdout,
     reason = "a bench prints its figures and stops at the first error"
 )]

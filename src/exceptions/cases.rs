@@ -74,7 +74,10 @@ pub(super) fn is_urgent(reason: &str) -> bool {
 
 /// Who said first that something is wrong, for each order and kind.
 #[derive(Default)]
-struct Claims(BTreeMap<(usize, Kind), (i64, i64, Option<String>, String)>);
+struct Claims(BTreeMap<(usize, Kind), Claim>);
+
+/// When it happened and was known, the case it is told in, and what was said.
+type Claim = (i64, i64, Option<String>, String);
 
 impl Claims {
     fn add(&mut self, row: usize, kind: Kind, at: i64, known_at: i64, reference: Option<&str>, said: String) {

@@ -232,7 +232,7 @@ mod tests {
     fn an_expression_reads_without_the_types_of_the_engine() {
         let late = col("shipped_at").gt(col("promised_ship_at"));
         let due = micros("promised_ship_at").lt_eq(lit(1_539_820_800_000_000_i64));
-        assert_eq!(readable(&late.to_string()), "((`shipped_at`) > (`promised_ship_at`))");
-        assert_eq!(readable(&due.to_string()), "((`promised_ship_at`) <= (2018-10-18T00:00:00Z))");
+        assert_eq!(readable(&late.to_string()), "(`shipped_at`) > (`promised_ship_at`)");
+        assert_eq!(readable(&due.to_string()), "(`promised_ship_at`) <= (2018-10-18T00:00:00Z)");
     }
 }

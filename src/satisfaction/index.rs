@@ -50,8 +50,8 @@ impl Cell {
         for a in 0..K {
             let Some(first) = points[a] else { continue };
             self.sums[a] += i64::from(first);
-            for b in a..K {
-                self.both[pair(a, b)] += u32::from(points[b].is_some());
+            for (b, second) in points.iter().enumerate().skip(a) {
+                self.both[pair(a, b)] += u32::from(second.is_some());
             }
         }
     }
@@ -97,8 +97,8 @@ impl Spread {
     pub fn add(&mut self, points: &Points) {
         for a in 0..K {
             let Some(first) = points[a].map(i64::from) else { continue };
-            for b in 0..K {
-                let Some(second) = points[b].map(i64::from) else { continue };
+            for (b, second) in points.iter().enumerate() {
+                let Some(second) = second.map(i64::from) else { continue };
                 self.sums[a][b] += first;
                 if a <= b {
                     self.products[pair(a, b)] += first * second;

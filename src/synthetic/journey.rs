@@ -181,7 +181,7 @@ impl Shop {
         road = road.max(0.4);
         let mut earliest = shipped + 3 * HOUR;
         let unscanned = dice.chance(carrier.unscanned_share);
-        way.untracked = unscanned && order.number % 2 == 0;
+        way.untracked = unscanned && order.number.is_multiple_of(2);
         if !unscanned {
             let scan = shipped + hours(dice.between(1.0, 5.0) + dice.wait(6.0)).min(days(road * 0.3));
             earliest = earliest.max(scan + 3 * HOUR);

@@ -1,5 +1,4 @@
 //! Every KPI on a few rows, with its traps, counted by hand.
-#![expect(clippy::unwrap_used, reason = "in tests a failed expectation is the message")]
 
 mod disputes;
 mod example;

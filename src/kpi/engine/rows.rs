@@ -77,7 +77,7 @@ impl<'p> Rows<'p> {
         let (places, labels) = (&self.places, &self.labels);
         let (place, label) = (|row: &Row| &places[row.place as usize], |row: &Row| &labels[row.label as usize]);
         let named = |name: &str, pick: &dyn Fn(&Row) -> Option<u32>| -> Result<Column> {
-            let at: IdxCa = self.rows.iter().map(|row| pick(row).map(IdxSize::from)).collect();
+            let at: IdxCa = self.rows.iter().map(pick).collect();
             Ok(texts.take(&at).map_err(stage())?.with_name(name.into()).into_column())
         };
         let floats = |name: &str, pick: &dyn Fn(&Row) -> Option<f64>| {

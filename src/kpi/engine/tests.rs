@@ -317,7 +317,9 @@ fn periods_of(day: i32) -> Vec<(String, Option<i32>)> {
 }
 
 fn naive(orders: &[Order]) -> Figures {
-    let mut groups: BTreeMap<(bool, String, Option<i32>, String, String), Vec<&Order>> = BTreeMap::new();
+    /// Whether it is the second clock's, and the grain, start, segment and value.
+    type Group = (bool, String, Option<i32>, String, String);
+    let mut groups: BTreeMap<Group, Vec<&Order>> = BTreeMap::new();
     let mut last = [i32::MIN; 2];
     for order in orders {
         for (by_promise, clock) in [(false, Some(order.placed)), (true, order.promised)] {

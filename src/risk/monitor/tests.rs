@@ -105,7 +105,7 @@ fn what_drifted_is_named_from_the_week_on_in_which_it_did_and_nothing_else() {
     assert_eq!(shop.alarms(&THRESHOLDS), after("amount", Level::Alert));
 
     let mut shop = Shop::new(400, 2);
-    shop.change("flag", |flag, row| if row % 5 == 0 { 1.0 } else { flag });
+    shop.change("flag", |flag, row| if row % 7 == 0 { 1.0 } else { flag });
     assert_eq!(shop.alarms(&THRESHOLDS), after("flag", Level::Watch));
 
     // A value that was never there before.
