@@ -33,7 +33,7 @@ def times(columns):
 def demo_tables(con, folder):
     clocks = ["paid_at", "approved_at", "shipped_at", "delivered_at", "completed_at", "cancelled_at"]
     later = " or ".join(f"coalesce({c}::timestamp > $as_of, false)" for c in clocks + ["updated_at"])
-    run(con, f"""create table orders as select order_id, customer_id, placed_at::timestamp as placed_at, warehouse_id,
+    run(con, f"""create table orders as select order_id, customer_id, placed_at::timestamp as placed_at, warehouse_id, ship_from,
         ship_country, ship_region, carrier, service_level,
         promised_ship_at::timestamp as promised_ship_at, promised_delivery_at::timestamp as promised_delivery_at,
         case when cancelled_at is null or cancelled_at::timestamp <= $as_of then cancelled_by end as cancelled_by,
@@ -69,11 +69,12 @@ def olist_tables(con, folder):
         and coalesce(order_delivered_customer_date::timestamp >= order_purchase_timestamp::timestamp, true)
         and coalesce(order_delivered_customer_date::timestamp >= order_delivered_carrier_date::timestamp, true)"""
     run(con, f"""create table orders as
-        with sellers as (select order_id, seller_id from {source("olist_order_items_dataset")} where order_item_id = '1'),
+        with sellers as (select order_id, seller_state from {source("olist_order_items_dataset")}
+            left join {source("olist_sellers_dataset")} using (seller_id) where order_item_id = '1'),
         limits as (select order_id, min(shipping_limit_date::timestamp) as ship_by
             from {source("olist_order_items_dataset")} group by 1),
         paid as (select distinct order_id from {source("olist_order_payments_dataset")})
-        select order_id, c.customer_unique_id as customer_id, {utc("order_purchase_timestamp")} as placed_at, s.seller_id as warehouse_id,
+        select order_id, c.customer_unique_id as customer_id, {utc("order_purchase_timestamp")} as placed_at, s.seller_state as ship_from,
         'BR' as ship_country, c.customer_state as ship_region, null::varchar as carrier, null::varchar as service_level,
         {utc("ship_by")} as promised_ship_at, {utc("order_estimated_delivery_date")} as promised_delivery_at,
         case when order_status = 'unavailable' then 'seller' end as cancelled_by,
@@ -98,9 +99,9 @@ def states(con):
 
 
 LEVELS = [
-    ["warehouse_id", "ship_country", "ship_region", "carrier", "service_level"],
-    ["warehouse_id", "ship_country", "carrier", "service_level"],
-    ["warehouse_id", "ship_country"],
+    ["ship_from", "ship_country", "ship_region", "carrier", "service_level"],
+    ["ship_from", "ship_country", "carrier", "service_level"],
+    ["ship_from", "ship_country"],
     ["ship_country", "ship_region"],
     ["ship_country"],
     [],
