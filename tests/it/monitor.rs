@@ -19,7 +19,7 @@ struct Watched(TempDir);
 impl Watched {
     fn new() -> Self {
         let shop = Self(tempfile::tempdir().unwrap());
-        generate(16_000, 3, 365, 0.0, &shop.path("input"));
+        generate(24_000, 2, 365, 0.0, &shop.path("input"));
         for target in ["fraud", "return"] {
             shop.train(target, &[]);
         }

@@ -144,25 +144,25 @@ def road(con):
     """The news of each parcel, and its waits from one to the next."""
     con.execute(f"create table codes as select unnest({ROAD}) as event, generate_subscripts({ROAD}, 1) as code")
     con.execute("""create table news as
-        select distinct order_id, occurred_at as at, code, event from events join codes using (event)
+        select distinct order_id, occurred_at as moment, code, event from events join codes using (event)
         where order_id in (select order_id from states)""")
     con.execute("""insert into news select order_id, shipped_at, 1, 'shipped' from states
         where shipped_at is not null and order_id not in (select order_id from news where event = 'shipped')""")
     con.execute("""insert into news select order_id, delivered_at, 11, 'delivered' from states
         where delivered_at is not null and order_id not in (select order_id from news where event = 'delivered')""")
     con.execute("""create table waits as
-        select order_id, event as step, epoch_us(lead(at) over (partition by order_id order by at, code)) - epoch_us(at) as wait from news""")
+        select order_id, event as step, epoch_us(lead(moment) over (partition by order_id order by moment, code)) - epoch_us(moment) as wait from news""")
     con.execute("delete from waits where wait is null")
     con.execute("""insert into waits
-        with arrived as (select order_id, min(at) as at from news where event = 'customs_arrived' group by 1)
-        select order_id, 'in customs', epoch_us(min(n.at)) - epoch_us(a.at) from arrived a join news n using (order_id)
-        where n.at >= a.at and n.event in ('customs_cleared', 'at_local_post', 'out_for_delivery', 'delivered')
-        group by order_id, a.at""")
+        with arrived as (select order_id, min(moment) as moment from news where event = 'customs_arrived' group by 1)
+        select order_id, 'in customs', epoch_us(min(n.moment)) - epoch_us(a.moment) from arrived a join news n using (order_id)
+        where n.moment >= a.moment and n.event in ('customs_cleared', 'at_local_post', 'out_for_delivery', 'delivered')
+        group by order_id, a.moment""")
     con.execute("""create table parcels as
-        select s.order_id, max(n.at) as last_at, arg_max(n.event, (n.at, n.code)) as last_event, s.shipped_at,
+        select s.order_id, max(n.moment) as last_at, arg_max(n.event, (n.moment, n.code)) as last_event, s.shipped_at,
             count(*) filter (n.event <> 'shipped') as scans,
-            max(n.at) filter (n.event = 'customs_arrived') as arrived,
-            max(n.at) filter (n.event in ('customs_cleared', 'at_local_post', 'out_for_delivery', 'delivered')) as beyond
+            max(n.moment) filter (n.event = 'customs_arrived') as arrived,
+            max(n.moment) filter (n.event in ('customs_cleared', 'at_local_post', 'out_for_delivery', 'delivered')) as beyond
         from states s join news n using (order_id) where s.shipped_at is not null and s.alive and not s.ended
         group by s.order_id, s.shipped_at having count(*) filter (n.event in ('delivered', 'exception_lost')) = 0""")
 

@@ -161,12 +161,17 @@ def derive(con):
         from accepted a
         """
     )
+    # A customer is counted where the first order was; of two in one instant, where the one with the smaller id was.
     con.execute(
         """
         create table customers as
-        select customer_id, local(first_at) as first_local, first_at <= as_of() - interval 2160 hours as old_enough,
-            bool_or(placed_at > first_at and placed_at <= first_at + interval 2160 hours) as came_back
-        from orders group by customer_id, first_at
+        with histories as (
+            select min(order_id) filter (placed_at = first_at) as order_id,
+                bool_or(placed_at > first_at and placed_at <= first_at + interval 2160 hours) as came_back
+            from orders group by customer_id
+        )
+        select o.*, came_back, local(first_at) as first_local, first_at <= as_of() - interval 2160 hours as old_enough
+        from orders o join histories using (order_id)
         """
     )
     con.execute(

@@ -32,11 +32,12 @@ def main(source, out, as_of):
                past(cancelled_at::timestamptz) is not null cancelled
         from raw_orders r join {published('order_scores')} s using (order_id) where r.placed_at::timestamptz <= as_of()"""
     )
+    # Of a ticket that is opened again after the clock, the first solution is the last one known.
     con.execute(
         """create table t as
         select coalesce(o.order_id, null) order_id, coalesce(o.customer_id, r.customer_id) customer_id, kind, topic,
                opened_at::timestamptz opened, past(first_reply_at::timestamptz) replied, past(solved_at::timestamptz) solved,
-               past(last_solved_at::timestamptz) last_solved, r.language asked, agent_language told
+               coalesce(past(last_solved_at::timestamptz), solved) last_solved, r.language asked, agent_language told
         from raw_tickets r left join o using (order_id)
         where greatest(opened_at::timestamptz, known_at::timestamptz) <= as_of()"""
     )
@@ -137,11 +138,13 @@ def main(source, out, as_of):
             union all
             select order_id, 100 * coalesce({hours('received', 'least(refunded, replaced)')} <= 14 * 24, false)::int from r
             where received is not null and (coalesce(refunded, replaced) is not null or received + interval 14 days < as_of())""",
+        # `least` and `greatest` pass over nulls: what was never done is asked for by itself.
         "service": f"""
-            select order_id, coalesce(100 * greatest(0, (48 - {hours('opened', 'replied')}) / 48), 0) p from t
+            select order_id, case when replied is null then 0 else 100 * greatest(0, (48 - {hours('opened', 'replied')}) / 48) end p from t
             where order_id is not null and kind <> 'chargeback' and (replied is not null or opened + interval 48 hours <= as_of())
             union all
-            select order_id, coalesce(100 * greatest(0, least(1, (168 - {hours('opened', 'last_solved')}) / 144)), 0) from t
+            select order_id, case when last_solved is null then 0
+              else 100 * greatest(0, least(1, (168 - {hours('opened', 'last_solved')}) / 144)) end from t
             where order_id is not null and kind <> 'chargeback' and (last_solved is not null or opened + interval 7 days <= as_of())
             union all
             select order_id, 100 * (lower(asked) = lower(told))::int from t
