@@ -2,8 +2,8 @@
 //!
 //! The kernel of features writes and reads columns of gigabytes in scattered order. On pages of 4 KiB half of that time goes
 //! into page faults and address translation; Linux gives pages of 2 MiB where a program asks for them. Columns follow one
-//! another, all of one length: the C library gives back to the system what is larger than 32 MiB, and to have it zeroed and
-//! mapped anew for each column took a quarter of the processor time of fifty million orders. So a few such blocks are kept.
+//! another, all of one length: the C library gives large blocks back to the system, and to have them mapped and zeroed anew
+//! for each column took a quarter of the processor time of fifty million orders. So a few such blocks are kept.
 //! The memory itself is the system allocator's; advice that a system cannot follow it ignores.
 
 mod spare;
@@ -19,7 +19,7 @@ const LARGE_IN_BYTES: usize = 4 << 20;
 /// A huge page on x86-64, and on ARM with pages of 4 KiB. Where it is another size the advice covers a little less.
 const HUGE_PAGE_IN_BYTES: usize = 2 << 20;
 
-/// [`System`], asking for huge pages under allocations of at least 4 MiB, and keeping a few of at least 32 MiB.
+/// [`System`], asking for huge pages under allocations of at least 4 MiB, and keeping a few of these.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HugePages;
 

@@ -4,8 +4,9 @@ use std::alloc::Layout;
 use std::ptr::null_mut;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// From which size on blocks are kept: what is smaller the C library keeps by itself.
-const KEPT_IN_BYTES: usize = 32 << 20;
+/// From which size on blocks are kept: what is smaller the C library keeps by itself. It keeps blocks up to 32 MiB too, but
+/// gives back the end of its heap whenever that is free, as the columns of a step are after it.
+const KEPT_IN_BYTES: usize = 4 << 20;
 
 /// Alignment of what is kept. There is no large memory of a greater one.
 const ALIGN: usize = 16;
@@ -148,12 +149,12 @@ mod tests {
 
     #[test]
     fn sizes_are_rounded_by_an_eighth_at_most_and_to_themselves() {
-        for size in [32 * MIB, 33 * MIB + 1, 63 * MIB, 200_000_000, 400_000_004] {
+        for size in [4 * MIB, 5 * MIB - 1, 32 * MIB, 33 * MIB + 1, 63 * MIB, 200_000_000, 400_000_004] {
             let given = class(Layout::from_size_align(size, 8).unwrap());
             assert!(given.size() >= size && given.size() - size <= size / 8, "{size}");
             assert_eq!(class(given), given);
         }
-        for layout in [Layout::from_size_align(32 * MIB - 1, 8), Layout::from_size_align(64 * MIB, 4096)] {
+        for layout in [Layout::from_size_align(4 * MIB - 1, 8), Layout::from_size_align(64 * MIB, 4096)] {
             assert_eq!(class(layout.clone().unwrap()), layout.unwrap());
         }
     }

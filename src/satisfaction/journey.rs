@@ -33,7 +33,7 @@ pub struct Ticket {
     pub replied: i64,
     /// First time solved.
     pub solved: i64,
-    /// Last time solved.
+    /// Last time solved, as far as that is known: the first, where nothing tells of a later one.
     pub last_solved: i64,
     /// A dispute, claim or chargeback, and not a plain contact.
     pub is_complaint: bool,

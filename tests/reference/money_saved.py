@@ -26,9 +26,10 @@ SELECT 'rules_and_model', *,
   rule IS NOT NULL, round(loss - {review}) FROM modelled;
 CREATE VIEW ranked AS SELECT *, row_number() OVER (PARTITION BY policy, day ORDER BY action DESC, ruled DESC, priority DESC,
   order_id) AS place FROM acted WHERE action > 0;
+-- As DOUBLE: of the literals alone the columns would be DECIMAL(2, 1), and the chances of a draw rounded to tenths.
 CREATE TABLE fates AS
-SELECT policy, day, order_id, amount, fraud, CASE WHEN place <= {k} THEN 1.0 ELSE 0.0 END AS looked,
-       CASE WHEN place > {k} AND action = 2 THEN 1.0 ELSE 0.0 END AS held FROM ranked;
+SELECT policy, day, order_id, amount, fraud, (place <= {k})::INT::DOUBLE AS looked,
+       (place > {k} AND action = 2)::INT::DOUBLE AS held FROM ranked;
 CREATE TABLE days AS SELECT day, count(*) AS n, least(count(*), {k}) AS most,
   coalesce((SELECT sum(looked) FROM fates f WHERE f.policy = 'rules_and_model' AND f.day = t.day), 0) AS looks
   FROM tested t GROUP BY day;

@@ -19,6 +19,7 @@ pub use plan::Units;
 
 use super::kernel::{Events, NO_KEY, NO_VALUE, Queries, SortedQueries, State, Values};
 use crate::config::FeatureSpec;
+use crate::contract::feature::STANDING;
 use crate::error::{Error, Result};
 use facts::by_rows;
 use plan::{Plan, StatePlan};
@@ -220,6 +221,8 @@ fn step(
             (Some(own), ..) => Cow::Borrowed(own),
             (None, Some(of_rows), None) => Cow::Borrowed(of_rows),
             (None, Some(of_rows), Some(at)) => Cow::Owned(by_rows(of_rows, at, NO_VALUE)),
+            // Where nothing is ever taken back it need not be said that everything stands.
+            (None, None, _) if value.name == STANDING.name => Cow::Owned(vec![1; happened_at.len()]),
             (None, None, _) => Cow::Owned(vec![NO_VALUE; happened_at.len()]),
         }),
         None => None,
