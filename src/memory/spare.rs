@@ -14,8 +14,8 @@ const ALIGN: usize = 16;
 /// How many blocks are kept at most: columns of three kinds of values and of several numbers of rows take turns.
 const PLACES: usize = 32;
 
-/// How much is kept at most: a share of the large blocks in use, or this where that is less. It is no addition to the most
-/// that a program ever holds: where no block fits, as much goes to the system as is asked of it.
+/// How much is kept at most: a share of the large blocks that were in use at most, or this where that is less. It is no
+/// addition to the most that a program ever holds: blocks in use and kept together are never more than were in use once.
 const SHARE: usize = 4;
 const ALWAYS_IN_BYTES: usize = 128 << 20;
 
@@ -48,8 +48,8 @@ struct Kept {
     bytes: usize,
     /// Size of the large blocks in use.
     used: usize,
-    /// Size of those that the system was asked for and for which older ones have not gone yet.
-    owed: usize,
+    /// The most that ever was.
+    most: usize,
 }
 
 // SAFETY: the pointers are to memory that nobody else knows of; whose it was does not matter.
@@ -67,7 +67,7 @@ impl Kept {
 
 impl Spares {
     const fn new() -> Self {
-        Self(Mutex::new(Kept { blocks: [(null_mut(), 0); PLACES], count: 0, bytes: 0, used: 0, owed: 0 }))
+        Self(Mutex::new(Kept { blocks: [(null_mut(), 0); PLACES], count: 0, bytes: 0, used: 0, most: 0 }))
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -82,13 +82,11 @@ impl Spares {
         }
         let mut kept = self.kept();
         kept.used = kept.used.saturating_add(given.size());
+        kept.most = kept.most.max(kept.used);
         let count = kept.count;
         match kept.blocks[..count].iter().rposition(|&(_, size)| size == given.size()) {
             Some(at) => kept.remove(at).0,
-            None => {
-                kept.owed = given.size();
-                null_mut()
-            }
+            None => null_mut(),
         }
     }
 
@@ -112,13 +110,11 @@ impl Spares {
     /// The oldest block, if there is more than should be kept: for the system. One place is always left free.
     pub(super) fn surplus(&self) -> Option<(*mut u8, Layout)> {
         let mut kept = self.kept();
-        let most = (kept.used / SHARE).max(ALWAYS_IN_BYTES);
-        if kept.count == 0 || (kept.bytes <= most && kept.count < PLACES && kept.owed == 0) {
-            kept.owed = 0;
+        let at_most = (kept.most / SHARE).max(ALWAYS_IN_BYTES).min(kept.most - kept.used);
+        if kept.count == 0 || (kept.bytes <= at_most && kept.count < PLACES) {
             return None;
         }
         let (memory, size) = kept.remove(0);
-        kept.owed = kept.owed.saturating_sub(size);
         Layout::from_size_align(size, ALIGN).ok().map(|given| (memory, given))
     }
 
@@ -128,6 +124,7 @@ impl Spares {
             let size = |layout| if can_be_kept(layout) { layout.size() } else { 0 };
             let mut kept = self.kept();
             kept.used = kept.used.saturating_add(size(wanted)).saturating_sub(size(given));
+            kept.most = kept.most.max(kept.used);
         }
     }
 }
@@ -159,9 +156,15 @@ mod tests {
         }
     }
 
+    /// Takes a block of so many MiB as the system would give it.
+    fn given(spares: &Spares, mib: usize) {
+        assert_eq!(spares.take(large(mib)), null_mut());
+    }
+
     #[test]
     fn a_block_goes_to_the_next_of_its_class_and_to_nobody_else() {
         let spares = Spares::new();
+        [40, 40, 33, 400].iter().for_each(|&mib| given(&spares, mib));
         assert!(!spares.keep(at(1), Layout::from_size_align(MIB, 8).unwrap()), "small ones are the system's");
         assert!(spares.keep(at(1), large(40)) && spares.keep(at(2), large(40)) && spares.keep(at(3), large(33)));
         assert_eq!(spares.surplus(), None);
@@ -171,18 +174,25 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_kept_than_a_share_of_what_is_used() {
+    fn no_more_is_kept_than_was_in_use_once_and_a_share_of_that() {
         let spares = Spares::new();
+        (1..=5).for_each(|_| given(&spares, 40));
         for address in 1..=5 {
             assert!(spares.keep(at(address), large(40)));
         }
-        // 128 MiB whatever is used: three of 40.
+        // 200 MiB were in use; 128 are kept: three of 40.
         let first = [spares.surplus(), spares.surplus(), spares.surplus()];
         assert_eq!(first.map(|block| block.map(|(memory, _)| memory)), [Some(at(1)), Some(at(2)), None]);
-        // None of this size: the old ones go to the system before it is asked for another.
-        assert_eq!(spares.take(large(8192)), null_mut());
-        assert_eq!(std::iter::from_fn(|| spares.surplus()).count(), 3);
-        // A quarter of the 8 GiB in use: more than there are places.
+        // Another size, of which there is none: as much as was in use once, and no more.
+        given(&spares, 64);
+        assert_eq!(spares.surplus(), None, "120 and 64 of 200");
+        given(&spares, 32);
+        assert_eq!(spares.surplus().map(|(memory, _)| memory), Some(at(3)), "120, 64 and 32 are more");
+        assert_eq!(spares.surplus(), None);
+        // Where much was in use, places are what there is too little of.
+        (0..PLACES).for_each(|_| given(&spares, 32));
+        given(&spares, 8192);
+        assert_eq!(std::iter::from_fn(|| spares.surplus()).count(), 2, "what was kept before");
         for address in 1..PLACES {
             assert!(spares.keep(at(address), large(32)));
             assert_eq!(spares.surplus(), None, "{address}");
@@ -190,7 +200,5 @@ mod tests {
         assert!(spares.keep(at(99), large(32)), "the last place");
         assert_eq!(spares.surplus().map(|(memory, given)| (memory, given.size())), Some((at(1), 32 * MIB)));
         assert_eq!(spares.surplus(), None);
-        spares.resized(large(8192), large(32));
-        assert_eq!(std::iter::from_fn(|| spares.surplus()).count(), PLACES - 5, "less is used, less is kept");
     }
 }
