@@ -119,6 +119,10 @@ fn unfinished(tables: &Tables) -> Result<Tables> {
         orders = orders.lazy().join(ids, on.clone(), on, JoinArgs::new(JoinType::Semi)).collect().map_err(stage())?;
     }
     left.insert("orders", orders);
+    // A few rows in pieces of different lengths are more than polars can put together again.
+    left.values_mut().for_each(|frame| {
+        frame.rechunk_mut();
+    });
     Ok(left)
 }
 

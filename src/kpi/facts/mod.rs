@@ -75,7 +75,9 @@ impl Facts {
         segments: &[String],
     ) -> Result<Self> {
         let stage = || Error::frames("order facts");
-        let orders = orders::orders(tables, available, history, terms, segments)?.collect().map_err(stage())?;
+        let mut orders = orders::orders(tables, available, history, terms, segments)?.collect().map_err(stage())?;
+        // Joined columns come in pieces of different lengths, which a question that holds a constant takes apart wrongly.
+        orders.rechunk_mut();
         let split = |name: &str| segments.iter().any(|s| segment::parts(s).any(|p| p == name));
         let part = |name: &'static str| match split(name) {
             true => parts::parts(tables, &orders, available, terms, name),
@@ -158,15 +160,15 @@ fn open_orders(orders: &DataFrame, terms: &Terms) -> LazyFrame {
     } else {
         null()
     };
-    orders
-        .clone()
-        .lazy()
-        .with_columns([
-            to_ship.alias("waits_to_ship"),
-            at_customs.alias("waits_at_customs"),
-            instant(terms.as_of).alias("as_of"),
-        ])
-        .filter(col("waits_to_ship").is_not_null().or(col("waits_at_customs").is_not_null()))
+    // Without a column in it the question would cut up frames of a few rows wrongly.
+    let asks = [&to_ship, &at_customs].iter().any(|e| e.into_iter().any(|part| matches!(part, Expr::Column(_))));
+    let all = orders.clone().lazy().with_columns([
+        to_ship.alias("waits_to_ship"),
+        at_customs.alias("waits_at_customs"),
+        instant(terms.as_of).alias("as_of"),
+    ]);
+    let waits = col("waits_to_ship").is_not_null().or(col("waits_at_customs").is_not_null());
+    if asks { all.filter(waits) } else { all.limit(0) }
 }
 
 /// A table with every column of the contract; those it does not have are null.
