@@ -13,7 +13,7 @@
 //! |---|---|---|
 //! | front | [`cli`], [`report`] | arguments, terminal, HTML |
 //! | flow | [`pipeline`] | the order of stages |
-//! | edges | [`ingest`], [`publish`], [`query`], [`registry`], [`synthetic`] | files and formats |
+//! | edges | [`ingest`], [`intake`], [`health`], [`publish`], [`query`], [`registry`], [`synthetic`] | files, formats, arrivals |
 //! | compute | [`features`], [`kpi`], [`satisfaction`], [`customers`], [`exceptions`], [`risk`], [`decision`] | frames, slices, numbers: no paths, no clock, no environment |
 //! | words | [`contract`], [`config`], [`quarantine`] | names and types |
 //! | ground | [`types`], [`error`], [`memory`] | nothing else |
@@ -28,7 +28,7 @@
 //!
 //! # Absent on purpose
 //! A database, a server, a scheduler: runs are started by whatever starts jobs, and Parquet is what they leave. No code
-//! reads a clock but the command line. No personal value passes ingest in clear.
+//! reads a clock but the command line and, of a stream, [`intake`] and [`health`]. No personal value passes ingest in clear.
 
 pub mod cli;
 pub mod config;
@@ -38,7 +38,9 @@ pub mod decision;
 pub mod error;
 pub mod exceptions;
 pub mod features;
+pub mod health;
 pub mod ingest;
+pub mod intake;
 pub mod kpi;
 pub mod memory;
 pub mod pipeline;

@@ -18,16 +18,51 @@ pub(super) struct SourceFile {
 /// Extensions that unpack while reading.
 const PACKED: &[&str] = &["gz", "zst"];
 
+/// What stands on disk where a source points to.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// The folder that names are relative to.
+    pub root: PathBuf,
+    /// Files, in no order; empty when there is none yet.
+    pub paths: Vec<PathBuf>,
+}
+
 /// Finds the files of a source, in the order of their names.
 ///
 /// # Errors
 /// [`Error::InputRefused`] when there is none or a format cannot be told; [`Error::Environment`] on a folder that cannot be listed.
 pub(super) fn files(name: &str, source: &Source, base_dir: &Path) -> Result<Vec<SourceFile>> {
+    let Listed { root, mut paths } = listed(name, source, base_dir)?;
+    if paths.is_empty() {
+        return Err(Error::InputRefused {
+            message: format!("source `{name}`: no file at `{}`", base_dir.join(&source.path).display()),
+            hint: Some("paths are relative to the pipeline file; `${VAR}` may point elsewhere".to_owned()),
+        });
+    }
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| {
+            let format = source.format.or_else(|| format_of(&path)).ok_or_else(|| Error::InputRefused {
+                message: format!("source `{name}`: the format of `{}` cannot be told from its name", path.display()),
+                hint: Some("set `format` to csv, ndjson or parquet".to_owned()),
+            })?;
+            let name = name_below(&root, &path);
+            Ok(SourceFile { path, name, format })
+        })
+        .collect()
+}
+
+/// Lists the files of a source; that there is none is for the caller to judge.
+///
+/// # Errors
+/// [`Error::InputRefused`] when the path is no valid glob; [`Error::Environment`] on a folder that cannot be listed.
+pub(crate) fn listed(name: &str, source: &Source, base_dir: &Path) -> Result<Listed> {
     let full = base_dir.join(&source.path);
-    let refused = |message: String, hint: Option<&str>| Error::InputRefused { message, hint: hint.map(str::to_owned) };
-    let (root, mut paths) = if full.is_file() {
-        (full.parent().map(Path::to_owned).unwrap_or_default(), vec![full.clone()])
-    } else if full.is_dir() {
+    if full.is_file() {
+        return Ok(Listed { root: full.parent().map(Path::to_owned).unwrap_or_default(), paths: vec![full] });
+    }
+    if full.is_dir() {
         let mut paths = Vec::new();
         for entry in std::fs::read_dir(&full).map_err(Error::io("list", &full))? {
             let path = entry.map_err(Error::io("list", &full))?.path();
@@ -36,40 +71,31 @@ pub(super) fn files(name: &str, source: &Source, base_dir: &Path) -> Result<Vec<
                 paths.push(path);
             }
         }
-        (full.clone(), paths)
-    } else {
-        let pattern = full.to_string_lossy().into_owned();
-        let matches = glob::glob(&pattern)
-            .map_err(|e| refused(format!("source `{name}`: `{pattern}` is not a valid glob: {e}"), None))?;
-        let paths: Vec<PathBuf> = matches.filter_map(|m| m.ok()).filter(|p| p.is_file()).collect();
-        let fixed: PathBuf =
-            full.components().take_while(|c| !c.as_os_str().to_string_lossy().contains(['*', '?', '['])).collect();
-        (fixed, paths)
-    };
-    if paths.is_empty() {
-        return Err(refused(
-            format!("source `{name}`: no file at `{}`", full.display()),
-            Some("paths are relative to the pipeline file; `${VAR}` may point elsewhere"),
-        ));
+        return Ok(Listed { root: full, paths });
     }
-    paths.sort();
-    paths
-        .into_iter()
-        .map(|path| {
-            let format = source.format.or_else(|| format_of(&path)).ok_or_else(|| {
-                refused(
-                    format!("source `{name}`: the format of `{}` cannot be told from its name", path.display()),
-                    Some("set `format` to csv, ndjson or parquet"),
-                )
-            })?;
-            let relative = path.strip_prefix(&root).unwrap_or(&path);
-            let name = relative.components().map(|c| c.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
-            Ok(SourceFile { path, name, format })
-        })
-        .collect()
+    let pattern = full.to_string_lossy().into_owned();
+    let matches = glob::glob(&pattern).map_err(|e| Error::InputRefused {
+        message: format!("source `{name}`: `{pattern}` is not a valid glob: {e}"),
+        hint: None,
+    })?;
+    let paths = matches.filter_map(|m| m.ok()).filter(|p| p.is_file()).collect();
+    let root = full.components().take_while(|c| !has_wildcard(&c.as_os_str().to_string_lossy())).collect();
+    Ok(Listed { root, paths })
 }
 
-fn format_of(path: &Path) -> Option<Format> {
+/// True when a part of a path is a pattern and not a name.
+pub(crate) fn has_wildcard(part: &str) -> bool {
+    part.contains(['*', '?', '['])
+}
+
+/// The name of a file in quarantine and in inputs: relative to the folder of its source, with `/`.
+pub(crate) fn name_below(root: &Path, path: &Path) -> String {
+    let relative = path.strip_prefix(root).unwrap_or(path);
+    relative.components().map(|c| c.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+/// The format that a file's name tells.
+pub(crate) fn format_of(path: &Path) -> Option<Format> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
     let mut parts: Vec<&str> = name.split('.').collect();
     if parts.last().is_some_and(|last| PACKED.contains(last)) {

@@ -7,7 +7,7 @@
 mod accept;
 mod again;
 mod cache;
-mod discover;
+pub(crate) mod discover;
 mod fx;
 mod mapping;
 mod personal;

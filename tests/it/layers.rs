@@ -7,7 +7,7 @@ use std::path::Path;
 const LAYERS: &[&[&str]] = &[
     &["cli", "report"],
     &["pipeline"],
-    &["ingest", "publish", "registry", "query", "synthetic"],
+    &["ingest", "intake", "health", "publish", "registry", "query", "synthetic"],
     &["features", "kpi", "satisfaction", "customers", "exceptions", "risk", "decision"],
     &["contract", "config", "quarantine"],
     &["types", "error", "memory"],

@@ -1,0 +1,341 @@
+//! Landing folders: which files are there, complete, and not taken yet.
+
+use super::file::{Arrived, Ready, TakenFile, Unreadable};
+use super::hashes::{Hashed, Hashes, Stamp};
+use super::place::{DONE, Names, Place, list};
+use super::stop::Stop;
+use super::watch::{FolderId, News, Watch};
+use crate::config::Source;
+use crate::error::{Error, Result};
+use crate::ingest::discover::format_of;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a wait sleeps before it asks again for word and for the wish to stop.
+const SLICE: Duration = Duration::from_millis(10);
+
+/// A file that did not change for so long, by the clock of its file system, is whole at first sight: a backlog need not wait
+/// for a second look. Clocks of file servers are wrong by seconds, not by a minute.
+const OLD_ENOUGH: Duration = Duration::from_secs(60);
+/// The same where files may take long to grow: so many times [`LandingSettings::stable_for`].
+const OLD_ENOUGH_TIMES: u32 = 10;
+
+/// Where word comes of every change, looking at everything takes at most one part in so many of the time.
+const LISTING_SHARE: u32 = 20;
+
+/// How landing folders are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LandingSettings {
+    /// How long a file must stay as it is, over two looks, to be complete. Zero: files come by rename, and what is there is
+    /// complete.
+    pub stable_for: Duration,
+    /// Time between two looks when no word of a change comes.
+    pub poll: Duration,
+}
+
+/// Watches the folders of all sources.
+#[derive(Debug)]
+pub struct Landing {
+    base_dir: PathBuf,
+    settings: LandingSettings,
+    /// In the order of their names.
+    sources: Vec<Landed>,
+    /// Files that are not known to be taken: by name, then by number of the source.
+    open: BTreeSet<(String, usize)>,
+    pub(super) hashes: Hashes,
+    watch: Mutex<Watch>,
+    /// When everything was listed last, and how long that took.
+    listed: Option<(Instant, Duration)>,
+    /// When the next growing file may be complete.
+    due: Option<Instant>,
+    /// Questions to the disk about single files so far.
+    pub(super) stats: u64,
+}
+
+/// The files of one source.
+#[derive(Debug)]
+struct Landed {
+    name: String,
+    source: Source,
+    /// Its one folder, if it has one that is watched.
+    watched: Option<(FolderId, PathBuf, Names)>,
+    files: BTreeMap<String, Entry>,
+}
+
+/// A file that was seen.
+#[derive(Debug)]
+struct Entry {
+    path: PathBuf,
+    stamp: Stamp,
+    /// First look that saw it as it is.
+    unchanged_since: Instant,
+    /// It got its name by a rename: whoever does that is done writing.
+    by_rename: bool,
+    /// It was seen to change: its clock alone is no proof any more.
+    grew: bool,
+    /// Number of the listing that saw it last.
+    listing: u64,
+}
+
+/// The clocks of a look. The wall clock is compared with times of files; waiting goes by the steady one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    pub(super) wall: SystemTime,
+    pub(super) steady: Instant,
+}
+
+impl Landing {
+    /// Watches where the sources of a pipeline land. No file needs to be there yet, nor any folder.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when a path is no valid glob.
+    pub fn new(sources: &BTreeMap<String, Source>, base_dir: &Path, settings: LandingSettings) -> Result<Self> {
+        let mut landed = Vec::new();
+        for (name, source) in sources {
+            Place::of(name, source, base_dir)?;
+            let (name, source) = (name.clone(), source.clone());
+            landed.push(Landed { name, source, watched: None, files: BTreeMap::new() });
+        }
+        Ok(Self {
+            base_dir: base_dir.to_owned(),
+            settings,
+            sources: landed,
+            open: BTreeSet::new(),
+            hashes: Hashes::default(),
+            watch: Mutex::new(Watch::new()),
+            listed: None,
+            due: None,
+            stats: 0,
+        })
+    }
+
+    /// Complete files that were not taken yet, in the order of their names over all sources: at most `max_files` and about
+    /// `max_bytes`, but at least one if there is one. What is given and not taken is given again by the next look.
+    ///
+    /// `is_taken` must go on saying so once it said that a file is taken. It is also asked about unreadable files.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] on a folder that exists and cannot be listed.
+    pub fn ready(&mut self, is_taken: &dyn Fn(&TakenFile) -> bool, max_files: usize, max_bytes: u64) -> Result<Ready> {
+        let now = Now { wall: SystemTime::now(), steady: Instant::now() };
+        self.ready_at(now, is_taken, max_files, max_bytes)
+    }
+
+    pub(super) fn ready_at(
+        &mut self,
+        now: Now,
+        is_taken: &dyn Fn(&TakenFile) -> bool,
+        max_files: usize,
+        max_bytes: u64,
+    ) -> Result<Ready> {
+        self.look(now)?;
+        let (mut ready, mut bytes, mut full) = (Ready::default(), 0_u64, false);
+        self.due = None;
+        for key in self.open.iter().cloned().collect::<Vec<_>>() {
+            if !self.is_complete(&key, now) {
+                if let Some(entry) = self.sources[key.1].files.get(&key.0) {
+                    ready.growing += 1;
+                    let due = entry.unchanged_since + self.settings.stable_for;
+                    self.due = Some(self.due.map_or(due, |first| first.min(due)));
+                }
+                continue;
+            }
+            if full && ready.more {
+                continue;
+            }
+            match self.hashed(&key, now)? {
+                None => ready.growing += u64::from(self.sources[key.1].files.contains_key(&key.0)),
+                Some(Ok(arrived)) if is_taken(&arrived.taken) => drop(self.open.remove(&key)),
+                Some(Ok(arrived)) => {
+                    let size = arrived.taken.size_in_bytes;
+                    full = full || ready.files.len() >= max_files.max(1);
+                    full = full || (!ready.files.is_empty() && bytes.saturating_add(size) > max_bytes);
+                    if full {
+                        ready.more = true;
+                    } else {
+                        bytes = bytes.saturating_add(size);
+                        ready.files.push(arrived);
+                    }
+                }
+                Some(Err(unreadable)) if is_taken(&unreadable.file) => drop(self.open.remove(&key)),
+                Some(Err(unreadable)) => ready.unreadable.push(unreadable),
+            }
+        }
+        Ok(ready)
+    }
+
+    /// Returns when something may have arrived or a growing file may be complete, when `stop` is set, or after the poll interval.
+    pub fn wait(&self, stop: &Stop) {
+        let start = Instant::now();
+        let mut until = start + self.settings.poll;
+        if let Some(due) = self.due {
+            until = until.min(due);
+        }
+        while !stop.is_set() && !self.watch().has_news() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left.min(SLICE));
+        }
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at what changed where there is word of it, and at everything otherwise and now and then.
+    fn look(&mut self, now: Now) -> Result<()> {
+        let news = self.watch().take();
+        let rested = self.listed.is_some_and(|(at, took)| {
+            now.steady.saturating_duration_since(at) < self.settings.poll.max(took * LISTING_SHARE)
+        });
+        if rested && !news.look_everywhere && self.sources.iter().all(|s| s.watched.is_some()) {
+            return self.look_at(&news, now);
+        }
+        let start = Instant::now();
+        self.look_everywhere(&news, now)?;
+        self.listed = Some((now.steady, start.elapsed()));
+        Ok(())
+    }
+
+    fn look_at(&mut self, news: &News, now: Now) -> Result<()> {
+        for at in 0..self.sources.len() {
+            let landed = &self.sources[at];
+            let Some((id, folder, names)) = &landed.watched else { continue };
+            let Some(changed) = news.names.get(id) else { continue };
+            let ours = changed.iter().filter(|(name, _)| names.have(name, landed.source.format));
+            let seen: Vec<_> = ours.map(|(name, by_rename)| (name.clone(), folder.join(name), *by_rename)).collect();
+            for (name, path, by_rename) in seen {
+                self.see(at, name, path, by_rename, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look_everywhere(&mut self, news: &News, now: Now) -> Result<()> {
+        for at in 0..self.sources.len() {
+            let landed = &self.sources[at];
+            let place = Place::of(&landed.name, &landed.source, &self.base_dir)?;
+            let folder = match &place {
+                Place::Folder { folder, .. } => Some(folder.clone()),
+                Place::Nested => None,
+            };
+            // Watched before it is listed: what comes in between is then seen twice and never missed.
+            let id = folder.as_deref().and_then(|folder| self.watch().add(folder));
+            let renamed = id.and_then(|id| news.names.get(&id));
+            let found = list(&place, &landed.name, &landed.source, &self.base_dir)?;
+            self.sources[at].watched = match (id, place) {
+                (Some(id), Place::Folder { folder, names }) => Some((id, folder, names)),
+                _ => None,
+            };
+            let listing = self.sources[at].files.values().map(|e| e.listing).max().unwrap_or(0) + 1;
+            for (name, path) in found {
+                let by_rename = renamed.and_then(|names| names.get(&name)).is_some_and(|&by_rename| by_rename);
+                self.see(at, name.clone(), path, by_rename, now)?;
+                if let Some(entry) = self.sources[at].files.get_mut(&name) {
+                    entry.listing = listing;
+                }
+            }
+            let gone: Vec<String> =
+                self.sources[at].files.iter().filter(|(_, e)| e.listing != listing).map(|(n, _)| n.clone()).collect();
+            gone.iter().for_each(|name| self.forget(at, name));
+        }
+        Ok(())
+    }
+
+    /// Takes note of a file as it is now.
+    fn see(&mut self, at: usize, name: String, path: PathBuf, by_rename: bool, now: Now) -> Result<()> {
+        self.stats += 1;
+        let stamp = match std::fs::metadata(&path).and_then(|metadata| Stamp::of(&metadata)) {
+            Ok(Some(stamp)) => stamp,
+            Ok(None) => return Ok(self.forget(at, &name)),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(self.forget(at, &name));
+            }
+            Err(e) => return Err(Error::io("read", &path)(e)),
+        };
+        let files = &mut self.sources[at].files;
+        match files.get_mut(&name) {
+            Some(entry) if entry.stamp == stamp => entry.by_rename |= by_rename,
+            Some(entry) => {
+                (entry.stamp, entry.unchanged_since) = (stamp, now.steady);
+                (entry.by_rename, entry.grew) = (by_rename, true);
+                self.open.insert((name, at));
+            }
+            None => {
+                let unchanged_since = now.steady;
+                let entry = Entry { path, stamp, unchanged_since, by_rename, grew: false, listing: 0 };
+                files.insert(name.clone(), entry);
+                self.open.insert((name, at));
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, at: usize, name: &str) {
+        if let Some(entry) = self.sources[at].files.remove(name) {
+            self.hashes.forget(&entry.path);
+            self.open.remove(&(name.to_owned(), at));
+        }
+    }
+
+    /// True when the file is whole as it was seen last; that it still is what it was is seen when it is hashed.
+    fn is_complete(&self, key: &(String, usize), now: Now) -> bool {
+        self.sources[key.1].files.get(&key.0).is_some_and(|entry| {
+            entry.is_complete(now, self.settings.stable_for) || {
+                let mut mark = OsString::from(&entry.path);
+                mark.push(DONE);
+                Path::new(&mark).exists()
+            }
+        })
+    }
+
+    /// The file by its content; `None` when it changed or vanished meanwhile.
+    fn hashed(&mut self, key: &(String, usize), now: Now) -> Result<Option<Result<Arrived, Unreadable>>> {
+        let landed = &self.sources[key.1];
+        let Some(entry) = landed.files.get(&key.0) else { return Ok(None) };
+        let mut taken = TakenFile {
+            source: landed.name.clone(),
+            name: key.0.clone(),
+            size_in_bytes: entry.stamp.size_in_bytes,
+            content_hash: String::new(),
+        };
+        let Some(format) = landed.source.format.or_else(|| format_of(&entry.path)) else {
+            let why = "its format cannot be told from its name; set `format` of the source to csv, ndjson or parquet";
+            return Ok(Some(Err(Unreadable { file: taken, why: why.to_owned() })));
+        };
+        Ok(match self.hashes.of(&entry.path, entry.stamp) {
+            Hashed::As(hash) => {
+                taken.content_hash = hash;
+                let (path, arrived_at) = (entry.path.clone(), entry.stamp.changed_at);
+                Some(Ok(Arrived { taken, path, format, arrived_at }))
+            }
+            Hashed::Unreadable(why) => Some(Err(Unreadable { file: taken, why })),
+            Hashed::Changed => {
+                let path = entry.path.clone();
+                self.see(key.1, key.0.clone(), path, false, now)?;
+                None
+            }
+            Hashed::Gone => {
+                self.forget(key.1, &key.0);
+                None
+            }
+        })
+    }
+}
+
+impl Entry {
+    fn is_complete(&self, now: Now, stable_for: Duration) -> bool {
+        let still = now.steady.saturating_duration_since(self.unchanged_since);
+        // A time of change in the future says nothing.
+        let age = now.wall.duration_since(self.stamp.changed_at).unwrap_or_default();
+        self.by_rename
+            || still >= stable_for
+            || (!self.grew && age >= OLD_ENOUGH.max(stable_for.saturating_mul(OLD_ENOUGH_TIMES)))
+    }
+}
