@@ -278,7 +278,8 @@ pub(super) mod tests {
                 epoch, watermark, lag_seconds: seconds, pipeline: name, state: State::ALL[state], ..well()
             };
             let text = serde_json::to_string(&status).unwrap();
-            prop_assert!(text.contains(&format!("\"{}\"", status.state.name())));
+            let named = format!("\"state\":\"{}\"", status.state.name());
+            prop_assert!(text.contains(&named), "{}", text);
             prop_assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
         }
     }

@@ -18,6 +18,23 @@ pub struct TakenFile {
     pub content_hash: String,
 }
 
+/// What a caller says of a file. From a `bool` that says whether it was taken: `true` is [`Standing::Taken`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It was not taken: it is given.
+    New,
+    /// It is to be tried again later: it is not given, and asked about at the next look.
+    Paused,
+    /// It was taken or set aside, for good: it is not asked about again while it stays as it is.
+    Taken,
+}
+
+impl From<bool> for Standing {
+    fn from(taken: bool) -> Self {
+        if taken { Self::Taken } else { Self::New }
+    }
+}
+
 /// A complete file that was not taken yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrived {
@@ -32,7 +49,7 @@ pub struct Arrived {
 }
 
 /// A complete file that cannot be read or whose format cannot be told. It is told of at every look until the caller says that
-/// it is taken, as it does for a file set aside, or the file changes.
+/// it is [`Standing::Taken`], as a file set aside is, or the file changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
     /// The file; its `content_hash` is empty.
@@ -48,8 +65,11 @@ pub struct Ready {
     pub files: Vec<Arrived>,
     /// Complete files that cannot be read, in the same order.
     pub unreadable: Vec<Unreadable>,
-    /// Files that are there and not complete yet. A run that drains what is there is done when this is zero and `more` is false.
+    /// Files that are there and not complete yet. A run that drains what is there is done when this and
+    /// `paused` are zero and `more` is false.
     pub growing: u64,
+    /// Files that the caller wants to be asked about again: [`Standing::Paused`].
+    pub paused: u64,
     /// True when complete files were left for the next look by the limits of this one.
     pub more: bool,
 }

@@ -1,6 +1,6 @@
 //! Landing folders: which files are there, complete, and not taken yet.
 
-use super::file::{Arrived, Ready, TakenFile, Unreadable};
+use super::file::{Arrived, Ready, Standing, TakenFile, Unreadable};
 use super::hashes::{Hashed, Hashes, Stamp};
 use super::place::{DONE, Names, Place, list};
 use super::stop::Stop;
@@ -116,19 +116,25 @@ impl Landing {
     /// Complete files that were not taken yet, in the order of their names over all sources: at most `max_files` and about
     /// `max_bytes`, but at least one if there is one. What is given and not taken is given again by the next look.
     ///
-    /// `is_taken` must go on saying so once it said that a file is taken. It is also asked about unreadable files.
+    /// `standing` says of a file whether it was taken, as a `bool` or, for files that wait for another try, as a [`Standing`].
+    /// It is also asked about unreadable files. `true` and [`Standing::Taken`] are for good: it is not asked again.
     ///
     /// # Errors
     /// [`Error::Environment`] on a folder that exists and cannot be listed.
-    pub fn ready(&mut self, is_taken: &dyn Fn(&TakenFile) -> bool, max_files: usize, max_bytes: u64) -> Result<Ready> {
+    pub fn ready<S: Into<Standing>>(
+        &mut self,
+        standing: &dyn Fn(&TakenFile) -> S,
+        max_files: usize,
+        max_bytes: u64,
+    ) -> Result<Ready> {
         let now = Now { wall: SystemTime::now(), steady: Instant::now() };
-        self.ready_at(now, is_taken, max_files, max_bytes)
+        self.ready_at(now, standing, max_files, max_bytes)
     }
 
-    pub(super) fn ready_at(
+    pub(super) fn ready_at<S: Into<Standing>>(
         &mut self,
         now: Now,
-        is_taken: &dyn Fn(&TakenFile) -> bool,
+        standing: &dyn Fn(&TakenFile) -> S,
         max_files: usize,
         max_bytes: u64,
     ) -> Result<Ready> {
@@ -137,43 +143,62 @@ impl Landing {
         self.due = None;
         for key in self.open.iter().cloned().collect::<Vec<_>>() {
             if !self.is_complete(&key, now) {
-                if let Some(entry) = self.sources[key.1].files.get(&key.0) {
-                    ready.growing += 1;
-                    let due = entry.unchanged_since + self.settings.stable_for;
-                    self.due = Some(self.due.map_or(due, |first| first.min(due)));
-                }
+                ready.growing += 1;
+                self.is_due(&key);
                 continue;
             }
+            // Beyond the limits it only matters whether there is one more.
             if full && ready.more {
                 continue;
             }
-            match self.hashed(&key, now)? {
-                None => ready.growing += u64::from(self.sources[key.1].files.contains_key(&key.0)),
-                Some(Ok(arrived)) if is_taken(&arrived.taken) => drop(self.open.remove(&key)),
-                Some(Ok(arrived)) => {
-                    let size = arrived.taken.size_in_bytes;
+            let Some(found) = self.hashed(&key, now)? else {
+                if self.sources[key.1].files.contains_key(&key.0) {
+                    ready.growing += 1;
+                    self.is_due(&key);
+                }
+                continue;
+            };
+            let file = match &found {
+                Ok(arrived) => &arrived.taken,
+                Err(unreadable) => &unreadable.file,
+            };
+            match (standing(file).into(), found) {
+                (Standing::Taken, _) => drop(self.open.remove(&key)),
+                (Standing::Paused, _) => ready.paused += 1,
+                (Standing::New, Err(unreadable)) => ready.unreadable.push(unreadable),
+                (Standing::New, Ok(arrived)) => {
+                    let with_it = bytes.saturating_add(arrived.taken.size_in_bytes);
                     full = full || ready.files.len() >= max_files.max(1);
-                    full = full || (!ready.files.is_empty() && bytes.saturating_add(size) > max_bytes);
+                    full = full || (!ready.files.is_empty() && with_it > max_bytes);
                     if full {
                         ready.more = true;
                     } else {
-                        bytes = bytes.saturating_add(size);
+                        bytes = with_it;
                         ready.files.push(arrived);
                     }
                 }
-                Some(Err(unreadable)) if is_taken(&unreadable.file) => drop(self.open.remove(&key)),
-                Some(Err(unreadable)) => ready.unreadable.push(unreadable),
             }
         }
         Ok(ready)
     }
 
+    /// Notes when a growing file may be complete.
+    fn is_due(&mut self, key: &(String, usize)) {
+        if let Some(entry) = self.sources[key.1].files.get(&key.0) {
+            let due = entry.unchanged_since + self.settings.stable_for;
+            self.due = Some(self.due.map_or(due, |first| first.min(due)));
+        }
+    }
+
     /// Returns when something may have arrived or a growing file may be complete, when `stop` is set, or after the poll interval.
     pub fn wait(&self, stop: &Stop) {
-        let start = Instant::now();
-        let mut until = start + self.settings.poll;
+        let mut until = Instant::now() + self.settings.poll;
         if let Some(due) = self.due {
             until = until.min(due);
+        }
+        // Where no word comes the listing is all there is, and it is due by its own clock.
+        if let Some((at, _)) = self.listed.filter(|_| !self.all_watched()) {
+            until = until.min(at + self.settings.poll);
         }
         while !stop.is_set() && !self.watch().has_news() {
             let left = until.saturating_duration_since(Instant::now());
@@ -188,13 +213,19 @@ impl Landing {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at what changed where there is word of it, and at everything otherwise and now and then.
+    fn all_watched(&self) -> bool {
+        self.sources.iter().all(|s| s.watched.is_some())
+    }
+
+    /// Looks at what there is word of, and at everything now and then.
     fn look(&mut self, now: Now) -> Result<()> {
         let news = self.watch().take();
-        let rested = self.listed.is_some_and(|(at, took)| {
-            now.steady.saturating_duration_since(at) < self.settings.poll.max(took * LISTING_SHARE)
-        });
-        if rested && !news.look_everywhere && self.sources.iter().all(|s| s.watched.is_some()) {
+        let rest = |took: Duration| match self.all_watched() {
+            true => self.settings.poll.max(took * LISTING_SHARE),
+            false => self.settings.poll,
+        };
+        let rested = self.listed.is_some_and(|(at, took)| now.steady.saturating_duration_since(at) < rest(took));
+        if rested && !news.look_everywhere {
             return self.look_at(&news, now);
         }
         let start = Instant::now();

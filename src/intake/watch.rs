@@ -15,8 +15,8 @@ pub(super) type FolderId = i32;
 /// What happened since the last look.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// Files that came or were closed after writing, by folder and name; true when the last of it was that they got this name
-    /// by a rename.
+    /// Files that came, went, or were closed after writing, by folder and name; true when the last of it was that they got this
+    /// name by a rename.
     pub(super) names: BTreeMap<FolderId, BTreeMap<String, bool>>,
     /// Something happened that names do not tell: word was lost, or a folder came or went.
     pub(super) look_everywhere: bool,
@@ -70,6 +70,8 @@ mod linux {
             let wanted = WatchMask::CREATE
                 | WatchMask::MOVED_TO
                 | WatchMask::CLOSE_WRITE
+                | WatchMask::MOVED_FROM
+                | WatchMask::DELETE
                 | WatchMask::DELETE_SELF
                 | WatchMask::MOVE_SELF
                 | WatchMask::ONLYDIR;
