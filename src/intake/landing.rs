@@ -1,5 +1,6 @@
 //! Landing folders: which files are there, complete, and not taken yet.
 
+use super::entry::{Entry, Now};
 use super::file::{Arrived, Ready, Standing, TakenFile, Unreadable};
 use super::hashes::{Hashed, Hashes, Stamp};
 use super::place::{DONE, Names, Place, list};
@@ -18,14 +19,10 @@ use std::time::{Duration, Instant, SystemTime};
 /// How long a wait sleeps before it asks again for word and for the wish to stop.
 const SLICE: Duration = Duration::from_millis(10);
 
-/// A file that did not change for so long, by the clock of its file system, is whole at first sight: a backlog need not wait
-/// for a second look. Clocks of file servers are wrong by seconds, not by a minute.
-const OLD_ENOUGH: Duration = Duration::from_secs(60);
-/// The same where files may take long to grow: so many times [`LandingSettings::stable_for`].
-const OLD_ENOUGH_TIMES: u32 = 10;
-
-/// Where word comes of every change, looking at everything takes at most one part in so many of the time.
+/// Where word comes of every change, listing everything takes at most one part in so many of the time.
 const LISTING_SHARE: u32 = 20;
+/// The same where no word comes, and listing is all there is.
+const LISTING_SHARE_ALONE: u32 = 4;
 
 /// How landing folders are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,28 +61,6 @@ struct Landed {
     /// Its one folder, if it has one that is watched.
     watched: Option<(FolderId, PathBuf, Names)>,
     files: BTreeMap<String, Entry>,
-}
-
-/// A file that was seen.
-#[derive(Debug)]
-struct Entry {
-    path: PathBuf,
-    stamp: Stamp,
-    /// First look that saw it as it is.
-    unchanged_since: Instant,
-    /// It got its name by a rename: whoever does that is done writing.
-    by_rename: bool,
-    /// It was seen to change: its clock alone is no proof any more.
-    grew: bool,
-    /// Number of the listing that saw it last.
-    listing: u64,
-}
-
-/// The clocks of a look. The wall clock is compared with times of files; waiting goes by the steady one.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Now {
-    pub(super) wall: SystemTime,
-    pub(super) steady: Instant,
 }
 
 impl Landing {
@@ -197,8 +172,8 @@ impl Landing {
             until = until.min(due);
         }
         // Where no word comes the listing is all there is, and it is due by its own clock.
-        if let Some((at, _)) = self.listed.filter(|_| !self.all_watched()) {
-            until = until.min(at + self.settings.poll);
+        if let Some((at, took)) = self.listed.filter(|_| !self.all_watched()) {
+            until = until.min(at + self.rest(took));
         }
         while !stop.is_set() && !self.watch().has_news() {
             let left = until.saturating_duration_since(Instant::now());
@@ -217,14 +192,16 @@ impl Landing {
         self.sources.iter().all(|s| s.watched.is_some())
     }
 
+    /// Time between two listings of which the last took so long.
+    fn rest(&self, took: Duration) -> Duration {
+        let share = if self.all_watched() { LISTING_SHARE } else { LISTING_SHARE_ALONE };
+        self.settings.poll.max(took * share)
+    }
+
     /// Looks at what there is word of, and at everything now and then.
     fn look(&mut self, now: Now) -> Result<()> {
         let news = self.watch().take();
-        let rest = |took: Duration| match self.all_watched() {
-            true => self.settings.poll.max(took * LISTING_SHARE),
-            false => self.settings.poll,
-        };
-        let rested = self.listed.is_some_and(|(at, took)| now.steady.saturating_duration_since(at) < rest(took));
+        let rested = self.listed.is_some_and(|(at, took)| now.steady.saturating_duration_since(at) < self.rest(took));
         if rested && !news.look_everywhere {
             return self.look_at(&news, now);
         }
@@ -283,12 +260,13 @@ impl Landing {
     fn see(&mut self, at: usize, name: String, path: PathBuf, by_rename: bool, now: Now) -> Result<()> {
         self.stats += 1;
         let stamp = match std::fs::metadata(&path).and_then(|metadata| Stamp::of(&metadata)) {
-            Ok(Some(stamp)) => stamp,
-            Ok(None) => return Ok(self.forget(at, &name)),
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(self.forget(at, &name));
-            }
+            Ok(stamp) => stamp,
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
             Err(e) => return Err(Error::io("read", &path)(e)),
+        };
+        let Some(stamp) = stamp else {
+            self.forget(at, &name);
+            return Ok(());
         };
         let files = &mut self.sources[at].files;
         match files.get_mut(&name) {
@@ -357,16 +335,5 @@ impl Landing {
                 None
             }
         })
-    }
-}
-
-impl Entry {
-    fn is_complete(&self, now: Now, stable_for: Duration) -> bool {
-        let still = now.steady.saturating_duration_since(self.unchanged_since);
-        // A time of change in the future says nothing.
-        let age = now.wall.duration_since(self.stamp.changed_at).unwrap_or_default();
-        self.by_rename
-            || still >= stable_for
-            || (!self.grew && age >= OLD_ENOUGH.max(stable_for.saturating_mul(OLD_ENOUGH_TIMES)))
     }
 }

@@ -13,6 +13,7 @@
 //! - Word from the operating system makes the stream quick, polling makes it sure: network folders send no word.
 //! - Memory is bounded: a producer that is faster than the stream is made to wait.
 
+mod entry;
 mod failures;
 mod file;
 mod hashes;
