@@ -7,11 +7,10 @@ use super::place::{DONE, Names, Place, list};
 use super::stop::Stop;
 use super::watch::{FolderId, News, Watch};
 use crate::config::Source;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ingest::discover::format_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -119,17 +118,17 @@ impl Landing {
         for key in self.open.iter().cloned().collect::<Vec<_>>() {
             if !self.is_complete(&key, now) {
                 ready.growing += 1;
-                self.is_due(&key);
+                self.is_due(&key, now);
                 continue;
             }
             // Beyond the limits it only matters whether there is one more.
             if full && ready.more {
                 continue;
             }
-            let Some(found) = self.hashed(&key, now)? else {
+            let Some(found) = self.hashed(&key, now) else {
                 if self.sources[key.1].files.contains_key(&key.0) {
                     ready.growing += 1;
-                    self.is_due(&key);
+                    self.is_due(&key, now);
                 }
                 continue;
             };
@@ -158,9 +157,10 @@ impl Landing {
     }
 
     /// Notes when a growing file may be complete.
-    fn is_due(&mut self, key: &(String, usize)) {
+    fn is_due(&mut self, key: &(String, usize), now: Now) {
         if let Some(entry) = self.sources[key.1].files.get(&key.0) {
-            let due = entry.unchanged_since + self.settings.stable_for;
+            // Not at once: one that changes under every look must not keep a core busy.
+            let due = (entry.unchanged_since + self.settings.stable_for).max(now.steady + SLICE);
             self.due = Some(self.due.map_or(due, |first| first.min(due)));
         }
     }
@@ -203,15 +203,18 @@ impl Landing {
         let news = self.watch().take();
         let rested = self.listed.is_some_and(|(at, took)| now.steady.saturating_duration_since(at) < self.rest(took));
         if rested && !news.look_everywhere {
-            return self.look_at(&news, now);
+            self.look_at(&news, now);
+            return Ok(());
         }
+        // Word that was taken is lost if this fails, so that the next look must be at everything again.
+        self.listed = None;
         let start = Instant::now();
         self.look_everywhere(&news, now)?;
         self.listed = Some((now.steady, start.elapsed()));
         Ok(())
     }
 
-    fn look_at(&mut self, news: &News, now: Now) -> Result<()> {
+    fn look_at(&mut self, news: &News, now: Now) {
         for at in 0..self.sources.len() {
             let landed = &self.sources[at];
             let Some((id, folder, names)) = &landed.watched else { continue };
@@ -219,10 +222,9 @@ impl Landing {
             let ours = changed.iter().filter(|(name, _)| names.have(name, landed.source.format));
             let seen: Vec<_> = ours.map(|(name, by_rename)| (name.clone(), folder.join(name), *by_rename)).collect();
             for (name, path, by_rename) in seen {
-                self.see(at, name, path, by_rename, now)?;
+                self.see(at, name, path, by_rename, now);
             }
         }
-        Ok(())
     }
 
     fn look_everywhere(&mut self, news: &News, now: Now) -> Result<()> {
@@ -244,7 +246,7 @@ impl Landing {
             let listing = self.sources[at].files.values().map(|e| e.listing).max().unwrap_or(0) + 1;
             for (name, path) in found {
                 let by_rename = renamed.and_then(|names| names.get(&name)).is_some_and(|&by_rename| by_rename);
-                self.see(at, name.clone(), path, by_rename, now)?;
+                self.see(at, name.clone(), path, by_rename, now);
                 if let Some(entry) = self.sources[at].files.get_mut(&name) {
                     entry.listing = listing;
                 }
@@ -256,17 +258,12 @@ impl Landing {
         Ok(())
     }
 
-    /// Takes note of a file as it is now.
-    fn see(&mut self, at: usize, name: String, path: PathBuf, by_rename: bool, now: Now) -> Result<()> {
+    /// Takes note of a file as it is now. One that the system tells nothing of counts as absent, as in a batch run.
+    fn see(&mut self, at: usize, name: String, path: PathBuf, by_rename: bool, now: Now) {
         self.stats += 1;
-        let stamp = match std::fs::metadata(&path).and_then(|metadata| Stamp::of(&metadata)) {
-            Ok(stamp) => stamp,
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
-            Err(e) => return Err(Error::io("read", &path)(e)),
-        };
-        let Some(stamp) = stamp else {
+        let Ok(Some(stamp)) = std::fs::metadata(&path).and_then(|metadata| Stamp::of(&metadata)) else {
             self.forget(at, &name);
-            return Ok(());
+            return;
         };
         let files = &mut self.sources[at].files;
         match files.get_mut(&name) {
@@ -283,7 +280,6 @@ impl Landing {
                 self.open.insert((name, at));
             }
         }
-        Ok(())
     }
 
     fn forget(&mut self, at: usize, name: &str) {
@@ -305,9 +301,9 @@ impl Landing {
     }
 
     /// The file by its content; `None` when it changed or vanished meanwhile.
-    fn hashed(&mut self, key: &(String, usize), now: Now) -> Result<Option<Result<Arrived, Unreadable>>> {
+    fn hashed(&mut self, key: &(String, usize), now: Now) -> Option<Result<Arrived, Unreadable>> {
         let landed = &self.sources[key.1];
-        let Some(entry) = landed.files.get(&key.0) else { return Ok(None) };
+        let entry = landed.files.get(&key.0)?;
         let mut taken = TakenFile {
             source: landed.name.clone(),
             name: key.0.clone(),
@@ -316,9 +312,9 @@ impl Landing {
         };
         let Some(format) = landed.source.format.or_else(|| format_of(&entry.path)) else {
             let why = "its format cannot be told from its name; set `format` of the source to csv, ndjson or parquet";
-            return Ok(Some(Err(Unreadable { file: taken, why: why.to_owned() })));
+            return Some(Err(Unreadable { file: taken, why: why.to_owned() }));
         };
-        Ok(match self.hashes.of(&entry.path, entry.stamp) {
+        match self.hashes.of(&entry.path, entry.stamp) {
             Hashed::As(hash) => {
                 taken.content_hash = hash;
                 let (path, arrived_at) = (entry.path.clone(), entry.stamp.changed_at);
@@ -327,13 +323,13 @@ impl Landing {
             Hashed::Unreadable(why) => Some(Err(Unreadable { file: taken, why })),
             Hashed::Changed => {
                 let path = entry.path.clone();
-                self.see(key.1, key.0.clone(), path, false, now)?;
+                self.see(key.1, key.0.clone(), path, false, now);
                 None
             }
             Hashed::Gone => {
                 self.forget(key.1, &key.0);
                 None
             }
-        })
+        }
     }
 }

@@ -84,4 +84,30 @@ mod tests {
         signal_hook::low_level::raise(signal_hook::consts::SIGTERM).unwrap();
         assert!(stop.wait(Duration::from_secs(10)));
     }
+
+    /// Runs the test below in a process of its own, which two signals end.
+    #[test]
+    #[cfg(unix)]
+    fn a_second_signal_ends_the_process_at_once_with_the_code_of_the_signal() {
+        for (signal, code) in [(signal_hook::consts::SIGTERM, 143), (signal_hook::consts::SIGINT, 130)] {
+            let child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "intake::stop::tests::signals_itself_twice", "--ignored"])
+                .env("ORDERSIGHT_TEST_SIGNAL", signal.to_string())
+                .output()
+                .unwrap();
+            assert_eq!(child.status.code(), Some(code), "{child:?}");
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    #[ignore = "ends its process; run by the test above"]
+    fn signals_itself_twice() {
+        let signal = std::env::var("ORDERSIGHT_TEST_SIGNAL").unwrap().parse().unwrap();
+        let stop = Stop::new_for_signals().unwrap();
+        signal_hook::low_level::raise(signal).unwrap();
+        assert!(stop.wait(Duration::from_secs(10)));
+        signal_hook::low_level::raise(signal).unwrap();
+        std::thread::sleep(Duration::from_secs(10));
+    }
 }

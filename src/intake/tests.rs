@@ -2,3 +2,4 @@
 
 mod landing;
 mod lines;
+mod once;

@@ -10,10 +10,10 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-const SECOND: Duration = Duration::from_secs(1);
-const ALL: (usize, u64) = (usize::MAX, u64::MAX);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const ALL: (usize, u64) = (usize::MAX, u64::MAX);
 
-fn source(path: &str) -> Source {
+pub(super) fn source(path: &str) -> Source {
     // Through the schema, so that a new member of it needs no change here.
     let text = serde_json::json!({ "path": path });
     serde_json::from_value(text).unwrap()
@@ -26,11 +26,16 @@ fn landing(base: &Path, paths: &[(&str, &str)], stable_for: Duration) -> Landing
 }
 
 /// The clock so much later.
-fn later(by: Duration) -> Now {
+pub(super) fn later(by: Duration) -> Now {
     Now { wall: SystemTime::now() + by, steady: Instant::now() + by }
 }
 
-fn look(landing: &mut Landing, now: Now, taken: &BTreeSet<TakenFile>, (files, bytes): (usize, u64)) -> Ready {
+pub(super) fn look(
+    landing: &mut Landing,
+    now: Now,
+    taken: &BTreeSet<TakenFile>,
+    (files, bytes): (usize, u64),
+) -> Ready {
     landing.ready_at(now, &|file| taken.contains(file), files, bytes).unwrap()
 }
 
