@@ -31,6 +31,7 @@ pub use record::PartitionColumn;
 pub use snapshot::{LiveFile, LiveTable, Snapshot, read, snapshot};
 pub use staging::{Published, Replaces, Staging};
 
+use crate::contract::output::STATE_DIR;
 use crate::error::Result;
 use fault::Faults;
 use lock::Lock;
@@ -74,6 +75,21 @@ impl Publisher {
     /// not be finished, that is done first.
     pub fn begin(&self, run_id: &str, metadata: BTreeMap<String, String>) -> Result<Staging> {
         self.begin_replacing(Replaces::Run, run_id, metadata)
+    }
+
+    /// The state files of the last commit: name below [`STATE_DIR`] and where each stands.
+    ///
+    /// # Errors
+    /// [`Error::Environment`](crate::error::Error::Environment) when the commit cannot be read.
+    pub fn state(&self) -> Result<BTreeMap<String, PathBuf>> {
+        let record = commit::recover(&self.inner.out, &self.inner.faults)?;
+        let files = record.into_iter().flat_map(|record| record.files).filter(record::FileEntry::is_state);
+        Ok(files
+            .filter_map(|file| {
+                let name = file.path.strip_prefix(STATE_DIR)?.trim_start_matches('/').to_owned();
+                Some((name, self.inner.out.join(&file.path)))
+            })
+            .collect())
     }
 
     /// As [`begin`](Self::begin), for what takes the place of something else than the last run.

@@ -4,7 +4,7 @@
 //! a checkpoint. Three thousand files are under a megabyte of JSON, read once a query.
 
 use super::layout::{PartitionType, record_seq};
-use crate::contract::output::COMMITS_DIR;
+use crate::contract::output::{COMMITS_DIR, STATE_DIR};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,6 +60,16 @@ pub(super) struct FileEntry {
     pub(super) blake3: String,
     /// True when this run wrote it, so that it comes from the staging folder; false when it stood there already.
     pub(super) staged: bool,
+    /// The commit since which it has been kept without rows, for readers that listed it before; `None` for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) emptied_at: Option<u64>,
+}
+
+impl FileEntry {
+    /// Whether it is state that a run or epoch hands to the next, and no part of the output.
+    pub(super) fn is_state(&self) -> bool {
+        self.table == STATE_DIR
+    }
 }
 
 impl Record {

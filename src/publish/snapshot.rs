@@ -134,7 +134,8 @@ fn resolve(out: &Path, record: &Record) -> Result<Result<Snapshot, PathBuf>> {
     let staging = out.join(STAGING_DIR).join(&record.staging);
     let unfinished = staging.is_dir();
     let mut tables: BTreeMap<String, LiveTable> = BTreeMap::new();
-    for file in &record.files {
+    // State is for the next run alone; whoever reads the output may not even look into its folder.
+    for file in record.files.iter().filter(|file| !file.is_state()) {
         let staged = staging.join(&file.path);
         let placed = out.join(&file.path);
         // The staged one first: until it is moved, an older file stands in its place.

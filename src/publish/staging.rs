@@ -4,16 +4,24 @@ use super::layout::{PartitionType, file_path, is_appended, staging_name};
 use super::parquet::{FileOptions, encode};
 use super::record::{FileEntry, PartitionColumn, Record};
 use super::{Inner, commit, disk, fault::Step, parallel};
-use crate::contract::output::{EVALUATION_DIR, OutputTable, STAGING_DIR};
+use crate::contract::output::{EVALUATION_DIR, OutputTable, STAGING_DIR, STATE_DIR};
 use crate::error::{Error, Result};
 use crate::types::time::date_of;
-use polars::prelude::{DataFrame, DataType, IdxCa, IntoColumn, SortMultipleOptions, StringChunked};
+use polars::prelude::{
+    DataFrame, DataType, IdxCa, IntoColumn, ParquetReader, SerReader, SortMultipleOptions, StringChunked,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Name of the helper column that carries row numbers through the sort; no output column is called so.
 const ROW: &str = "__row";
+
+/// Commits for which a file stays that has no rows any more: at one a second, a minute.
+const EMPTY_FOR: u64 = 60;
+
+/// Rows of a file of a table that only grows, beyond which another one is begun.
+const FULL_ROWS: u64 = 2_000;
 
 /// What a commit takes the place of; everything else stays as it was published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,15 +30,20 @@ pub enum Replaces {
     Run,
     /// What the last evaluation of this target published.
     Evaluation(String),
+    /// Tables and partitions that are written again; partitions that are not stay, as they do for
+    /// [`Staging::write_partitions`].
+    Epoch,
 }
 
 impl Replaces {
-    /// Whether a file that was published before goes, if it is not published again.
-    fn takes(&self, old: &FileEntry) -> bool {
+    /// Whether a file that was published before goes, if it is not published again. `whole` are the tables of which
+    /// everything was written.
+    fn takes(&self, old: &FileEntry, whole: &BTreeSet<&'static str>) -> bool {
         let of_evaluation = old.path.split('/').next() == Some(EVALUATION_DIR);
         match self {
             Self::Run => !of_evaluation && !crate::contract::output::output(&old.table).is_some_and(is_appended),
             Self::Evaluation(target) => of_evaluation && old.partition.as_ref() == Some(target),
+            Self::Epoch => old.is_state() || whole.contains(old.table.as_str()),
         }
     }
 }
@@ -46,7 +59,11 @@ pub struct Staging {
     name: String,
     folder: PathBuf,
     metadata: BTreeMap<String, String>,
+    /// Tables that were written, and those of which everything was.
     tables: BTreeSet<&'static str>,
+    whole: BTreeSet<&'static str>,
+    /// State files of the last commit that stay as they are.
+    kept_state: BTreeSet<String>,
     partitions: BTreeMap<String, PartitionColumn>,
     files: Vec<FileEntry>,
     committed: bool,
@@ -91,6 +108,8 @@ impl Staging {
             folder,
             metadata,
             tables: BTreeSet::new(),
+            whole: BTreeSet::new(),
+            kept_state: BTreeSet::new(),
             partitions: BTreeMap::new(),
             files: Vec::new(),
             committed: false,
@@ -104,6 +123,41 @@ impl Staging {
     /// [`PartitionType::of_nothing`] for where it stands. A file that equals the published one is not written again.
     /// Each table is written at most once a run.
     pub fn write(&mut self, table: &OutputTable, frame: &DataFrame) -> Result<()> {
+        self.write_parts(table, frame)?;
+        self.whole.extend(crate::contract::output::output(table.name).map(|known| known.name));
+        Ok(())
+    }
+
+    /// As [`write`](Self::write) for the partitions that `frame` has rows of; those published before and not among them
+    /// stay as they are. Without any row nothing is written, unless the table was never published.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_partitions(&mut self, table: &OutputTable, frame: &DataFrame) -> Result<()> {
+        let before = self.previous.iter().flat_map(|r| &r.files).any(|f| f.table == table.name);
+        if frame.height() == 0 && before {
+            return Ok(());
+        }
+        self.write_parts(table, frame)
+    }
+
+    /// Writes one file of what the next run or epoch goes on from; it counts with the commit. `name` is that of the file
+    /// below [`STATE_DIR`], with `/`; it is not in the output and readers never meet it.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when it cannot be written.
+    pub fn write_state(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let entry = self.stage(STATE_DIR, None, format!("{STATE_DIR}/{name}"), bytes, 0)?;
+        self.files.push(entry);
+        Ok(())
+    }
+
+    /// Says that a state file of the last commit stays; one that is neither written again nor kept goes.
+    pub fn keep_state(&mut self, name: &str) {
+        self.kept_state.insert(format!("{STATE_DIR}/{name}"));
+    }
+
+    fn write_parts(&mut self, table: &OutputTable, frame: &DataFrame) -> Result<()> {
         let known = crate::contract::output::output(table.name)
             .ok_or_else(|| Error::Invariant(format!("`{}` is not an output table", table.name)))?;
         if !self.tables.insert(known.name) {
@@ -142,6 +196,46 @@ impl Staging {
         Ok(())
     }
 
+    /// Adds rows to a table that only grows. Small commits do not leave a small file each: rows join the newest file until
+    /// it has [`FULL_ROWS`], and a rename replaces it, so that no reader ever meets a row twice.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write); [`Error::Frames`] when the newest file cannot be read.
+    pub fn append(&mut self, table: &OutputTable, frame: &DataFrame) -> Result<()> {
+        let stage = || Error::frames(format!("writing `{}`", table.name));
+        let newest = self.previous.iter().flat_map(|r| &r.files).filter(|f| f.table == table.name).next_back();
+        let Some(newest) = newest.filter(|f| f.rows < FULL_ROWS) else {
+            return self.write_parts(table, frame);
+        };
+        let path = self.inner.out.join(&newest.path);
+        let file = std::fs::File::open(&path).map_err(Error::io("read", &path))?;
+        let mut rows = ParquetReader::new(file).finish().map_err(stage())?;
+        if rows.schema() != frame.schema() {
+            return self.write_parts(table, frame);
+        }
+        rows.vstack_mut(frame).map_err(stage())?;
+        let options = FileOptions { sorted_by: table.sort, bloom: table.bloom };
+        let bytes = encode(&rows, options, &self.metadata)?;
+        let entry = self.stage(table.name, None, newest.path.clone(), &bytes, rows.height() as u64)?;
+        self.files.push(entry);
+        Ok(())
+    }
+
+    /// A file that holds no row any more, in the place of one that is no longer part of the output.
+    ///
+    /// Whoever listed the folder before opens it still: a stream publishes every few seconds, and readers by plain glob
+    /// must not run into a file that is gone. It is removed [`EMPTY_FOR`] commits later.
+    fn emptied(&self, old: &FileEntry) -> Result<FileEntry> {
+        let path = self.inner.out.join(&old.path);
+        let stage = || Error::frames(format!("emptying `{}`", old.path));
+        let file = std::fs::File::open(&path).map_err(Error::io("read", &path))?;
+        let nothing = ParquetReader::new(file).with_slice(Some((0, 0))).finish().map_err(stage())?;
+        let options = FileOptions { sorted_by: &[], bloom: &[] };
+        let bytes = encode(&nothing.clear(), options, &self.metadata)?;
+        let entry = self.stage(&old.table, old.partition.clone(), old.path.clone(), &bytes, 0)?;
+        Ok(FileEntry { emptied_at: Some(self.seq), ..entry })
+    }
+
     fn stage(
         &self,
         table: &str,
@@ -163,6 +257,7 @@ impl Staging {
             rows,
             blake3: blake3::hash(bytes).to_hex().to_string(),
             staged: !kept,
+            emptied_at: None,
         })
     }
 
@@ -185,14 +280,30 @@ impl Staging {
         let files_kept = self.files.iter().filter(|f| !f.staged).count();
         let files_written = self.files.len() - files_kept;
         let live: BTreeSet<String> = self.files.iter().map(|f| f.path.clone()).collect();
+        let written: BTreeSet<String> = self.files.iter().filter(|f| f.rows > 0).map(|f| f.table.clone()).collect();
         let mut files = std::mem::take(&mut self.files);
         let mut retire = Vec::new();
         let mut partitions = std::mem::take(&mut self.partitions);
-        for (previous, old) in self.previous.iter().flat_map(|r| r.files.iter().map(move |old| (r, old))) {
+        let previous = self.previous.take();
+        for (previous, old) in previous.iter().flat_map(|r| r.files.iter().map(move |old| (r, old))) {
             if live.contains(&old.path) {
                 continue;
             }
-            if self.replaces.takes(old) {
+            let mut goes = self.replaces.takes(old, &self.whole) && !self.kept_state.contains(&old.path);
+            if self.replaces == Replaces::Epoch && !old.is_state() {
+                // The empty file of a table without rows goes with its first rows.
+                goes |= old.rows == 0 && old.emptied_at.is_none() && written.contains(&old.table);
+                match (goes, old.emptied_at) {
+                    (_, Some(since)) if self.seq.saturating_sub(since) < EMPTY_FOR => goes = false,
+                    (_, Some(_)) => goes = true,
+                    (true, None) => {
+                        files.push(self.emptied(old)?);
+                        continue;
+                    }
+                    (false, None) => {}
+                }
+            }
+            if goes {
                 retire.push(old.path.clone());
                 continue;
             }
