@@ -33,6 +33,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// One batch run: ingest, KPIs, satisfaction, features, scores, Parquet.
     Run(RunArgs),
+    /// Micro-batches: take files and lines as they arrive, score new orders, keep KPIs current, publish exactly once.
+    Stream(StreamArgs),
     /// Train models on a pipeline's history and put them in service.
     Train(TrainArgs),
     /// Measure on history what a pipeline's model would have been worth, fold by fold.
@@ -131,6 +133,27 @@ pub(super) struct RunArgs {
     /// Folder of models.
     #[arg(long, default_value = "models")]
     pub(super) models: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StreamArgs {
+    #[command(flatten)]
+    pub(super) common: PipelineArgs,
+    /// Folder of models.
+    #[arg(long, default_value = "models")]
+    pub(super) models: PathBuf,
+    /// Take what is there, publish, and end.
+    #[arg(long)]
+    pub(super) once: bool,
+    /// Read NDJSON from standard input too, each line an object with the member `source`.
+    #[arg(long)]
+    pub(super) stdin: bool,
+    /// Standard input begins again with its first line after a stop: what was taken of it is skipped.
+    #[arg(long, requires = "stdin")]
+    pub(super) replayed: bool,
+    /// Print how the stream that writes to the output folder is, and end.
+    #[arg(long, conflicts_with_all = ["once", "stdin"])]
+    pub(super) status: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

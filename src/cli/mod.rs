@@ -10,6 +10,7 @@ mod models;
 mod progress;
 mod review;
 mod run;
+mod stream;
 mod summary;
 mod train;
 
@@ -51,6 +52,7 @@ fn dispatch(cli: &Cli) -> Result<u8> {
         Command::Generate(args) => demo::generate(cli, args),
         Command::Check(args) => check::run(cli, args),
         Command::Run(args) => run::run(cli, args),
+        Command::Stream(args) => stream::run(cli, args),
         Command::Train(args) => train::run(cli, args),
         Command::Evaluate(args) => evaluate::run(cli, args),
         Command::Models(args) => models::run(cli, args),

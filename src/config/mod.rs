@@ -8,6 +8,7 @@ mod features;
 mod raw;
 mod schema;
 mod sql;
+mod stream;
 mod targets;
 mod variables;
 
@@ -17,7 +18,8 @@ pub use exceptions::{Exceptions, Inventory};
 pub use features::{FeatureSpec, built_in_features};
 pub use raw::*;
 pub use schema::json_schema;
-pub use sql::{ORIGIN, origin_source, tables_of, with_origin};
+pub use sql::{ORIGIN, is_row_by_row, origin_source, tables_of, with_origin};
+pub use stream::{Stream, stream_duration, stream_span};
 pub use targets::{Direction, HeldPack, Target, TargetPack, Window, checked_day};
 
 use crate::error::{Error, Problem, Result};

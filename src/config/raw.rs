@@ -1,6 +1,6 @@
 //! The pipeline file as it is written. These structs are its schema: editors, the validator and the docs use one source.
 
-use super::{Exceptions, Inventory};
+use super::{Exceptions, Inventory, Stream};
 use crate::contract::feature::{AggregateKind, EventKind};
 use crate::contract::input::Personal;
 use schemars::JsonSchema;
@@ -54,6 +54,9 @@ pub struct RawPipeline {
     /// When models in service are said to have drifted.
     #[serde(default)]
     pub monitor: Monitor,
+    /// Micro-batches: how they are cut and when they are late.
+    #[serde(default)]
+    pub stream: Stream,
     /// How much bad input a run may hold.
     #[serde(default)]
     pub quarantine: Quarantine,
@@ -243,6 +246,14 @@ pub struct TableMap {
     /// A polars SQL query over the sources by their names; its result columns carry the contract's names.
     #[serde(default)]
     pub sql: Option<String>,
+}
+
+impl TableMap {
+    /// The sources it reads.
+    pub fn sources(&self) -> std::collections::BTreeSet<String> {
+        let of_sql = self.sql.as_deref().map(super::tables_of).unwrap_or_default();
+        of_sql.into_iter().chain(self.source.clone()).collect()
+    }
 }
 
 /// KPIs, their segments and targets.

@@ -49,6 +49,88 @@ pub fn origin_source(sql: &str, sources: &BTreeSet<&str>) -> Option<String> {
     Some(name.to_string().replace('"', ""))
 }
 
+/// Whether each row of a table comes from one row of one source, whatever the other rows are: of a column map always, of SQL
+/// where it is a plain SELECT from one source without groups, sums, windows, order or limit.
+pub fn is_row_by_row(mapping: &super::TableMap) -> bool {
+    let Some(sql) = &mapping.sql else { return true };
+    let Ok(query) = parse(sql) else { return false };
+    let SetExpr::Select(select) = query.body.as_ref() else { return false };
+    let is_grouped = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
+    let one_source = matches!(select.from.as_slice(), [from] if from.joins.is_empty()
+        && matches!(&from.relation, TableFactor::Table { .. }));
+    let mut finder = RowFinder(false);
+    let _ = query.visit(&mut finder);
+    one_source
+        && !is_grouped
+        && select.distinct.is_none()
+        && select.having.is_none()
+        && query.with.is_none()
+        && query.order_by.is_none()
+        && query.limit_clause.is_none()
+        && !finder.0
+}
+
+/// Functions of one row. Any other may look at several.
+const OF_ONE_ROW: &[&str] = &[
+    "abs",
+    "coalesce",
+    "concat",
+    "concat_ws",
+    "date_part",
+    "extract",
+    "floor",
+    "ceil",
+    "round",
+    "greatest",
+    "least",
+    "if",
+    "ifnull",
+    "nullif",
+    "left",
+    "right",
+    "length",
+    "lower",
+    "upper",
+    "ltrim",
+    "rtrim",
+    "trim",
+    "replace",
+    "substr",
+    "substring",
+    "split_part",
+    "starts_with",
+    "ends_with",
+    "initcap",
+    "reverse",
+    "strpos",
+    "regexp_like",
+    "mod",
+    "sign",
+    "div",
+    "octet_length",
+    "char_length",
+    "date",
+    "strftime",
+];
+
+/// Finds what looks at several rows: functions that are not of one row, queries within the query.
+struct RowFinder(bool);
+
+impl Visitor for RowFinder {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(Function { name, over, .. }) => {
+                self.0 |= over.is_some() || !OF_ONE_ROW.contains(&name.to_string().to_lowercase().as_str());
+            }
+            Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => self.0 = true,
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 fn parse(sql: &str) -> Result<Query, String> {
     let mut statements = Parser::parse_sql(&GenericDialect, sql).map_err(|e| e.to_string())?;
     match (statements.pop(), statements.is_empty()) {
@@ -140,6 +222,29 @@ mod tests {
         assert_eq!(facts.tables, BTreeSet::from(["items".to_owned(), "orders".to_owned()]));
         assert_eq!(facts.silent, BTreeSet::from(["strptime".to_owned(), "try_cast".to_owned()]));
         assert!(inspect("DELETE FROM x").is_err() && inspect("SELECT a FROM (x").is_err());
+    }
+
+    #[test]
+    fn a_mapping_row_by_row_is_told_from_one_that_looks_at_several_rows() {
+        let of =
+            |sql: &str| is_row_by_row(&crate::config::TableMap { sql: Some(sql.to_owned()), ..Default::default() });
+        assert!(of(
+            "SELECT a AS order_id, UPPER(b) AS sku, CASE WHEN c > 0 THEN c END AS amount FROM raw WHERE d <> 'x'"
+        ));
+        assert!(of("SELECT t + INTERVAL '7 days' AS fraud_known_at, CAST(x AS VARCHAR) AS y FROM raw r"));
+        for several in [
+            "SELECT a, SUM(b) AS b FROM raw GROUP BY a",
+            "SELECT MAX(a) AS a FROM raw",
+            "SELECT a, ROW_NUMBER() OVER (PARTITION BY b) AS n FROM raw",
+            "SELECT a FROM raw r JOIN other o ON r.a = o.a",
+            "SELECT DISTINCT a FROM raw",
+            "SELECT a FROM raw ORDER BY a LIMIT 3",
+            "SELECT a FROM raw WHERE a IN (SELECT a FROM other)",
+            "WITH x AS (SELECT a FROM raw) SELECT a FROM x",
+            "SELECT a FROM raw UNION ALL SELECT a FROM other",
+        ] {
+            assert!(!of(several), "{several}");
+        }
     }
 
     #[test]

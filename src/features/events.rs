@@ -61,6 +61,33 @@ fn table_of(events: EventKind) -> &'static str {
     }
 }
 
+/// What of the tables is taken for an event: in a batch everything, in a stream what was not told before.
+pub(super) trait Fresh {
+    /// The rows whose placement is an event; `None`: all.
+    fn placed(&self, level: Level) -> Option<Vec<u32>>;
+    /// Whether a row of a table of its own is.
+    fn row(&mut self, table: &'static str, row: usize) -> bool;
+    /// Whether an outcome of a row is: when it was told, and whether it adds (1) or takes back (-1).
+    fn outcome(&mut self, stream: Stream, row: usize, at: i64, sign: i64) -> bool;
+}
+
+/// Everything.
+pub(super) struct All;
+
+impl Fresh for All {
+    fn placed(&self, _: Level) -> Option<Vec<u32>> {
+        None
+    }
+
+    fn row(&mut self, _: &'static str, _: usize) -> bool {
+        true
+    }
+
+    fn outcome(&mut self, _: Stream, _: usize, _: i64, _: i64) -> bool {
+        true
+    }
+}
+
 /// Reads what the features need and nothing else. `order_of_line` is empty without lines.
 pub(super) fn facts(
     specs: &[FeatureSpec],
@@ -68,6 +95,7 @@ pub(super) fn facts(
     settled: &Settled,
     order_of_line: Vec<u32>,
     keys: &mut Keys,
+    fresh: &mut dyn Fresh,
 ) -> Result<Facts> {
     let mut facts = Facts { order_of_line, ..Facts::default() };
     facts.orders.placed_at.clone_from(&tables.placed_at);
@@ -88,37 +116,39 @@ pub(super) fn facts(
     for kind in kinds.into_keys() {
         match kind {
             EventKind::Order => {
-                facts.events.insert(happened(kind, Level::Order), Happenings::default());
+                let rows = fresh.placed(Level::Order);
+                facts.events.insert(happened(kind, Level::Order), Happenings { rows, ..Happenings::default() });
             }
             EventKind::Line => {
-                facts.events.insert(happened(kind, Level::Line), Happenings::default());
+                let rows = fresh.placed(Level::Line);
+                facts.events.insert(happened(kind, Level::Line), Happenings { rows, ..Happenings::default() });
             }
             EventKind::Fraud => {
-                outcomes(kind, Level::Order, settled.fraud, None, &mut facts);
+                outcomes(kind, Level::Order, settled.fraud, None, &mut facts, fresh);
                 let lines = std::mem::take(&mut facts.order_of_line);
-                outcomes(kind, Level::Line, settled.fraud, Some(&lines), &mut facts);
+                outcomes(kind, Level::Line, settled.fraud, Some(&lines), &mut facts, fresh);
                 facts.order_of_line = lines;
             }
             EventKind::Return => {
-                outcomes(kind, Level::Order, settled.returned, None, &mut facts);
+                outcomes(kind, Level::Order, settled.returned, None, &mut facts, fresh);
                 if let Some(returned) = settled.lines_returned {
-                    outcomes(kind, Level::Line, returned, None, &mut facts);
+                    outcomes(kind, Level::Line, returned, None, &mut facts, fresh);
                 }
             }
             EventKind::ReturnRequest => {
-                let events = rows_of(kind, "requested_at", None, tables, keys)?;
+                let events = rows_of(kind, "requested_at", None, tables, keys, fresh)?;
                 facts.events.insert(happened(kind, Level::Order), events);
             }
             EventKind::Contact | EventKind::Dispute | EventKind::Claim | EventKind::Chargeback => {
                 let of_kind = tables.says("tickets", "kind", kind.name())?;
-                let events = rows_of(kind, "opened_at", Some(&of_kind), tables, keys)?;
+                let events = rows_of(kind, "opened_at", Some(&of_kind), tables, keys, fresh)?;
                 facts.events.insert(happened(kind, Level::Order), events);
             }
             EventKind::Feedback => {
                 // A survey that nobody answered is no feedback.
                 let answered = tables.ints("feedback", "score")?.unwrap_or_default();
                 let answered: Vec<bool> = answered.into_iter().map(|score| score != NO_VALUE).collect();
-                let events = rows_of(kind, "received_at", Some(&answered), tables, keys)?;
+                let events = rows_of(kind, "received_at", Some(&answered), tables, keys, fresh)?;
                 facts.events.insert(happened(kind, Level::Order), events);
             }
         }
@@ -157,17 +187,30 @@ fn read_value(name: &'static str, table: &str, tables: &Tables, grid: &mut Grid)
 /// The three streams of an outcome; `orders` says which order's outcome a line has, if it has none of its own.
 ///
 /// What was taken back is an event when it became known and another, of the opposite sign, when it was taken back.
-fn outcomes(kind: EventKind, level: Level, outcomes: &Outcomes, orders: Option<&[u32]>, facts: &mut Facts) {
+fn outcomes(
+    kind: EventKind,
+    level: Level,
+    outcomes: &Outcomes,
+    orders: Option<&[u32]>,
+    facts: &mut Facts,
+    fresh: &mut dyn Fresh,
+) {
     let rows = orders.map_or(outcomes.known.len(), <[u32]>::len);
     let outcome = |row: usize| orders.map_or(Some(row), |orders| (orders[row] != NO_ROW).then(|| orders[row] as usize));
     let ripe: Vec<i64> = outcomes.ripened().collect();
     let mut streams = [Phase::Happened, Phase::Ripe, Phase::RipeHappened].map(|phase| (phase, Standing::default()));
+    let mut push = |stream: usize, row: usize, time: Option<i64>, sign: i64| {
+        let (phase, events): &mut (Phase, Standing) = &mut streams[stream];
+        if let Some(time) = time.filter(|&at| fresh.outcome(Stream { kind, phase: *phase, level }, row, at, sign)) {
+            events.push(row, time, sign);
+        }
+    };
     for row in 0..rows {
         let Some(at) = outcome(row) else { continue };
         let ripe = (ripe[at] != NO_VALUE).then_some(ripe[at]);
         let mut happened = |time: i64, sign: i64| {
-            streams[0].1.push(row, Some(time), sign);
-            streams[2].1.push(row, ripe.map(|ripe| time.max(ripe)), sign);
+            push(0, row, Some(time), sign);
+            push(2, row, ripe.map(|ripe| time.max(ripe)), sign);
         };
         for withdrawn in outcomes.withdrawn_of(at) {
             happened(withdrawn.from, 1);
@@ -176,7 +219,7 @@ fn outcomes(kind: EventKind, level: Level, outcomes: &Outcomes, orders: Option<&
         if let Some(time) = outcomes.known[at].happened() {
             happened(time, 1);
         }
-        streams[1].1.push(row, ripe, 1);
+        push(1, row, ripe, 1);
     }
     for (phase, events) in streams {
         let mut happenings =
@@ -197,12 +240,10 @@ struct Standing {
 }
 
 impl Standing {
-    fn push(&mut self, row: usize, time: Option<i64>, sign: i64) {
-        if let Some(time) = time {
-            self.rows.push(row as u32);
-            self.times.push(time);
-            self.signs.push(sign);
-        }
+    fn push(&mut self, row: usize, time: i64, sign: i64) {
+        self.rows.push(row as u32);
+        self.times.push(time);
+        self.signs.push(sign);
     }
 }
 
@@ -213,9 +254,11 @@ fn rows_of(
     keep: Option<&[bool]>,
     tables: &Tables,
     keys: &mut Keys,
+    fresh: &mut dyn Fresh,
 ) -> Result<Happenings> {
     let table = table_of(kind);
-    let kept: Vec<usize> = (0..tables.frame(table).height()).filter(|&row| keep.is_none_or(|keep| keep[row])).collect();
+    let rows = 0..tables.frame(table).height();
+    let kept: Vec<usize> = rows.filter(|&row| keep.is_none_or(|keep| keep[row]) && fresh.row(table, row)).collect();
     fn pick<T: Copy>(column: &[T], kept: &[usize]) -> Vec<T> {
         kept.iter().map(|&row| column[row]).collect()
     }

@@ -14,6 +14,7 @@ mod chinese;
 mod describe;
 pub mod engine;
 mod events;
+mod following;
 pub mod kernel;
 pub mod labels;
 pub mod matrix;
@@ -23,6 +24,7 @@ pub(crate) mod tables;
 mod tests;
 
 pub use describe::{Described, FeatureNote, FeatureUnit, note, note_in};
+pub use following::{Following, Step, Sub, row_hashes};
 
 use crate::config::FeatureSpec;
 use crate::error::{Error, Result};
@@ -95,41 +97,90 @@ pub fn known_frauds(tables: &BTreeMap<&'static str, DataFrame>, terms: &Terms) -
     Ok((tables.placed_at, outcomes))
 }
 
+/// What became of orders and lines, as far as it is known.
+struct Known {
+    order_of_line: Vec<u32>,
+    fraud: Outcomes,
+    returned: Outcomes,
+    lines_returned: Option<Outcomes>,
+}
+
+impl Known {
+    fn of(tables: &Tables, terms: &Terms) -> Result<Self> {
+        let order_of_line = tables.order_rows("order_items")?;
+        let has_lines = tables.has("order_items", "order_id");
+        Ok(Self {
+            fraud: labels::fraud(tables, terms)?,
+            returned: labels::returned(tables, terms)?,
+            lines_returned: has_lines.then(|| labels::lines_returned(tables, terms, &order_of_line)).transpose()?,
+            order_of_line,
+        })
+    }
+
+    fn settled(&self) -> Settled<'_> {
+        Settled { fraud: &self.fraud, returned: &self.returned, lines_returned: self.lines_returned.as_ref() }
+    }
+}
+
+/// Declared features that the tables can feed, and what is missing for the others.
+fn possible<'s>(
+    specs: &'s [FeatureSpec],
+    tables: &Tables,
+    known: &Known,
+) -> (Vec<FeatureSpec>, Vec<(&'s FeatureSpec, Vec<String>)>) {
+    let (mut possible, mut absent) = (Vec::new(), Vec::new());
+    for spec in specs {
+        match events::missing(spec, tables, &known.settled()) {
+            missing if missing.is_empty() => possible.push(spec.clone()),
+            missing => absent.push((spec, missing)),
+        }
+    }
+    (possible, absent)
+}
+
+/// What the engine answered, by declared feature: who has it, one value each.
+type Windows = Vec<Option<(Level, Vec<f64>)>>;
+
 /// Computes every feature that the tables can feed.
 ///
 /// # Errors
 /// [`crate::error::Error::Frames`] only for defects.
 pub fn build(tables: &BTreeMap<&'static str, DataFrame>, specs: &[FeatureSpec], terms: &Terms) -> Result<Features> {
     let tables = Tables::new(tables)?;
-    let order_of_line = tables.order_rows("order_items")?;
-    let fraud = labels::fraud(&tables, terms)?;
-    let returned = labels::returned(&tables, terms)?;
-    let has_lines = tables.has("order_items", "order_id");
-    let lines_returned = has_lines.then(|| labels::lines_returned(&tables, terms, &order_of_line)).transpose()?;
-    let settled = Settled { fraud: &fraud, returned: &returned, lines_returned: lines_returned.as_ref() };
-
-    let (mut possible, mut absent) = (Vec::new(), Vec::new());
-    for spec in specs {
-        match events::missing(spec, &tables, &settled) {
-            missing if missing.is_empty() => possible.push(spec.clone()),
-            missing => absent.push((spec, missing)),
-        }
-    }
-    let mut matrix = Matrix::default();
-    let mut described = Vec::new();
-    for (name, column) in
-        order_facts::columns(&tables, terms)?.into_iter().chain(basket::of_orders(&tables, &order_of_line)?)
-    {
-        described.push(describe::fact(&name));
-        matrix.push(name, column);
-    }
+    let known = Known::of(&tables, terms)?;
+    let (possible, absent) = possible(specs, &tables, &known);
     let mut engine = Engine::new(&possible, Units { returns: terms.return_unit })?;
-    let mut facts = events::facts(&possible, &tables, &settled, order_of_line, engine.keys())?;
-    let mut windows: Vec<Option<(Level, Vec<f64>)>> = vec![None; possible.len()];
+    let order_of_line = known.order_of_line.clone();
+    let mut facts =
+        events::facts(&possible, &tables, &known.settled(), order_of_line, engine.keys(), &mut events::All)?;
+    let mut windows: Windows = vec![None; possible.len()];
     engine.finish(&mut facts, &mut |feature, level, values| {
         windows[feature] = Some((level, values));
         Ok(())
     })?;
+    drop(facts);
+    let mut features = together(&tables, known, &possible, windows, terms)?;
+    features.described.extend(absent.into_iter().map(|(spec, missing)| describe::window(spec, missing)));
+    Ok(features)
+}
+
+/// Facts of the orders and lines in `tables` and what the engine answered of them, put together.
+fn together(
+    tables: &Tables,
+    known: Known,
+    possible: &[FeatureSpec],
+    windows: Windows,
+    terms: &Terms,
+) -> Result<Features> {
+    let Known { order_of_line, fraud, returned, lines_returned } = known;
+    let mut matrix = Matrix::default();
+    let mut described = Vec::new();
+    for (name, column) in
+        order_facts::columns(tables, terms)?.into_iter().chain(basket::of_orders(tables, &order_of_line)?)
+    {
+        described.push(describe::fact(&name));
+        matrix.push(name, column);
+    }
     let orders = tables.orders();
     let (mut of_lines, mut over_lines) = (Matrix::default(), Vec::new());
     for (spec, window) in possible.iter().zip(windows) {
@@ -138,9 +189,7 @@ pub fn build(tables: &BTreeMap<&'static str, DataFrame>, specs: &[FeatureSpec], 
         match level {
             Level::Order => matrix.push(spec.name.clone(), values),
             Level::Line => {
-                for (over, values) in
-                    ["max", "mean"].iter().zip(basket::over_lines(&values, &facts.order_of_line, orders))
-                {
+                for (over, values) in ["max", "mean"].iter().zip(basket::over_lines(&values, &order_of_line, orders)) {
                     let name = format!("basket_{over}_{}", spec.name);
                     described.push(describe::over_lines(over, spec));
                     over_lines.push(name.clone());
@@ -150,15 +199,14 @@ pub fn build(tables: &BTreeMap<&'static str, DataFrame>, specs: &[FeatureSpec], 
             }
         }
     }
-    described.extend(absent.into_iter().map(|(spec, missing)| describe::window(spec, missing)));
     let lines = match (terms.return_unit, lines_returned) {
         (Level::Line, Some(returned)) => {
-            let own = basket::of_lines(&tables, &facts.order_of_line)?;
+            let own = basket::of_lines(tables, &order_of_line)?;
             described.extend(own.iter().map(|(name, _)| describe::fact(name)));
-            if facts.order_of_line.contains(&tables::NO_ROW) {
+            if order_of_line.contains(&tables::NO_ROW) {
                 return Err(Error::Invariant("an order line without its order came to the features".to_owned()));
             }
-            let rows: Vec<usize> = facts.order_of_line.iter().map(|&order| order as usize).collect();
+            let rows: Vec<usize> = order_of_line.iter().map(|&order| order as usize).collect();
             let mut whole = Matrix::default();
             // Each line has its own; what they come to over the basket says the same again.
             for (name, column) in
@@ -168,8 +216,8 @@ pub fn build(tables: &BTreeMap<&'static str, DataFrame>, specs: &[FeatureSpec], 
             }
             own.into_iter().for_each(|(name, values)| whole.push(name, values));
             of_lines.names.into_iter().zip(of_lines.columns).for_each(|(name, values)| whole.push(name, values));
-            let placed_at = facts.lines.placed_at;
-            Some(LineFeatures { matrix: whole, order: facts.order_of_line, placed_at, returned })
+            let placed_at = rows.iter().map(|&row| tables.placed_at[row]).collect();
+            Some(LineFeatures { matrix: whole, order: order_of_line, placed_at, returned })
         }
         _ => None,
     };

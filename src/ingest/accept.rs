@@ -67,19 +67,7 @@ impl<'a> Checker<'a> {
     /// [`Error::Frames`] only for defects: no input can cause one.
     pub(super) fn part(&mut self, mapped: &Mapped) -> Result<BTreeMap<usize, Fault>> {
         let mut frame = mapped.frame.clone();
-        let mut faults = BTreeMap::new();
-        for column in present(self.table, &frame) {
-            values(&frame, column.name, column.kind, column.required, &mut faults)?;
-        }
-        for &(earlier, later) in self.table.order_of_time {
-            time_order(&frame, earlier, later, &mut faults)?;
-        }
-        if self.table.of_order
-            && let Some(orders) = self.orders
-        {
-            orphans(&frame, orders, &mut faults)?;
-        }
-        convert(self.table, &mut frame, self.orders, self.rates, &mut faults)?;
+        let faults = check(self.table, &mut frame, self.orders, self.rates)?;
         let first = self.tally.read;
         self.keys.see(self.table, &frame, &faults, first, self.as_of)?;
         self.tally.read += frame.height() as u64;
@@ -122,6 +110,32 @@ impl<'a> Checker<'a> {
         }
         Ok(Checked { accepted, tally: self.tally })
     }
+}
+
+/// Checks rows by what the contract says of each, and brings words and money to the contract's form; the faults by row.
+///
+/// # Errors
+/// [`Error::Frames`] only for defects: no input can cause one.
+pub(super) fn check(
+    table: &'static Table,
+    frame: &mut DataFrame,
+    orders: Option<&Orders>,
+    rates: &Rates,
+) -> Result<BTreeMap<usize, Fault>> {
+    let mut faults = BTreeMap::new();
+    for column in present(table, frame) {
+        values(frame, column.name, column.kind, column.required, &mut faults)?;
+    }
+    for &(earlier, later) in table.order_of_time {
+        time_order(frame, earlier, later, &mut faults)?;
+    }
+    if table.of_order
+        && let Some(orders) = orders
+    {
+        orphans(frame, orders, &mut faults)?;
+    }
+    convert(table, frame, orders, rates, &mut faults)?;
+    Ok(faults)
 }
 
 fn has(frame: &DataFrame, name: &str) -> bool {
@@ -322,45 +336,14 @@ impl Keys {
         first: u64,
         as_of: i64,
     ) -> Result<()> {
-        let keys: Vec<&Column> = table.key.iter().filter_map(|key| frame.column(key).ok()).collect();
-        let texts: Vec<StringChunked> = keys.iter().filter_map(|c| c.str().ok().cloned()).collect();
-        let times: Vec<Int64Chunked> = keys
-            .iter()
-            .filter(|c| !c.dtype().is_string())
-            .filter_map(|c| c.to_physical_repr().i64().ok().cloned())
-            .collect();
-        if texts.len() + times.len() != keys.len() {
-            return Err(Error::Invariant(format!("a key of `{}` is neither text nor time", table.name)));
-        }
-        let versions = match table.version.filter(|v| has(frame, v)) {
-            Some(version) => micros(frame, version)?.iter().collect(),
-            None => vec![None; frame.height()],
-        };
-        let mut text_parts: Vec<_> = texts.iter().map(|t| t.iter()).collect();
-        let mut time_parts: Vec<_> = times.iter().map(|t| t.iter()).collect();
-        let mut hasher = blake3::Hasher::new();
-        for (at, version) in versions.into_iter().enumerate() {
-            hasher.reset();
-            for parts in &mut text_parts {
-                let part = parts.next().flatten();
-                hasher.update(&[u8::from(part.is_some())]);
-                hasher.update(&part.map_or(0, str::len).to_le_bytes());
-                hasher.update(part.unwrap_or_default().as_bytes());
-            }
-            for parts in &mut time_parts {
-                let part = parts.next().flatten();
-                hasher.update(&[u8::from(part.is_some())]);
-                hasher.update(&part.unwrap_or_default().to_le_bytes());
-            }
+        let versions = versions(table, frame)?;
+        for (at, (key, version)) in key_hashes(table, frame)?.into_iter().zip(versions).enumerate() {
             if faults.contains_key(&at) {
                 continue;
             }
-            // Half of a 256-bit hash: no two keys of any shop collide in it.
-            let mut half = [0_u8; 16];
-            half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
             let version = (version.is_none_or(|v| v <= as_of), version);
             let position = first + at as u64;
-            match self.latest.entry(u128::from_le_bytes(half)) {
+            match self.latest.entry(key) {
                 Entry::Vacant(free) => {
                     free.insert((version, position));
                 }
@@ -376,4 +359,50 @@ impl Keys {
         }
         Ok(())
     }
+}
+
+/// When each row was written, where the table has a column that says so.
+pub(super) fn versions(table: &Table, frame: &DataFrame) -> Result<Vec<Option<i64>>> {
+    Ok(match table.version.filter(|v| has(frame, v)) {
+        Some(version) => micros(frame, version)?.iter().collect(),
+        None => vec![None; frame.height()],
+    })
+}
+
+/// A hash of each row's key: half of a 256-bit hash, in which no two keys of any shop collide.
+///
+/// # Errors
+/// [`Error::Invariant`] only for defects.
+pub fn key_hashes(table: &Table, frame: &DataFrame) -> Result<Vec<u128>> {
+    let keys: Vec<&Column> = table.key.iter().filter_map(|key| frame.column(key).ok()).collect();
+    let texts: Vec<StringChunked> = keys.iter().filter_map(|c| c.str().ok().cloned()).collect();
+    let times: Vec<Int64Chunked> = keys
+        .iter()
+        .filter(|c| !c.dtype().is_string())
+        .filter_map(|c| c.to_physical_repr().i64().ok().cloned())
+        .collect();
+    if texts.len() + times.len() != keys.len() {
+        return Err(Error::Invariant(format!("a key of `{}` is neither text nor time", table.name)));
+    }
+    let mut text_parts: Vec<_> = texts.iter().map(|t| t.iter()).collect();
+    let mut time_parts: Vec<_> = times.iter().map(|t| t.iter()).collect();
+    let mut hasher = blake3::Hasher::new();
+    let one = |_| {
+        hasher.reset();
+        for parts in &mut text_parts {
+            let part = parts.next().flatten();
+            hasher.update(&[u8::from(part.is_some())]);
+            hasher.update(&part.map_or(0, str::len).to_le_bytes());
+            hasher.update(part.unwrap_or_default().as_bytes());
+        }
+        for parts in &mut time_parts {
+            let part = parts.next().flatten();
+            hasher.update(&[u8::from(part.is_some())]);
+            hasher.update(&part.unwrap_or_default().to_le_bytes());
+        }
+        let mut half = [0_u8; 16];
+        half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        u128::from_le_bytes(half)
+    };
+    Ok((0..frame.height()).map(one).collect())
 }

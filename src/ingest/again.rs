@@ -26,12 +26,16 @@ pub struct KeptFile {
 
 /// The typed copies that an ingest was made of, by source.
 pub fn kept(ingested: &Ingested) -> BTreeMap<String, Vec<KeptFile>> {
-    let one = |file: &TypedFile| KeptFile {
+    ingested.files.iter().map(|(source, files)| (source.clone(), files.iter().map(kept_file).collect())).collect()
+}
+
+/// A typed copy by its name.
+pub fn kept_file(file: &TypedFile) -> KeptFile {
+    KeptFile {
         name: file.name.clone(),
         content_hash: file.content_hash.clone(),
         typed: file.parquet.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
-    };
-    ingested.files.iter().map(|(source, files)| (source.clone(), files.iter().map(one).collect())).collect()
+    }
 }
 
 /// The accepted tables that an earlier ingest gave, from its typed copies in the folder `cache`.
@@ -61,7 +65,7 @@ pub fn accepted_again(
     Ok(tables)
 }
 
-fn typed_again(folder: &Path, copy: &KeptFile) -> Result<TypedFile> {
+pub(super) fn typed_again(folder: &Path, copy: &KeptFile) -> Result<TypedFile> {
     let (parquet, findings) =
         (folder.join(format!("{}.parquet", copy.typed)), folder.join(format!("{}.json", copy.typed)));
     let gone = || Error::Usage {

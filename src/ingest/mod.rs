@@ -9,6 +9,7 @@ mod again;
 mod cache;
 pub(crate) mod discover;
 mod fx;
+mod growing;
 mod mapping;
 mod personal;
 mod plan;
@@ -18,16 +19,19 @@ mod record;
 mod typed;
 mod value;
 
-pub use again::{KeptFile, accepted_again, kept};
+pub use accept::key_hashes;
+pub use again::{KeptFile, accepted_again, kept, kept_file};
 pub use cache::{TypedFile, create_private};
+pub use growing::{Group, Growing};
 pub use personal::PersonalKey;
 pub use profile::{ColumnProfile, TableProfile, profile};
 pub use typed::ValueCounts;
 
-use crate::config::Pipeline;
+use crate::config::{Format, Pipeline};
 use crate::contract::input::{TABLES, Table};
 use crate::error::{Error, Result};
 use crate::quarantine::{Rejected, Tallies, Tally};
+use discover::SourceFile;
 use fx::Rates;
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
@@ -68,10 +72,9 @@ pub fn ingest(
     wanted: &dyn Fn(&str) -> bool,
     tick: &(dyn Fn(&str) + Sync),
 ) -> Result<Ingested> {
-    let plans = plan::plan(pipeline)?;
-    create_private(cache)?;
+    let typist = Typist::new(pipeline, cache, key)?;
     let mut files = BTreeMap::new();
-    for plan in &plans {
+    for plan in &typist.plans {
         let found = discover::files(&plan.name, &plan.source, &pipeline.base_dir)?;
         let typed: Vec<TypedFile> = found
             .par_iter()
@@ -81,43 +84,108 @@ pub fn ingest(
                 Ok(typed)
             })
             .collect::<Result<_>>()?;
-        columns_are_there(plan, &typed)?;
         files.insert(plan.name.clone(), typed);
     }
-    let mut ingested = Ingested {
-        tables: BTreeMap::new(),
-        rejected: Vec::new(),
-        sources: BTreeMap::new(),
-        table_rows: BTreeMap::new(),
-        counts: ValueCounts::default(),
-        files,
-    };
-    for (name, typed) in &ingested.files {
-        let tally = ingested.sources.entry(name.clone()).or_default();
-        for file in typed {
-            tally.read += file.findings.read;
-            tally.accepted += file.findings.typed;
-            tally.quarantined += file.findings.rejected.len() as u64;
-            ingested.counts.add(file.findings.counts);
-            ingested.rejected.extend(file.findings.rejected.iter().cloned());
-        }
+    typist.accepted(files, as_of, wanted, tick)
+}
+
+/// Makes typed copies of source files, and tables of these.
+pub struct Typist<'a> {
+    pipeline: &'a Pipeline,
+    cache: &'a Path,
+    key: &'a PersonalKey,
+    plans: Vec<plan::SourcePlan>,
+}
+
+impl<'a> Typist<'a> {
+    /// For the sources that a pipeline's tables use; `cache` is the folder of typed copies.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with every column whose type cannot be decided, [`Error::Environment`] for the folder.
+    pub fn new(pipeline: &'a Pipeline, cache: &'a Path, key: &'a PersonalKey) -> Result<Self> {
+        let plans = plan::plan(pipeline)?;
+        create_private(cache)?;
+        Ok(Self { pipeline, cache, key, plans })
     }
-    let mut refused = BTreeMap::new();
-    accept_all(pipeline, &ingested.files, as_of, wanted, &mut |table, accepted, rows, source| {
-        refused.insert(table.name, (table, rows, source));
-        ingested.table_rows.insert(table.name.to_owned(), accepted.tally);
-        if wanted(table.name) {
-            ingested.tables.insert(table.name, accepted.accepted);
-        }
-        tick(table.name);
-        Ok(())
-    })?;
-    for (table, rows, source) in refused.into_values() {
-        ingested.rejected.extend(record::rejected(table, rows, source.as_deref(), &ingested.files, &plans)?);
+
+    /// The sources that any table uses.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        self.plans.iter().map(|plan| plan.name.as_str())
     }
-    ingested.rejected.sort();
-    ingested.check_balance()?;
-    Ok(ingested)
+
+    /// The typed copy of one file of a source, made if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::InputRefused`] when the file as a whole cannot be used or lacks a column that is needed,
+    /// [`Error::Environment`] when it cannot be read or its copy not be written.
+    pub fn typed(&self, source: &str, name: &str, path: &Path, format: Format) -> Result<TypedFile> {
+        let plan = self.plans.iter().find(|plan| plan.name == source);
+        let plan = plan.ok_or_else(|| Error::Invariant(format!("no table uses the source `{source}`")))?;
+        let file = SourceFile { path: path.to_owned(), name: name.to_owned(), format };
+        let typed = cache::typed(&file, plan, self.pipeline.zone.name(), self.key, self.cache)?;
+        columns_are_there(plan, std::slice::from_ref(&typed))?;
+        Ok(typed)
+    }
+
+    /// Typed copies that an earlier process made.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when one is gone.
+    pub fn kept(&self, source: &str, copies: &[KeptFile]) -> Result<Vec<TypedFile>> {
+        let folder = self.cache.join(source);
+        copies.iter().map(|copy| again::typed_again(&folder, copy)).collect()
+    }
+
+    /// The tables that files give, checked. A source without a file feeds no table yet.
+    ///
+    /// # Errors
+    /// As [`ingest`].
+    pub fn accepted(
+        &self,
+        files: BTreeMap<String, Vec<TypedFile>>,
+        as_of: i64,
+        wanted: &dyn Fn(&str) -> bool,
+        tick: &(dyn Fn(&str) + Sync),
+    ) -> Result<Ingested> {
+        for plan in &self.plans {
+            columns_are_there(plan, files.get(&plan.name).map_or(&[], Vec::as_slice))?;
+        }
+        let mut ingested = Ingested {
+            tables: BTreeMap::new(),
+            rejected: Vec::new(),
+            sources: BTreeMap::new(),
+            table_rows: BTreeMap::new(),
+            counts: ValueCounts::default(),
+            files,
+        };
+        for (name, typed) in &ingested.files {
+            let tally = ingested.sources.entry(name.clone()).or_default();
+            for file in typed {
+                tally.read += file.findings.read;
+                tally.accepted += file.findings.typed;
+                tally.quarantined += file.findings.rejected.len() as u64;
+                ingested.counts.add(file.findings.counts);
+                ingested.rejected.extend(file.findings.rejected.iter().cloned());
+            }
+        }
+        let mut refused = BTreeMap::new();
+        accept_all(self.pipeline, &ingested.files, as_of, wanted, &mut |table, accepted, rows, source| {
+            refused.insert(table.name, (table, rows, source));
+            ingested.table_rows.insert(table.name.to_owned(), accepted.tally);
+            if wanted(table.name) {
+                ingested.tables.insert(table.name, accepted.accepted);
+            }
+            tick(table.name);
+            Ok(())
+        })?;
+        for (table, rows, source) in refused.into_values() {
+            let rejected = record::rejected(table, rows, source.as_deref(), &ingested.files, &self.plans)?;
+            ingested.rejected.extend(rejected);
+        }
+        ingested.rejected.sort();
+        ingested.check_balance()?;
+        Ok(ingested)
+    }
 }
 
 /// Takes a table that was checked: what was accepted, what was refused, and the source of its rows.
@@ -138,6 +206,11 @@ fn accept_all(
     let rest = TABLES.iter().filter(|t| t.name != "fx_rates");
     for table in TABLES.iter().filter(|t| t.name == "fx_rates").chain(rest) {
         let Some(mapping) = pipeline.raw.tables.get(table.name) else { continue };
+        // In a stream a source may be empty still, and nothing can point to orders before there are any.
+        let is_fed = mapping.sources().iter().all(|source| files.get(source).is_some_and(|files| !files.is_empty()));
+        if !is_fed || (table.of_order && table.name != "orders" && orders.is_none()) {
+            continue;
+        }
         let needed = wanted(table.name) || ["orders", "fx_rates"].contains(&table.name);
         let mut checker = accept::Checker::new(table, orders.as_ref(), &rates, as_of, needed);
         let (mut refused, mut source) = (Vec::new(), None);

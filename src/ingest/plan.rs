@@ -157,14 +157,7 @@ pub(super) fn plan(pipeline: &Pipeline) -> Result<Vec<SourcePlan>> {
 }
 
 fn used_sources(pipeline: &Pipeline) -> BTreeSet<String> {
-    let mut used = BTreeSet::new();
-    for map in pipeline.raw.tables.values() {
-        used.extend(map.source.clone());
-        if let Some(sql) = &map.sql {
-            used.extend(crate::config::tables_of(sql));
-        }
-    }
-    used
+    pipeline.raw.tables.values().flat_map(crate::config::TableMap::sources).collect()
 }
 
 /// The source column mapped to `currency` in the same table as `column`.

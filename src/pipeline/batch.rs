@@ -1,27 +1,15 @@
 //! One batch run: ingest, KPIs and satisfaction, features, scores, decisions, publish.
 
-use super::challengers::Challengers;
-use super::inputs::{Clock, Inputs, read};
-use super::monitoring::{self, Service};
-use super::scores;
-use super::scoring::{self, Examples, Scored};
-use super::summary::{Stage, Summary, TargetState, peak_memory_mib};
-use super::{exceptional, satisfied, training};
-use crate::config::{FailOn, Pipeline};
-use crate::contract::SCHEMA_VERSION;
-use crate::contract::output::{OutputTable, output};
-use crate::error::{Error, Result};
-use crate::features::{self, Features};
-
-use crate::kpi;
+use super::chain::{About, Computed, Models, Stopwatch, named};
+use super::inputs::{Clock, read};
+use super::summary::{Stage, Summary, peak_memory_mib};
+use super::training;
+use crate::config::Pipeline;
+use crate::error::Result;
+use crate::features;
 use crate::publish::Publisher;
-use crate::quarantine::Rejected;
 use crate::registry::Registry;
-use crate::risk::Target;
-use crate::satisfaction;
-use polars::prelude::*;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// What a run needs beside its pipeline.
@@ -40,7 +28,7 @@ pub struct RunOptions {
 /// Runs a pipeline once and publishes what it gives. `tick` is told what is being done.
 ///
 /// # Errors
-/// Every kind of [`Error`]; whatever it is, the state published before stands untouched.
+/// Every kind of [`crate::error::Error`]; whatever it is, the state published before stands untouched.
 pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Sync)) -> Result<Summary> {
     let mut stages = Stopwatch::default();
     super::checkup::targets_are_known(pipeline)?;
@@ -49,108 +37,19 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     let key = super::personal_key(&options.out, options.secret.as_deref())?;
     let as_of = options.clock.as_of;
     let inputs = stages.time("ingest", || read(pipeline, &options.out, &key, as_of, tick))?;
-    let tables = &inputs.ingested.tables;
-
-    // A missing model is told now, not after everything else was computed.
     let registry = Registry::open(&options.models);
-    let fraud_model = scoring::champion(pipeline, Target::Fraud, &inputs.ingested, &registry, as_of)?;
-    let return_model = scoring::champion(pipeline, Target::Return, &inputs.ingested, &registry, as_of)?;
-    let challengers = Challengers::new(pipeline, &inputs.ingested, &registry)?;
-    tick("KPIs");
-    let ((kpis, satisfactions, scorecard), waiting) =
-        stages.time("kpi", || Ok((measures(pipeline, &inputs, as_of)?, waiting(pipeline, &inputs, as_of)?)))?;
-    tick("exceptions");
-    let stuck = stages.time("exceptions", || exceptional::exceptional(pipeline, &inputs, as_of))?;
-    tick("features");
-    let features = stages
-        .time("features", || features::build(tables, &pipeline.features, &training::feature_terms(pipeline, as_of)))?;
-    tick("scores");
-    let (fraud, returned, shadows, scores) = stages.time("risk", || {
-        let fraud = scoring::score(fraud_model, &Examples::of(Target::Fraud, &features))?;
-        let returned = scoring::score(return_model, &Examples::of(Target::Return, &features))?;
-        let mut scores = scores::decide_orders(pipeline, &inputs.ingested, &features, &fraud, &returned, as_of)?;
-        let shadows = challengers.score(&features)?;
-        for column in shadows.columns(&features) {
-            scores.order_scores.with_column(column).map_err(Error::frames("challengers"))?;
-        }
-        Ok((fraud, returned, shadows, scores))
-    })?;
-    tick("monitor");
-    let monitored = stages.time("monitor", || {
-        let service = Service { fraud: &fraud, returned: &returned, challengers: &challengers, shadows: &shadows };
-        monitoring::monitor(pipeline, &inputs.ingested, &features, &registry, &service, &scores, as_of)
-    })?;
-    let days = scores::placed_days(pipeline, &features);
-    tick("satisfaction");
-    let satisfied = stages.time("satisfaction", || satisfied::satisfied(pipeline, tables, &days, &fraud, as_of))?;
-    let run_id = run_id(pipeline, &inputs.hashes, &[&fraud, &returned], &challengers, as_of);
+    let models = Models::new(pipeline, &inputs, &registry, as_of)?;
+    let built =
+        || features::build(&inputs.ingested.tables, &pipeline.features, &training::feature_terms(pipeline, as_of));
+    let computed = Computed::new(pipeline, &inputs, models, as_of, built, (&mut stages, tick))?;
 
     tick("publishing");
     let publishing = Instant::now();
-    let mut metadata = BTreeMap::from([
-        ("run_id".to_owned(), run_id.clone()),
-        ("pipeline".to_owned(), pipeline.raw.name.clone()),
-        ("schema_version".to_owned(), SCHEMA_VERSION.to_owned()),
-        ("as_of".to_owned(), crate::types::time::format_instant(as_of)),
-        ("currency".to_owned(), pipeline.raw.money.base.clone()),
-    ]);
-    metadata.extend(satisfied.error_in_short().map(|text| ("order_satisfaction_error".to_owned(), text)));
-    metadata.extend(fraud.version().map(|v| ("fraud_model".to_owned(), v.to_owned())));
-    metadata.extend(returned.version().map(|v| ("return_model".to_owned(), v.to_owned())));
-    metadata.extend(challengers.versions().map(|(target, v)| (format!("{target}_challenger"), v.to_owned())));
-    let mut staging = publisher.begin(&run_id, metadata)?;
-    staging.write(named("kpi")?, &kpis.frame)?;
-    let measured = satisfied::with_index(&satisfactions.frame, &satisfied.index)?;
-    staging.write(named("satisfaction")?, &measured)?;
-    staging.write(named("scorecard")?, &scorecard.frame)?;
-    if let Some(frame) = &waiting.frame {
-        staging.write(named("open_cases")?, frame)?;
-    }
-    staging.write(named("order_scores")?, &scores.order_scores)?;
-    staging.write(named("order_features")?, &scores.order_features)?;
-    staging.write(named("review_queue")?, &scores.review_queue)?;
-    staging.write(named("quarantine")?, &quarantine(&inputs.ingested.rejected, &run_id)?)?;
-    staging.write(named("exceptions")?, &stuck.exceptions)?;
-    if let Some(frame) = &stuck.inventory {
-        staging.write(named("inventory_position")?, frame)?;
-    }
-    staging.write(named("model_monitor")?, &monitored.frame)?;
-    staging.write(named("order_satisfaction")?, &satisfied.orders)?;
-    staging.write(named("customer_profile")?, &satisfied.customers)?;
-    for (name, frame) in [("satisfaction_model", &satisfied.model), ("satisfaction_drivers", &satisfied.drivers)] {
-        staging.write(named(name)?, frame)?;
-    }
-    let mut summary = summarise(pipeline, options, &inputs, &features, [&fraud, &returned], &scores, run_id);
-    summary.computed =
-        kpis.computed.iter().chain(&satisfactions.computed).chain(&satisfied.computed).cloned().collect();
-    summary.not_computable = kpis
-        .not_computable
-        .into_iter()
-        .chain(satisfactions.not_computable)
-        .chain(satisfied.not_computable)
-        .chain(waiting.not_computable)
-        .collect();
-    summary.satisfaction = Some(satisfied.state);
-    summary.not_computable.extend(stuck.not_computable);
-    summary.exceptions = stuck.counts.into_iter().map(|(kind, (n, value))| (kind.to_owned(), (n, value))).collect();
-    summary.exceptions_left_out = stuck.left_out.into_iter().map(|(kind, n)| (kind.to_owned(), n)).collect();
-    summary.missed_targets = scorecard.missed;
-    summary.beyond_so_far = scorecard.beyond_so_far;
-    summary.monitor = monitored.words;
-    for condition in &pipeline.raw.kpi.fail_on {
-        match condition {
-            FailOn::Quarantine if summary.quarantined > 0 => {
-                summary.failed_on.push(format!("{} rows were quarantined", summary.quarantined));
-            }
-            FailOn::Target if !summary.missed_targets.is_empty() => {
-                summary.failed_on.push(format!("{} targets were missed", summary.missed_targets.len()));
-            }
-            FailOn::Monitor if monitored.alarms > 0 => {
-                summary.failed_on.push(format!("{} alarms of models in service", monitored.alarms));
-            }
-            FailOn::Quarantine | FailOn::Target | FailOn::Monitor => {}
-        }
-    }
+    let run_id = computed.run_id(pipeline, &inputs.hashes, as_of);
+    let mut staging = publisher.begin(&run_id, computed.metadata(pipeline, &run_id, as_of))?;
+    computed.write(&mut staging, &inputs.ingested.rejected, &run_id)?;
+    let about = About { run_id, clock: options.clock, out: &options.out };
+    let mut summary = computed.summary(pipeline, &inputs, about);
     // Writing is timed up to here: the row that tells of it is itself part of what is committed.
     stages.stages.push(Stage { stage: "write", seconds: publishing.elapsed().as_secs_f64() });
     summary.stages = std::mem::take(&mut stages.stages);
@@ -167,179 +66,4 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     summary.published_files =
         [published.files_written, published.files_kept, published.files_retired].map(|n| n as u64);
     Ok(summary)
-}
-
-fn named(name: &str) -> Result<&'static OutputTable> {
-    output(name).ok_or_else(|| Error::Invariant(format!("`{name}` is not an output table")))
-}
-
-fn measures(
-    pipeline: &Pipeline,
-    inputs: &Inputs,
-    as_of: i64,
-) -> Result<(kpi::Counted, kpi::Counted, kpi::scorecard::Scorecard)> {
-    let window = crate::types::time::parse_span(&pipeline.raw.kpi.return_window).unwrap_or_default();
-    let clock = kpi::Clock { as_of, zone: pipeline.zone, base_exponent: pipeline.base_exponent };
-    let terms = kpi::Terms { as_of, zone: pipeline.zone, return_window: window };
-    let segments = &pipeline.raw.kpi.segments;
-    let mut measures = kpi::catalogue::catalogue(&terms);
-    measures.extend(kpi::catalogue::by_part(&terms, segments));
-    let targets = pipeline.targets.as_ref();
-    let of_satisfaction = satisfaction::catalogue();
-    let lists = [&measures[..], &of_satisfaction];
-    let settings = kpi::Settings {
-        grains: pipeline.raw.kpi.grains.iter().filter_map(|name| kpi::Grain::parse(name)).collect(),
-        min_segment_orders: pipeline.raw.kpi.min_segment_orders,
-        exact_durations: pipeline.raw.kpi.exact_durations,
-    };
-    let tables = super::working_time::added(pipeline, &inputs.ingested.tables, as_of)?;
-    let mut counted = kpi::count_in_parts(&tables, &lists, segments, targets, (&terms, clock), &settings)?;
-    let satisfactions = counted.pop();
-    let (Some(kpis), Some(satisfactions)) = (counted.pop(), satisfactions) else {
-        return Err(Error::Invariant("two lists of measures were counted, and there are not two counts".to_owned()));
-    };
-    let measured = [(&kpis, lists[0]), (&satisfactions, lists[1])];
-    let measured = measured.map(|(counted, measures)| kpi::scorecard::Measured { counted, measures });
-    let scorecard = kpi::scorecard::score(&pipeline.packs, &measured, clock)?;
-    Ok((kpis, satisfactions, scorecard))
-}
-
-fn waiting(pipeline: &Pipeline, inputs: &Inputs, as_of: i64) -> Result<kpi::Waiting> {
-    let return_window = crate::types::time::parse_span(&pipeline.raw.kpi.return_window).unwrap_or_default();
-    let terms = kpi::Terms { as_of, zone: pipeline.zone, return_window };
-    kpi::waiting(&inputs.ingested.tables, &terms, &pipeline.raw.kpi.segments)
-}
-
-/// Equal inputs, pipeline, models and clock give equal ids; so does equal everything but the time of day.
-fn run_id(
-    pipeline: &Pipeline,
-    hashes: &BTreeMap<String, String>,
-    scored: &[&Scored],
-    challengers: &Challengers,
-    as_of: i64,
-) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for (file, hash) in hashes {
-        hasher.update(file.as_bytes()).update(b"\0").update(hash.as_bytes()).update(b"\n");
-    }
-    hasher.update(pipeline.fingerprint.as_bytes());
-    for scored in scored {
-        hasher.update(scored.version().unwrap_or("-").as_bytes()).update(b"\n");
-    }
-    for (target, version) in challengers.versions() {
-        hasher.update(target.name().as_bytes()).update(version.as_bytes()).update(b"\n");
-    }
-    hasher.update(&as_of.to_le_bytes());
-    hasher.finalize().to_hex()[..16].to_owned()
-}
-
-fn quarantine(rejected: &[Rejected], run_id: &str) -> Result<DataFrame> {
-    let text = |name: &str, pick: &dyn Fn(&Rejected) -> Option<String>| {
-        Column::new(name.into(), rejected.iter().map(pick).collect::<Vec<Option<String>>>())
-    };
-    let columns = vec![
-        text("source", &|r| Some(r.source.clone())),
-        text("file", &|r| Some(r.file.clone())),
-        Column::new("row".into(), rejected.iter().map(|r| (r.row > 0).then_some(r.row as i64)).collect::<Vec<_>>()),
-        text("table", &|r| r.table.clone()),
-        text("column", &|r| r.column.clone()),
-        text("reason", &|r| Some(r.reason.code().to_owned())),
-        text("detail", &|r| Some(r.detail.clone())),
-        text("hint", &|r| Some(r.reason.hint().to_owned())),
-        text("order_id", &|r| r.order_id.clone()),
-        text("raw_record", &|r| Some(r.raw_record.clone())),
-        text("run_id", &|_| Some(run_id.to_owned())),
-    ];
-    DataFrame::new_infer_height(columns).map_err(Error::frames("quarantine"))
-}
-
-fn summarise(
-    pipeline: &Pipeline,
-    options: &RunOptions,
-    inputs: &Inputs,
-    features: &Features,
-    scored: [&Scored; 2],
-    scores: &scores::Scores,
-    run_id: String,
-) -> Summary {
-    let ingested = &inputs.ingested;
-    let mut reasons = BTreeMap::new();
-    for row in &ingested.rejected {
-        *reasons.entry(row.reason.code().to_owned()).or_default() += 1;
-    }
-    let risk = Target::ALL.into_iter().zip(scored).zip(scores.flagged);
-    let risk = risk.map(|((target, scored), flagged)| {
-        let (labelled, positives) = scoring::label_counts(Examples::of(target, features).outcomes);
-        TargetState {
-            target: target.to_string(),
-            unit: training::unit_of(pipeline, target),
-            model: scored.version().map(str::to_owned),
-            absent_because: scored.absence().map(str::to_owned),
-            flagged,
-            labelled,
-            positives,
-        }
-    });
-    Summary {
-        run_id,
-        pipeline: pipeline.raw.name.clone(),
-        currency: pipeline.raw.money.base.clone(),
-        as_of: options.clock.as_of,
-        started_at: options.clock.started_at,
-        finished_at: options.clock.started_at,
-        peak_memory_mib: None,
-        files: ingested.files.values().map(|f| f.len() as u64).sum(),
-        files_cached: ingested.files.values().flatten().filter(|f| f.cached).count() as u64,
-        sources: ingested.sources.clone(),
-        tables: ingested.table_rows.clone(),
-        not_yet: inputs.later.iter().map(|(t, n)| ((*t).to_owned(), *n)).collect(),
-        quarantined: ingested.rejected.len() as u64,
-        reasons,
-        folded_times: ingested.counts.folded_times,
-        skipped_times: ingested.counts.skipped_times,
-        rounded_amounts: ingested.counts.rounded_amounts,
-        computed: Vec::new(),
-        not_computable: BTreeMap::new(),
-        exceptions: BTreeMap::new(),
-        exceptions_left_out: BTreeMap::new(),
-        missed_targets: Vec::new(),
-        beyond_so_far: Vec::new(),
-        satisfaction: None,
-        monitor: Vec::new(),
-        risk: risk.collect(),
-        actions: scores.actions,
-        review_queue: scores.review_queue.height() as u64,
-        published: BTreeMap::new(),
-        published_files: [0; 3],
-        stages: Vec::new(),
-        out: absolute(&options.out),
-        failed_on: Vec::new(),
-    }
-}
-
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// Times stages.
-struct Stopwatch {
-    begun: Instant,
-    stages: Vec<Stage>,
-}
-
-impl Default for Stopwatch {
-    fn default() -> Self {
-        Self { begun: Instant::now(), stages: Vec::new() }
-    }
-}
-
-impl Stopwatch {
-    fn time<T>(&mut self, stage: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let begun = Instant::now();
-        let done = work()?;
-        let seconds = begun.elapsed().as_secs_f64();
-        tracing::debug!(stage, seconds, peak_memory_mib = peak_memory_mib(), "stage done");
-        self.stages.push(Stage { stage, seconds });
-        Ok(done)
-    }
 }

@@ -59,7 +59,7 @@ pub(super) fn read(
     as_of: i64,
     tick: &(dyn Fn(&str) + Sync),
 ) -> Result<Inputs> {
-    let mut ingested = ingest(pipeline, &out.join(CACHE_DIR), key, as_of, &|table| COMPUTED_ON.contains(&table), tick)?;
+    let ingested = ingest(pipeline, &out.join(CACHE_DIR), key, as_of, &|table| COMPUTED_ON.contains(&table), tick)?;
     ingested.check_limit(pipeline.raw.quarantine.max_share)?;
     if ingested.tables.get("orders").is_none_or(|o| o.height() == 0) {
         return Err(Error::InputRefused {
@@ -67,6 +67,14 @@ pub(super) fn read(
             hint: Some("`ordersight check PIPELINE` shows what became of the rows".to_owned()),
         });
     }
+    known(out, ingested, as_of)
+}
+
+/// What was known at the clock of everything that came in.
+///
+/// # Errors
+/// [`Error::InputRefused`] for a kept decision that is none.
+pub(super) fn known(out: &Path, mut ingested: Ingested, as_of: i64) -> Result<Inputs> {
     // What the desk decided on what was published here before: facts like any other, known from when they were decided.
     let decided = super::desk::take_in(out, &mut ingested)?;
     let later = super::as_of::known_at(&mut ingested.tables, as_of)?;

@@ -2,6 +2,7 @@
 
 mod as_of;
 mod batch;
+mod chain;
 mod challengers;
 mod checkup;
 mod cold_start;
@@ -21,6 +22,7 @@ mod satisfied;
 mod scores;
 mod scoring;
 mod segments;
+mod stream;
 mod summary;
 mod training;
 mod working_time;
@@ -36,5 +38,6 @@ pub use follow::{Asked, Behind, behind};
 pub use inputs::{Clock, personal_key};
 pub use replay::{RuleLine, RuleReplay};
 pub use satisfied::SatisfactionState;
+pub use stream::{StreamOptions, Streamed, status, status_path, stream};
 pub use summary::{Stage, Summary, TargetState};
 pub use training::{TrainOptions, TrainedTarget, train};

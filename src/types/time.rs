@@ -5,6 +5,8 @@ use chrono_tz::Tz;
 
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;
+/// Microseconds of a minute.
+pub const MINUTE: i64 = 60 * SECOND;
 /// Microseconds in an hour.
 pub const HOUR: i64 = 3_600 * SECOND;
 /// Microseconds in a day of 24 hours. Calendar days of a zone can be 23 or 25 hours long.
@@ -70,9 +72,11 @@ pub fn parse_instant(text: &str) -> Option<i64> {
     DateTime::parse_from_rfc3339(text.trim()).ok().map(|t| t.timestamp_micros())
 }
 
-/// Reads a span such as `36h` or `90d`, in microseconds.
+/// Reads a span such as `10s`, `5m`, `36h` or `90d`, in microseconds.
 pub fn parse_span(text: &str) -> Option<i64> {
     let unit = match text.chars().last()? {
+        's' => SECOND,
+        'm' => MINUTE,
         'h' => HOUR,
         'd' => DAY,
         _ => return None,

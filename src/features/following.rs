@@ -1,0 +1,330 @@
+//! Features of orders as they come: the engine kept between steps, and told only what it was not told before.
+//!
+//! What the engine has been told at a clock is what a batch at that clock tells it, whatever the cut into steps: placements
+//! of the orders that have been scored, outcomes and rows of other tables that are known. Most steps only add to it. When a
+//! step takes something back or changes it (a corrected amount, a row that is gone), nothing can be subtracted from the
+//! engine, and it is made anew of everything: [`Following::step`] says so. So the features of an order never depend on how
+//! its past came in.
+
+use super::engine::{Engine, Level, Stream, Units};
+use super::events::{self, Fresh};
+use super::kernel::NO_KEY;
+use super::tables::{NO_ROW, Tables};
+use super::{Features, Known, Terms, Windows, possible, together};
+use crate::config::FeatureSpec;
+use crate::error::{Error, Result};
+use foldhash::quality::FixedState;
+use polars::prelude::{DataFrame, DataType};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
+
+/// Orders and everything that belongs to them, as known at the clock, those that ask first.
+pub struct Sub<'a> {
+    /// The tables; rows of lines are in the order of their orders.
+    pub tables: &'a BTreeMap<&'static str, DataFrame>,
+    /// The number of each order, the same in every step.
+    pub orders: &'a [u32],
+    /// How many of the orders, from the first on, are asked of: those that have no features yet.
+    pub asking: usize,
+    /// A number for each row of `returns`, `tickets` and `feedback`, the same in every step, by table.
+    pub rows: &'a BTreeMap<&'static str, Vec<u128>>,
+}
+
+/// An outcome that the engine was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Told {
+    stream: u8,
+    sign: i8,
+    /// A hash of the line; 0 for the order itself.
+    line: u32,
+    at: i64,
+}
+
+/// The engine and what it was told.
+#[derive(Default)]
+pub struct Following {
+    /// The features that the tables can feed so far.
+    possible: Vec<FeatureSpec>,
+    engine: Option<Engine>,
+    /// By order: a hash of what was told of its placement, and its outcomes.
+    orders: HashMap<u32, (u64, Vec<Told>), FixedState>,
+    /// By row of other tables: a hash of what was told of it.
+    rows: HashMap<u128, u64, FixedState>,
+    /// The earliest time that can still be asked for.
+    horizon: i64,
+}
+
+/// What came of a step.
+pub enum Step {
+    /// Features of the orders that asked, in their order.
+    Features(Box<Features>),
+    /// What had been told was taken back or changed, or other features can be fed now: to be made anew of everything.
+    Anew,
+}
+
+impl Following {
+    /// Tells the engine what is new in `sub` and answers the orders that ask.
+    ///
+    /// `sub` has every order of which anything is new or has become known since the last step. After [`Step::Anew`], or an
+    /// error, the engine is empty and `sub` has to be everything.
+    ///
+    /// # Errors
+    /// [`Error::InputRefused`] beyond 2³² − 1 keys, [`Error::Frames`] only for defects.
+    pub fn step(&mut self, sub: &Sub<'_>, declared: &[FeatureSpec], terms: &Terms) -> Result<Step> {
+        let tables = Tables::new(sub.tables)?;
+        let known = Known::of(&tables, terms)?;
+        let (possible_now, _) = possible(declared, &tables, &known);
+        let mut engine = match self.engine.take() {
+            Some(engine) if possible_now == self.possible => engine,
+            Some(_) => return Ok(self.forget()),
+            None => {
+                *self = Self { possible: possible_now, ..Self::default() };
+                Engine::new(&self.possible, Units { returns: terms.return_unit })?
+            }
+        };
+        // What was placed before the horizon cannot be asked exactly any more.
+        if tables.placed_at.iter().take(sub.asking).any(|at| *at < self.horizon) {
+            return Ok(self.forget());
+        }
+        let specs = self.possible.clone();
+        let mut telling = Telling::new(self, sub, &tables, &known.order_of_line)?;
+        let order_of_line = known.order_of_line.clone();
+        let mut facts = events::facts(&specs, &tables, &known.settled(), order_of_line, engine.keys(), &mut telling)?;
+        if telling.is_changed() {
+            return Ok(self.forget());
+        }
+        let lines_asking = known.order_of_line.iter().take_while(|order| (**order as usize) < sub.asking).count();
+        facts.orders.asking = Some((0..sub.asking as u32).collect());
+        facts.lines.asking = Some((0..lines_asking as u32).collect());
+        let mut windows: Windows = vec![None; specs.len()];
+        engine.step(&facts, &mut |feature, level, values| {
+            windows[feature] = Some((level, values));
+            Ok(())
+        })?;
+        self.engine = Some(engine);
+        let asked = first_orders(sub, lines_asking)?;
+        let tables = Tables::new(&asked)?;
+        // Outcomes of orders that are asked now are looked at by nobody: they were placed a moment ago.
+        let known = Known::of(&tables, terms)?;
+        Ok(Step::Features(Box::new(together(&tables, known, &specs, windows, terms)?)))
+    }
+
+    /// Lets go of what no order placed at or after `before` can reach. One that comes later all the same makes the engine
+    /// start anew.
+    ///
+    /// # Errors
+    /// As [`Engine::expire`].
+    pub fn expire(&mut self, before: i64) -> Result<()> {
+        if let Some(engine) = &mut self.engine {
+            engine.expire(before)?;
+            self.horizon = self.horizon.max(before);
+        }
+        Ok(())
+    }
+
+    /// Orders that were told, and events that are kept.
+    pub fn size(&self) -> (usize, usize) {
+        (self.orders.len(), self.engine.as_ref().map_or(0, |engine| engine.size().1))
+    }
+
+    fn forget(&mut self) -> Step {
+        *self = Self::default();
+        Step::Anew
+    }
+}
+
+/// The tables of the orders that ask alone.
+fn first_orders(sub: &Sub<'_>, lines: usize) -> Result<BTreeMap<&'static str, DataFrame>> {
+    let mut asked = BTreeMap::new();
+    for (name, frame) in sub.tables {
+        let rows = match *name {
+            "orders" => sub.asking,
+            "order_items" => lines,
+            _ => frame.height(),
+        };
+        asked.insert(*name, frame.slice(0, rows));
+    }
+    Ok(asked)
+}
+
+/// What of a step is told.
+struct Telling<'f> {
+    following: &'f mut Following,
+    orders: &'f [u32],
+    rows: &'f BTreeMap<&'static str, Vec<u128>>,
+    /// Orders and lines whose placement is new.
+    placed: Vec<u32>,
+    placed_lines: Vec<u32>,
+    order_of_line: Vec<u32>,
+    /// A hash of each line's name.
+    lines: Vec<u32>,
+    /// What was told before of each order and not found again so far.
+    missing: HashMap<u32, Vec<Told>, FixedState>,
+    /// Hashes of rows of other tables.
+    contents: BTreeMap<&'static str, Vec<u64>>,
+    changed: bool,
+}
+
+const HASH: FixedState = FixedState::with_seed(0);
+
+impl<'f> Telling<'f> {
+    fn new(following: &'f mut Following, sub: &Sub<'f>, tables: &Tables, order_of_line: &[u32]) -> Result<Self> {
+        let line_contents = row_hashes(tables.frame("order_items"), &read_of("order_items", &following.possible))?;
+        let mut of_orders = row_hashes(tables.frame("orders"), &read_of("orders", &following.possible))?;
+        for (line, order) in order_of_line.iter().enumerate().filter(|(_, order)| **order != NO_ROW) {
+            // In any order of lines.
+            let hash = &mut of_orders[*order as usize];
+            *hash = hash.wrapping_add(HASH.hash_one(line_contents[line]));
+        }
+        let names = tables.texts("order_items", "line")?.unwrap_or_default();
+        let lines = names.iter().map(|name| HASH.hash_one(name.as_deref()) as u32 | 1).collect();
+        let (mut placed, mut missing, mut changed) = (Vec::new(), HashMap::default(), false);
+        for (row, (order, content)) in sub.orders.iter().zip(&of_orders).enumerate() {
+            match following.orders.get(order) {
+                None => {
+                    placed.push(row as u32);
+                    following.orders.insert(*order, (*content, Vec::new()));
+                }
+                Some((before, told)) => {
+                    changed |= before != content;
+                    missing.insert(*order, told.clone());
+                }
+            }
+        }
+        let is_placed: Vec<bool> = {
+            let mut is = vec![false; sub.orders.len()];
+            placed.iter().for_each(|row| is[*row as usize] = true);
+            is
+        };
+        let placed_lines = (0..order_of_line.len() as u32)
+            .filter(|line| is_placed.get(order_of_line[*line as usize] as usize).copied().unwrap_or(false))
+            .collect();
+        let mut row_contents = BTreeMap::new();
+        for name in sub.rows.keys() {
+            row_contents.insert(*name, row_hashes(tables.frame(name), OF_ROWS)?);
+        }
+        Ok(Self {
+            following,
+            orders: sub.orders,
+            rows: sub.rows,
+            placed,
+            placed_lines,
+            order_of_line: order_of_line.to_vec(),
+            lines,
+            missing,
+            contents: row_contents,
+            changed,
+        })
+    }
+
+    /// Whether anything that was told before is not so any more.
+    fn is_changed(&self) -> bool {
+        self.changed || self.missing.values().any(|missing| !missing.is_empty())
+    }
+}
+
+impl Fresh for Telling<'_> {
+    fn placed(&self, level: Level) -> Option<Vec<u32>> {
+        Some(match level {
+            Level::Order => self.placed.clone(),
+            Level::Line => self.placed_lines.clone(),
+        })
+    }
+
+    fn row(&mut self, table: &'static str, row: usize) -> bool {
+        let number = self.rows.get(table).and_then(|rows| rows.get(row));
+        let content = self.contents.get(table).and_then(|contents| contents.get(row));
+        let (Some(number), Some(content)) = (number, content) else { return false };
+        match self.following.rows.insert(*number, *content) {
+            None => true,
+            Some(before) => {
+                self.changed |= before != *content;
+                false
+            }
+        }
+    }
+
+    fn outcome(&mut self, stream: Stream, row: usize, at: i64, sign: i64) -> bool {
+        let (order, line) = match stream.level {
+            Level::Order => (row as u32, 0),
+            Level::Line => {
+                (self.order_of_line.get(row).copied().unwrap_or(NO_KEY), self.lines.get(row).copied().unwrap_or(1))
+            }
+        };
+        let Some(order) = self.orders.get(order as usize) else { return false };
+        let told = Told { stream: number(stream), sign: sign as i8, line, at };
+        if let Some(missing) = self.missing.get_mut(order)
+            && let Some(place) = missing.iter().position(|before| *before == told)
+        {
+            missing.swap_remove(place);
+            return false;
+        }
+        if let Some((_, all)) = self.following.orders.get_mut(order) {
+            all.push(told);
+        }
+        true
+    }
+}
+
+/// What of rows of other tables is told.
+const OF_ROWS: &[&str] = &[
+    "order_id",
+    "customer_id",
+    "kind",
+    "requested_at",
+    "opened_at",
+    "received_at",
+    "known_at",
+    "amount",
+    "quantity",
+    "score",
+];
+
+/// What of orders, or of their lines, is told of their placement. A parcel that gets a carrier changes nothing of it.
+fn read_of(table: &str, specs: &[FeatureSpec]) -> Vec<&'static str> {
+    let mut columns = vec![if table == "orders" { "placed_at" } else { "line" }];
+    for spec in specs {
+        let entities = [Some(spec.entity), spec.with, spec.other].into_iter().flatten();
+        columns.extend(entities.filter(|e| e.of_line == (table == "order_items")).map(|e| e.column));
+        columns.extend(spec.value.filter(|_| spec.events.is_placement()).map(|value| value.name));
+    }
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
+/// A hash of some columns of each row; a column that the frame lacks is as if null everywhere.
+///
+/// # Errors
+/// [`Error::Frames`] only for defects.
+pub fn row_hashes(frame: &DataFrame, columns: &[&str]) -> Result<Vec<u64>> {
+    let stage = || Error::frames("rows that were told");
+    let mut hashes = vec![0_u64; frame.height()];
+    for (place, column) in columns.iter().enumerate().filter_map(|(n, c)| Some((n, frame.column(c).ok()?))) {
+        let column = column.to_physical_repr();
+        let mut add = |row: usize, hash: u64| {
+            hashes[row] = HASH.hash_one((hashes[row], place as u64, hash));
+        };
+        match column.dtype() {
+            DataType::String => {
+                let texts = column.str().map_err(stage())?;
+                texts.iter().enumerate().for_each(|(row, text)| add(row, HASH.hash_one(text)));
+            }
+            DataType::Float64 => {
+                let numbers = column.f64().map_err(stage())?;
+                numbers.iter().enumerate().for_each(|(row, n)| add(row, HASH.hash_one(n.map(f64::to_bits))));
+            }
+            _ => {
+                let ints = column.cast(&DataType::Int64).map_err(stage())?;
+                let ints = ints.i64().map_err(stage())?;
+                ints.iter().enumerate().for_each(|(row, int)| add(row, HASH.hash_one(int)));
+            }
+        }
+    }
+    Ok(hashes)
+}
+
+/// A number for each stream of outcomes.
+fn number(stream: Stream) -> u8 {
+    (stream.kind as u8) << 3 | (stream.phase as u8) << 1 | stream.level as u8
+}

@@ -1,0 +1,202 @@
+//! Accepted tables that grow with every file, for a stream: what a batch accepts of all files so far, without reading the
+//! earlier ones again, and by order.
+//!
+//! A table whose rows come one by one from the rows of a source (a column map, or plain SQL over one source) takes in the
+//! rows of the new files alone. What is made of several rows together (groups, joins) is made anew of all files. A row that
+//! points to an order which has not come yet waits for it.
+
+mod groups;
+mod table;
+
+use super::accept::{Checker, Orders};
+use super::cache::TypedFile;
+use super::fx::Rates;
+use super::mapping::{self, Mapped};
+use crate::config::{Pipeline, TableMap, is_row_by_row};
+use crate::contract::input::{TABLES, Table, table};
+use crate::error::{Error, Result};
+pub use groups::Group;
+use groups::Groups;
+use polars::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use table::{GrowingTable, Waiting};
+
+/// Files by source.
+type Files = BTreeMap<String, Vec<TypedFile>>;
+
+/// Accepted tables so far.
+pub struct Growing<'a> {
+    pipeline: &'a Pipeline,
+    wanted: &'static [&'static str],
+    rates: Rates,
+    /// Accepted orders, for what points to them; `None` before there is any.
+    orders: Option<Orders>,
+    groups: Groups,
+    tables: BTreeMap<&'static str, GrowingTable>,
+    /// Files so far, by source, in the order of their names.
+    files: Files,
+    /// Names of files, in the order in which their rows were taken in.
+    names: Vec<PathBuf>,
+    /// When the newest order was placed that did not come from the future, and those that did.
+    newest: Option<i64>,
+    later: BTreeSet<i64>,
+}
+
+impl<'a> Growing<'a> {
+    /// Nothing yet; of the tables only those named are kept.
+    pub fn new(pipeline: &'a Pipeline, wanted: &'static [&'static str]) -> Self {
+        Self {
+            pipeline,
+            wanted,
+            rates: Rates::none(&pipeline.raw.money.base, pipeline.base_exponent),
+            orders: None,
+            groups: Groups::default(),
+            tables: BTreeMap::new(),
+            files: Files::new(),
+            names: Vec::new(),
+            newest: None,
+            later: BTreeSet::new(),
+        }
+    }
+
+    /// Takes in further files and gives the groups of which any row is new, another or gone. `as_of` is the clock by which
+    /// one version of a row replaces another.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when mappings do not fit the data.
+    pub fn take(&mut self, new: &Files, as_of: i64) -> Result<BTreeSet<Group>> {
+        for (source, files) in new {
+            let all = self.files.entry(source.clone()).or_default();
+            all.extend(files.iter().cloned());
+            all.sort_by(|a, b| Path::new(&a.name).cmp(Path::new(&b.name)));
+        }
+        let mut changed = BTreeSet::new();
+        let is_new = |mapping: &TableMap| mapping.sources().iter().any(|s| new.get(s).is_some_and(|f| !f.is_empty()));
+        let rates = self.pipeline.raw.tables.get("fx_rates").filter(|m| is_new(m) && is_fed(&self.files, m));
+        // Money of any table may have been converted by other rates.
+        let anew = rates.is_some();
+        if let (Some(mapping), Some(contract)) = (rates, table("fx_rates")) {
+            let checked = self.whole(contract, mapping, as_of)?;
+            self.rates = Rates::of(&self.pipeline.raw.money.base, self.pipeline.base_exponent, &checked)?;
+        }
+        for contract in TABLES.iter().filter(|t| self.wanted.contains(&t.name)) {
+            let Some(mapping) = self.pipeline.raw.tables.get(contract.name) else { continue };
+            let of_orders = contract.of_order && contract.name != "orders";
+            if !is_fed(&self.files, mapping) || (of_orders && self.orders.is_none()) {
+                continue;
+            }
+            let first = !self.tables.contains_key(contract.name);
+            if !anew && is_row_by_row(mapping) {
+                // Files that came before the first order were not looked at then.
+                let files = if first { self.files.clone() } else { new.clone() };
+                self.grow(contract, mapping, &files, as_of, &mut changed)?;
+            } else if anew || first || of_orders || is_new(mapping) {
+                let whole = self.whole(contract, mapping, as_of)?;
+                let table = GrowingTable::of(whole, &mut self.groups)?;
+                let before = self.tables.insert(contract.name, table).unwrap_or_default();
+                let after = &self.tables[contract.name];
+                changed.extend(before.differing(after)?);
+            }
+            if contract.name == "orders" {
+                self.place(&changed, as_of)?;
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Brings the times of orders up to date. An order that is made of several rows can fall away with a further one.
+    fn place(&mut self, changed: &BTreeSet<Group>, as_of: i64) -> Result<()> {
+        let Some(table) = self.tables.get("orders") else { return Ok(()) };
+        let is_grown = self.pipeline.raw.tables.get("orders").is_some_and(is_row_by_row);
+        let of: Vec<Group> = if is_grown { changed.iter().copied().collect() } else { self.groups.all().collect() };
+        let placed = table.placed(&of)?;
+        for at in placed.values() {
+            if *at <= as_of {
+                self.newest = self.newest.max(Some(*at));
+            } else {
+                self.later.insert(*at);
+            }
+        }
+        match &mut self.orders {
+            Some(orders) if is_grown => orders.extend(placed),
+            orders => *orders = Some(placed),
+        }
+        Ok(())
+    }
+
+    /// A table of all files.
+    fn whole(&self, contract: &'static Table, mapping: &TableMap, as_of: i64) -> Result<DataFrame> {
+        let orders = if contract.name == "orders" { None } else { self.orders.as_ref() };
+        let mut checker = Checker::new(contract, orders, &self.rates, as_of, true);
+        mapping::each_part(self.pipeline, contract, mapping, &self.files, &mut |part| checker.part(part).map(drop))?;
+        Ok(checker.finish()?.accepted)
+    }
+
+    /// The rows of new files, and those that waited for their orders.
+    fn grow(
+        &mut self,
+        contract: &'static Table,
+        mapping: &TableMap,
+        new: &Files,
+        as_of: i64,
+        changed: &mut BTreeSet<Group>,
+    ) -> Result<()> {
+        let mut parts = self.tables.entry(contract.name).or_default().waiting();
+        for source in mapping.sources() {
+            for file in new.get(&source).into_iter().flatten() {
+                let only = Files::from([(source.clone(), vec![file.clone()])]);
+                let (number, mut before) = (self.names.len() as u32, 0);
+                self.names.push(PathBuf::from(&file.name));
+                mapping::each_part(self.pipeline, contract, mapping, &only, &mut |part: &Mapped| {
+                    let rows = (before..before + part.frame.height() as u32).collect();
+                    before += part.frame.height() as u32;
+                    parts.push(Waiting { frame: part.frame.clone(), file: number, rows });
+                    Ok(())
+                })?;
+            }
+        }
+        let table = self.tables.entry(contract.name).or_default();
+        let orders = if contract.name == "orders" { None } else { self.orders.as_ref() };
+        for part in parts.into_iter().filter(|part| part.frame.height() > 0) {
+            table.accept(contract, part, orders, &self.rates, (&self.names, as_of), &mut self.groups, changed)?;
+        }
+        Ok(())
+    }
+
+    /// The number of an order's group, if it or a row that names it has come.
+    pub fn group(&self, order: &str) -> Option<Group> {
+        self.groups.of(order)
+    }
+
+    /// Every group there is.
+    pub fn groups(&self) -> impl Iterator<Item = Group> {
+        self.groups.all()
+    }
+
+    /// The tables of some groups, rows in the order of the groups; tables that have no file yet are absent.
+    ///
+    /// # Errors
+    /// [`Error::Frames`] only for defects.
+    pub fn of_groups(&self, groups: &[Group]) -> Result<BTreeMap<&'static str, DataFrame>> {
+        self.tables.iter().map(|(name, table)| Ok((*name, table.of_groups(groups)?))).collect()
+    }
+
+    /// When the newest order was placed that is not from after `end`, UTC microseconds.
+    pub fn newest(&self, end: i64) -> Option<i64> {
+        self.newest.max(self.later.range(..=end).next_back().copied())
+    }
+
+    /// Every file so far, by source, in the order of their names.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+}
+
+fn is_fed(files: &Files, mapping: &TableMap) -> bool {
+    mapping.sources().iter().all(|source| files.get(source).is_some_and(|files| !files.is_empty()))
+}
+
+fn frames() -> impl FnOnce(PolarsError) -> Error {
+    Error::frames("accepted rows")
+}

@@ -1,0 +1,193 @@
+//! One table that grows: its rows by group, and which of them stand.
+
+use super::frames;
+use super::groups::{Group, Groups};
+use crate::config::ORIGIN;
+use crate::contract::input::Table;
+use crate::error::Result;
+use crate::features::row_hashes;
+use crate::ingest::accept::{self, Orders, key_hashes, versions};
+use crate::ingest::fx::Rates;
+use crate::quarantine::Reason;
+use polars::prelude::*;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+
+/// Pieces a frame may be in before they are put together: every look at it goes through all of them.
+const PIECES: usize = 48;
+
+/// A table that grows.
+#[derive(Default)]
+pub(super) struct GrowingTable {
+    /// Accepted rows, those that another has replaced included.
+    frame: Option<DataFrame>,
+    /// The rows of each group that nothing has replaced.
+    rows: HashMap<Group, Vec<u32>>,
+    /// Which row stands for each key; not needed where the table is made anew.
+    standing: HashMap<u128, Standing>,
+    /// Rows that wait for their order.
+    orphans: Vec<Waiting>,
+}
+
+/// The row that stands for a key: its version, its file and its place in it, its group and its place in the frame.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    version: (bool, Option<i64>),
+    file: u32,
+    row: u32,
+    group: Group,
+    at: u32,
+}
+
+/// Mapped rows of one file, and where they stand in it.
+#[derive(Clone)]
+pub(super) struct Waiting {
+    pub(super) frame: DataFrame,
+    pub(super) file: u32,
+    pub(super) rows: Vec<u32>,
+}
+
+impl GrowingTable {
+    /// A table that was made as a whole.
+    pub(super) fn of(frame: DataFrame, groups: &mut Groups) -> Result<Self> {
+        let mut rows: HashMap<Group, Vec<u32>> = HashMap::new();
+        for (at, group) in numbered(&frame, groups)?.into_iter().enumerate() {
+            rows.entry(group).or_default().push(at as u32);
+        }
+        Ok(Self { frame: Some(frame), rows, ..Self::default() })
+    }
+
+    /// Takes out the rows that wait for their orders.
+    pub(super) fn waiting(&mut self) -> Vec<Waiting> {
+        std::mem::take(&mut self.orphans)
+    }
+
+    /// Takes in the sound rows of a part, and says of which groups.
+    #[expect(clippy::too_many_arguments, reason = "what a row is checked against")]
+    pub(super) fn accept(
+        &mut self,
+        contract: &'static Table,
+        part: Waiting,
+        orders: Option<&Orders>,
+        rates: &Rates,
+        (names, as_of): (&[PathBuf], i64),
+        groups: &mut Groups,
+        changed: &mut BTreeSet<Group>,
+    ) -> Result<()> {
+        let mut frame = part.frame.clone();
+        let faults = accept::check(contract, &mut frame, orders, rates)?;
+        let orphans: Vec<IdxSize> =
+            faults.iter().filter(|(_, fault)| fault.1 == Reason::Orphan).map(|(at, _)| *at as IdxSize).collect();
+        if !orphans.is_empty() {
+            let rows = orphans.iter().map(|at| part.rows[*at as usize]).collect();
+            let waiting = part.frame.take(&IdxCa::from_vec("rows".into(), orphans)).map_err(frames())?;
+            self.orphans.push(Waiting { frame: waiting, rows, file: part.file });
+        }
+        // The order in which a batch reads: files by name, of one name as they came, then rows.
+        let reading = |standing: &Standing| (names.get(standing.file as usize), standing.file, standing.row);
+        let first = self.frame.as_ref().map_or(0, DataFrame::height) as u32;
+        let mut kept: Vec<IdxSize> = Vec::new();
+        let (versions, numbers) = (versions(contract, &frame)?, numbered_but(&frame, &faults, groups)?);
+        for (at, (key, version)) in key_hashes(contract, &frame)?.into_iter().zip(versions).enumerate() {
+            let Some(group) = numbers[at] else { continue };
+            let new = Standing {
+                version: (version.is_none_or(|v| v <= as_of), version),
+                file: part.file,
+                row: part.rows[at],
+                group,
+                at: first + kept.len() as u32,
+            };
+            match self.standing.entry(key) {
+                Entry::Vacant(free) => {
+                    free.insert(new);
+                }
+                Entry::Occupied(mut taken) => {
+                    let old = *taken.get();
+                    if (new.version, reading(&new)) < (old.version, reading(&old)) {
+                        continue;
+                    }
+                    taken.insert(new);
+                    if let Some(rows) = self.rows.get_mut(&old.group) {
+                        rows.retain(|row| *row != old.at);
+                    }
+                    changed.insert(old.group);
+                }
+            }
+            self.rows.entry(group).or_default().push(new.at);
+            changed.insert(group);
+            kept.push(at as IdxSize);
+        }
+        if kept.is_empty() && self.frame.is_some() {
+            return Ok(());
+        }
+        let rows = frame.take(&IdxCa::from_vec("rows".into(), kept)).map_err(frames())?;
+        let rows = rows.drop(ORIGIN).map_err(frames())?;
+        match &mut self.frame {
+            None => self.frame = Some(rows),
+            Some(all) => {
+                all.vstack_mut(&rows).map_err(frames())?;
+                if all.first_col_n_chunks() > PIECES {
+                    all.rechunk_mut();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of some groups, in the order of these.
+    pub(super) fn of_groups(&self, groups: &[Group]) -> Result<DataFrame> {
+        let Some(frame) = &self.frame else { return Ok(DataFrame::empty()) };
+        let rows = groups.iter().filter_map(|group| self.rows.get(group)).flatten().copied().collect();
+        let mut rows = frame.take(&IdxCa::from_vec("rows".into(), rows)).map_err(frames())?;
+        rows.rechunk_mut();
+        Ok(rows)
+    }
+
+    /// Groups whose rows are not the same in another state of the table.
+    pub(super) fn differing(&self, other: &Self) -> Result<Vec<Group>> {
+        let (ours, theirs) = (self.contents()?, other.contents()?);
+        let gone = ours.keys().filter(|group| !theirs.contains_key(group));
+        let new = theirs.iter().filter(|(group, content)| ours.get(group) != Some(content)).map(|(group, _)| group);
+        Ok(gone.chain(new).copied().collect())
+    }
+
+    /// A hash of all rows of each group, whatever their order.
+    fn contents(&self) -> Result<BTreeMap<Group, u64>> {
+        let Some(frame) = &self.frame else { return Ok(BTreeMap::new()) };
+        let all: Vec<&str> = frame.get_column_names().into_iter().map(|name| name.as_str()).collect();
+        let hashes = row_hashes(frame, &all)?;
+        let of = |rows: &Vec<u32>| rows.iter().fold(0_u64, |sum, row| sum.wrapping_add(hashes[*row as usize]));
+        Ok(self.rows.iter().filter(|(_, rows)| !rows.is_empty()).map(|(group, rows)| (*group, of(rows))).collect())
+    }
+
+    /// The orders and when they were placed, UTC microseconds.
+    pub(super) fn placed(&self, groups: &[Group]) -> Result<Orders> {
+        match self.frame {
+            Some(_) => crate::ingest::order_times(&self.of_groups(groups)?),
+            None => Ok(Orders::new()),
+        }
+    }
+}
+
+/// The group of each row.
+fn numbered(frame: &DataFrame, groups: &mut Groups) -> Result<Vec<Group>> {
+    Ok(numbered_but(frame, &BTreeMap::new(), groups)?.into_iter().flatten().collect())
+}
+
+/// The group of each row without a fault.
+fn numbered_but(
+    frame: &DataFrame,
+    faults: &BTreeMap<usize, accept::Fault>,
+    groups: &mut Groups,
+) -> Result<Vec<Option<Group>>> {
+    let ids = match frame.get_column_index("order_id") {
+        Some(_) => Some(frame.column("order_id").and_then(|c| c.str().cloned()).map_err(frames())?),
+        None => None,
+    };
+    let mut one = |at: usize| {
+        let id = ids.as_ref().and_then(|ids| ids.get(at));
+        (!faults.contains_key(&at)).then(|| groups.number(id))
+    };
+    Ok((0..frame.height()).map(&mut one).collect())
+}

@@ -1,0 +1,374 @@
+//! The chain of stages from accepted tables to published ones: the same for a nightly run and for an epoch of a stream.
+
+use super::challengers::Challengers;
+use super::inputs::{Clock, Inputs};
+use super::monitoring::{self, Monitored, Service};
+use super::satisfied::Satisfied;
+use super::scores::{self, Scores};
+use super::scoring::{self, Champion, Examples, Scored};
+use super::summary::{Stage, Summary, TargetState, peak_memory_mib};
+use super::{exceptional, satisfied, training};
+use crate::config::{FailOn, Pipeline};
+use crate::contract::SCHEMA_VERSION;
+use crate::contract::output::{OutputTable, output};
+use crate::error::{Error, Result};
+use crate::exceptions::Found;
+use crate::features::Features;
+use crate::kpi;
+use crate::publish::Staging;
+use crate::quarantine::Rejected;
+use crate::registry::Registry;
+use crate::risk::Target;
+use crate::satisfaction;
+use polars::prelude::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+/// The models in service, found before anything is computed: a missing one is told now, not after an hour of work.
+pub(super) struct Models<'a> {
+    registry: &'a Registry,
+    fraud: Champion,
+    returned: Champion,
+    challengers: Challengers,
+}
+
+impl<'a> Models<'a> {
+    /// # Errors
+    /// As [`scoring::champion`].
+    pub(super) fn new(pipeline: &Pipeline, inputs: &Inputs, registry: &'a Registry, as_of: i64) -> Result<Self> {
+        Ok(Self {
+            registry,
+            fraud: scoring::champion(pipeline, Target::Fraud, &inputs.ingested, registry, as_of)?,
+            returned: scoring::champion(pipeline, Target::Return, &inputs.ingested, registry, as_of)?,
+            challengers: Challengers::new(pipeline, &inputs.ingested, registry)?,
+        })
+    }
+}
+
+/// Everything that a run computes, before it is written.
+pub(super) struct Computed {
+    kpis: kpi::Counted,
+    satisfactions: kpi::Counted,
+    scorecard: kpi::scorecard::Scorecard,
+    waiting: kpi::Waiting,
+    stuck: Found,
+    features: Features,
+    fraud: Scored,
+    returned: Scored,
+    challengers: Challengers,
+    scores: Scores,
+    monitored: Monitored,
+    satisfied: Satisfied,
+}
+
+impl Computed {
+    /// Computes everything; `features` are those of the orders in `inputs`.
+    ///
+    /// # Errors
+    /// Every kind of [`Error`].
+    pub(super) fn new(
+        pipeline: &Pipeline,
+        inputs: &Inputs,
+        models: Models<'_>,
+        as_of: i64,
+        features: impl FnOnce() -> Result<Features>,
+        (stages, tick): (&mut Stopwatch, &(dyn Fn(&str) + Sync)),
+    ) -> Result<Self> {
+        let tables = &inputs.ingested.tables;
+        let Models { registry, fraud: fraud_model, returned: return_model, challengers } = models;
+        tick("KPIs");
+        let ((kpis, satisfactions, scorecard), waiting) =
+            stages.time("kpi", || Ok((measures(pipeline, inputs, as_of)?, waiting(pipeline, inputs, as_of)?)))?;
+        tick("exceptions");
+        let stuck = stages.time("exceptions", || exceptional::exceptional(pipeline, inputs, as_of))?;
+        tick("features");
+        let features = stages.time("features", features)?;
+        tick("scores");
+        let (fraud, returned, shadows, scores) = stages.time("risk", || {
+            let fraud = scoring::score(fraud_model, &Examples::of(Target::Fraud, &features))?;
+            let returned = scoring::score(return_model, &Examples::of(Target::Return, &features))?;
+            let mut scores = scores::decide_orders(pipeline, &inputs.ingested, &features, &fraud, &returned, as_of)?;
+            let shadows = challengers.score(&features)?;
+            for column in shadows.columns(&features) {
+                scores.order_scores.with_column(column).map_err(Error::frames("challengers"))?;
+            }
+            Ok((fraud, returned, shadows, scores))
+        })?;
+        tick("monitor");
+        let monitored = stages.time("monitor", || {
+            let service = Service { fraud: &fraud, returned: &returned, challengers: &challengers, shadows: &shadows };
+            monitoring::monitor(pipeline, &inputs.ingested, &features, registry, &service, &scores, as_of)
+        })?;
+        let days = scores::placed_days(pipeline, &features);
+        tick("satisfaction");
+        let satisfied = stages.time("satisfaction", || satisfied::satisfied(pipeline, tables, &days, &fraud, as_of))?;
+        Ok(Self {
+            kpis,
+            satisfactions,
+            scorecard,
+            waiting,
+            stuck,
+            features,
+            fraud,
+            returned,
+            challengers,
+            scores,
+            monitored,
+            satisfied,
+        })
+    }
+
+    /// Equal inputs, pipeline, models and clock give equal ids; so does equal everything but the time of day.
+    pub(super) fn run_id(&self, pipeline: &Pipeline, hashes: &BTreeMap<String, String>, as_of: i64) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for (file, hash) in hashes {
+            hasher.update(file.as_bytes()).update(b"\0").update(hash.as_bytes()).update(b"\n");
+        }
+        hasher.update(pipeline.fingerprint.as_bytes());
+        for scored in [&self.fraud, &self.returned] {
+            hasher.update(scored.version().unwrap_or("-").as_bytes()).update(b"\n");
+        }
+        for (target, version) in self.challengers.versions() {
+            hasher.update(target.name().as_bytes()).update(version.as_bytes()).update(b"\n");
+        }
+        hasher.update(&as_of.to_le_bytes());
+        hasher.finalize().to_hex()[..16].to_owned()
+    }
+
+    /// What every published file says of the run: nothing that differs between equal runs.
+    pub(super) fn metadata(&self, pipeline: &Pipeline, run_id: &str, as_of: i64) -> BTreeMap<String, String> {
+        let mut metadata = BTreeMap::from([
+            ("run_id".to_owned(), run_id.to_owned()),
+            ("pipeline".to_owned(), pipeline.raw.name.clone()),
+            ("schema_version".to_owned(), SCHEMA_VERSION.to_owned()),
+            ("as_of".to_owned(), crate::types::time::format_instant(as_of)),
+            ("currency".to_owned(), pipeline.raw.money.base.clone()),
+        ]);
+        metadata.extend(self.satisfied.error_in_short().map(|text| ("order_satisfaction_error".to_owned(), text)));
+        metadata.extend(self.fraud.version().map(|v| ("fraud_model".to_owned(), v.to_owned())));
+        metadata.extend(self.returned.version().map(|v| ("return_model".to_owned(), v.to_owned())));
+        metadata.extend(self.challengers.versions().map(|(target, v)| (format!("{target}_challenger"), v.to_owned())));
+        metadata
+    }
+
+    /// Writes every table but `runs`.
+    ///
+    /// # Errors
+    /// As [`Staging::write`].
+    pub(super) fn write(&self, staging: &mut Staging, rejected: &[Rejected], run_id: &str) -> Result<()> {
+        staging.write(named("kpi")?, &self.kpis.frame)?;
+        let measured = satisfied::with_index(&self.satisfactions.frame, &self.satisfied.index)?;
+        staging.write(named("satisfaction")?, &measured)?;
+        staging.write(named("scorecard")?, &self.scorecard.frame)?;
+        if let Some(frame) = &self.waiting.frame {
+            staging.write(named("open_cases")?, frame)?;
+        }
+        staging.write(named("order_scores")?, &self.scores.order_scores)?;
+        staging.write(named("order_features")?, &self.scores.order_features)?;
+        staging.write(named("review_queue")?, &self.scores.review_queue)?;
+        staging.write(named("quarantine")?, &quarantine(rejected, run_id)?)?;
+        staging.write(named("exceptions")?, &self.stuck.exceptions)?;
+        if let Some(frame) = &self.stuck.inventory {
+            staging.write(named("inventory_position")?, frame)?;
+        }
+        staging.write(named("model_monitor")?, &self.monitored.frame)?;
+        staging.write(named("order_satisfaction")?, &self.satisfied.orders)?;
+        staging.write(named("customer_profile")?, &self.satisfied.customers)?;
+        staging.write(named("satisfaction_model")?, &self.satisfied.model)?;
+        staging.write(named("satisfaction_drivers")?, &self.satisfied.drivers)
+    }
+
+    /// What the run did, for people and for the `runs` table.
+    pub(super) fn summary(self, pipeline: &Pipeline, inputs: &Inputs, about: About<'_>) -> Summary {
+        let Self { kpis, satisfactions, waiting, satisfied, .. } = &self;
+        let mut summary =
+            summarise(pipeline, about, inputs, &self.features, [&self.fraud, &self.returned], &self.scores);
+        summary.computed =
+            kpis.computed.iter().chain(&satisfactions.computed).chain(&satisfied.computed).cloned().collect();
+        let lists =
+            [&kpis.not_computable, &satisfactions.not_computable, &satisfied.not_computable, &waiting.not_computable];
+        summary.not_computable = lists.into_iter().flatten().cloned().collect();
+        summary.satisfaction = Some(self.satisfied.state);
+        summary.not_computable.extend(self.stuck.not_computable);
+        summary.exceptions =
+            self.stuck.counts.into_iter().map(|(kind, (n, value))| (kind.to_owned(), (n, value))).collect();
+        summary.exceptions_left_out = self.stuck.left_out.into_iter().map(|(kind, n)| (kind.to_owned(), n)).collect();
+        summary.missed_targets = self.scorecard.missed;
+        summary.beyond_so_far = self.scorecard.beyond_so_far;
+        summary.monitor = self.monitored.words;
+        for condition in &pipeline.raw.kpi.fail_on {
+            match condition {
+                FailOn::Quarantine if summary.quarantined > 0 => {
+                    summary.failed_on.push(format!("{} rows were quarantined", summary.quarantined));
+                }
+                FailOn::Target if !summary.missed_targets.is_empty() => {
+                    summary.failed_on.push(format!("{} targets were missed", summary.missed_targets.len()));
+                }
+                FailOn::Monitor if self.monitored.alarms > 0 => {
+                    summary.failed_on.push(format!("{} alarms of models in service", self.monitored.alarms));
+                }
+                FailOn::Quarantine | FailOn::Target | FailOn::Monitor => {}
+            }
+        }
+        summary
+    }
+}
+
+/// What a summary says beside what was computed.
+pub(super) struct About<'a> {
+    pub(super) run_id: String,
+    pub(super) clock: Clock,
+    pub(super) out: &'a Path,
+}
+
+pub(super) fn named(name: &str) -> Result<&'static OutputTable> {
+    output(name).ok_or_else(|| Error::Invariant(format!("`{name}` is not an output table")))
+}
+
+fn measures(
+    pipeline: &Pipeline,
+    inputs: &Inputs,
+    as_of: i64,
+) -> Result<(kpi::Counted, kpi::Counted, kpi::scorecard::Scorecard)> {
+    let window = crate::types::time::parse_span(&pipeline.raw.kpi.return_window).unwrap_or_default();
+    let clock = kpi::Clock { as_of, zone: pipeline.zone, base_exponent: pipeline.base_exponent };
+    let terms = kpi::Terms { as_of, zone: pipeline.zone, return_window: window };
+    let segments = &pipeline.raw.kpi.segments;
+    let mut measures = kpi::catalogue::catalogue(&terms);
+    measures.extend(kpi::catalogue::by_part(&terms, segments));
+    let targets = pipeline.targets.as_ref();
+    let of_satisfaction = satisfaction::catalogue();
+    let lists = [&measures[..], &of_satisfaction];
+    let settings = kpi::Settings {
+        grains: pipeline.raw.kpi.grains.iter().filter_map(|name| kpi::Grain::parse(name)).collect(),
+        min_segment_orders: pipeline.raw.kpi.min_segment_orders,
+        exact_durations: pipeline.raw.kpi.exact_durations,
+    };
+    let tables = super::working_time::added(pipeline, &inputs.ingested.tables, as_of)?;
+    let mut counted = kpi::count_in_parts(&tables, &lists, segments, targets, (&terms, clock), &settings)?;
+    let satisfactions = counted.pop();
+    let (Some(kpis), Some(satisfactions)) = (counted.pop(), satisfactions) else {
+        return Err(Error::Invariant("two lists of measures were counted, and there are not two counts".to_owned()));
+    };
+    let measured = [(&kpis, lists[0]), (&satisfactions, lists[1])];
+    let measured = measured.map(|(counted, measures)| kpi::scorecard::Measured { counted, measures });
+    let scorecard = kpi::scorecard::score(&pipeline.packs, &measured, clock)?;
+    Ok((kpis, satisfactions, scorecard))
+}
+
+fn waiting(pipeline: &Pipeline, inputs: &Inputs, as_of: i64) -> Result<kpi::Waiting> {
+    let return_window = crate::types::time::parse_span(&pipeline.raw.kpi.return_window).unwrap_or_default();
+    let terms = kpi::Terms { as_of, zone: pipeline.zone, return_window };
+    kpi::waiting(&inputs.ingested.tables, &terms, &pipeline.raw.kpi.segments)
+}
+
+fn quarantine(rejected: &[Rejected], run_id: &str) -> Result<DataFrame> {
+    let text = |name: &str, pick: &dyn Fn(&Rejected) -> Option<String>| {
+        Column::new(name.into(), rejected.iter().map(pick).collect::<Vec<Option<String>>>())
+    };
+    let columns = vec![
+        text("source", &|r| Some(r.source.clone())),
+        text("file", &|r| Some(r.file.clone())),
+        Column::new("row".into(), rejected.iter().map(|r| (r.row > 0).then_some(r.row as i64)).collect::<Vec<_>>()),
+        text("table", &|r| r.table.clone()),
+        text("column", &|r| r.column.clone()),
+        text("reason", &|r| Some(r.reason.code().to_owned())),
+        text("detail", &|r| Some(r.detail.clone())),
+        text("hint", &|r| Some(r.reason.hint().to_owned())),
+        text("order_id", &|r| r.order_id.clone()),
+        text("raw_record", &|r| Some(r.raw_record.clone())),
+        text("run_id", &|_| Some(run_id.to_owned())),
+    ];
+    DataFrame::new_infer_height(columns).map_err(Error::frames("quarantine"))
+}
+
+fn summarise(
+    pipeline: &Pipeline,
+    about: About<'_>,
+    inputs: &Inputs,
+    features: &Features,
+    scored: [&Scored; 2],
+    scores: &Scores,
+) -> Summary {
+    let ingested = &inputs.ingested;
+    let mut reasons = BTreeMap::new();
+    for row in &ingested.rejected {
+        *reasons.entry(row.reason.code().to_owned()).or_default() += 1;
+    }
+    let risk = Target::ALL.into_iter().zip(scored).zip(scores.flagged);
+    let risk = risk.map(|((target, scored), flagged)| {
+        let (labelled, positives) = scoring::label_counts(Examples::of(target, features).outcomes);
+        TargetState {
+            target: target.to_string(),
+            unit: training::unit_of(pipeline, target),
+            model: scored.version().map(str::to_owned),
+            absent_because: scored.absence().map(str::to_owned),
+            flagged,
+            labelled,
+            positives,
+        }
+    });
+    Summary {
+        run_id: about.run_id,
+        pipeline: pipeline.raw.name.clone(),
+        currency: pipeline.raw.money.base.clone(),
+        as_of: about.clock.as_of,
+        started_at: about.clock.started_at,
+        finished_at: about.clock.started_at,
+        peak_memory_mib: None,
+        files: ingested.files.values().map(|f| f.len() as u64).sum(),
+        files_cached: ingested.files.values().flatten().filter(|f| f.cached).count() as u64,
+        sources: ingested.sources.clone(),
+        tables: ingested.table_rows.clone(),
+        not_yet: inputs.later.iter().map(|(t, n)| ((*t).to_owned(), *n)).collect(),
+        quarantined: ingested.rejected.len() as u64,
+        reasons,
+        folded_times: ingested.counts.folded_times,
+        skipped_times: ingested.counts.skipped_times,
+        rounded_amounts: ingested.counts.rounded_amounts,
+        computed: Vec::new(),
+        not_computable: BTreeMap::new(),
+        exceptions: BTreeMap::new(),
+        exceptions_left_out: BTreeMap::new(),
+        missed_targets: Vec::new(),
+        beyond_so_far: Vec::new(),
+        satisfaction: None,
+        monitor: Vec::new(),
+        risk: risk.collect(),
+        actions: scores.actions,
+        review_queue: scores.review_queue.height() as u64,
+        published: BTreeMap::new(),
+        published_files: [0; 3],
+        stages: Vec::new(),
+        out: absolute(about.out),
+        failed_on: Vec::new(),
+    }
+}
+
+fn absolute(path: &Path) -> std::path::PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Times stages.
+pub(super) struct Stopwatch {
+    pub(super) begun: Instant,
+    pub(super) stages: Vec<Stage>,
+}
+
+impl Default for Stopwatch {
+    fn default() -> Self {
+        Self { begun: Instant::now(), stages: Vec::new() }
+    }
+}
+
+impl Stopwatch {
+    pub(super) fn time<T>(&mut self, stage: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let begun = Instant::now();
+        let done = work()?;
+        let seconds = begun.elapsed().as_secs_f64();
+        tracing::debug!(stage, seconds, peak_memory_mib = peak_memory_mib(), "stage done");
+        self.stages.push(Stage { stage, seconds });
+        Ok(done)
+    }
+}

@@ -1,0 +1,299 @@
+//! One epoch: what was taken becomes tables, scores and figures, in one commit.
+
+use super::StreamOptions;
+use super::journal::Journal;
+use super::take::{Gathered, LINES_FORMAT};
+use super::telling::Figures;
+use crate::config::{Pipeline, stream_duration, stream_span};
+use crate::contract::output::CACHE_DIR;
+use crate::error::{Error, Result};
+use crate::ingest::{Ingested, KeptFile, PersonalKey, TypedFile, Typist, kept_file};
+use crate::intake::{TakenFile, Verdict};
+use crate::pipeline::chain::{About, Computed, Models, Stopwatch, named};
+use crate::pipeline::inputs::{COMPUTED_ON, Inputs, known};
+use crate::pipeline::summary::{Stage, peak_memory_mib};
+use crate::pipeline::{follow, training};
+use crate::publish::{Publisher, Replaces};
+use crate::registry::Registry;
+use crate::types::time::SECOND;
+use polars::prelude::*;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Whether anything comes after an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Last {
+    /// More is there already.
+    No,
+    /// Nothing is there now.
+    SoFar,
+    /// Nothing will come: the stream ends.
+    OfAll,
+}
+
+/// A stream between epochs.
+pub(super) struct Following<'a> {
+    pipeline: &'a Pipeline,
+    options: &'a StreamOptions,
+    typist: Typist<'a>,
+    publisher: Publisher,
+    registry: Registry,
+    pub(super) journal: Journal,
+    /// Every file that counted, by source, in the order in which a batch reads them.
+    files: BTreeMap<String, Vec<TypedFile>>,
+    /// When the whole shop was last told anew.
+    refreshed_at: Option<Instant>,
+}
+
+/// What an epoch published.
+pub(super) struct Made {
+    pub(super) failed_on: Vec<String>,
+    pub(super) figures: Figures,
+}
+
+impl<'a> Following<'a> {
+    /// Takes up what the last commit left.
+    ///
+    /// # Errors
+    /// As [`Journal::read`]; [`Error::Usage`] when a typed copy that it names is gone.
+    pub(super) fn start(
+        pipeline: &'a Pipeline,
+        options: &'a StreamOptions,
+        key: &'a PersonalKey,
+        cache: &'a Path,
+        publisher: Publisher,
+    ) -> Result<Self> {
+        let typist = Typist::new(pipeline, cache, key)?;
+        let journal = Journal::read(&publisher, pipeline)?;
+        let mut copies: BTreeMap<&str, Vec<KeptFile>> = BTreeMap::new();
+        for taken in journal.taken() {
+            copies.entry(&taken.file.source).or_default().push(taken.typed.clone());
+        }
+        let mut files = BTreeMap::new();
+        for (source, copies) in copies {
+            let mut typed = typist.kept(source, &copies)?;
+            in_reading_order(&mut typed);
+            files.insert(source.to_owned(), typed);
+        }
+        let registry = Registry::open(&options.models);
+        Ok(Self { pipeline, options, typist, publisher, registry, journal, files, refreshed_at: None })
+    }
+
+    /// Starts anew from the last commit, after an epoch that failed.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(super) fn again(
+        self,
+        pipeline: &'a Pipeline,
+        options: &'a StreamOptions,
+        key: &'a PersonalKey,
+        cache: &'a Path,
+    ) -> Result<Self> {
+        Self::start(pipeline, options, key, cache, self.publisher)
+    }
+
+    /// Whether an epoch has anything to do: something came, or the clock has to be moved to where it was told to end.
+    pub(super) fn is_due(&self, gathered: &Gathered, last: Last) -> bool {
+        let progress = &self.journal.progress;
+        let closes = last != Last::No && !self.files.is_empty();
+        let behind = self.options.as_of.is_some_and(|end| progress.watermark < Some(end));
+        let stale = progress.refreshed < progress.watermark && (last == Last::OfAll || self.refresh_is_due());
+        !gathered.is_empty() || (closes && (behind || stale))
+    }
+
+    fn refresh_is_due(&self) -> bool {
+        let every = stream_duration(&self.pipeline.raw.stream.refresh);
+        self.refreshed_at.is_none_or(|at| at.elapsed() >= every)
+    }
+
+    /// Makes one epoch and publishes it; `None` when what came gave nothing to publish yet.
+    ///
+    /// # Errors
+    /// Every kind of [`Error`]; then nothing of it counts, and `self` is to be started again.
+    pub(super) fn epoch(
+        &mut self,
+        gathered: &Gathered,
+        last: Last,
+        tick: &(dyn Fn(&str) + Sync),
+    ) -> Result<Option<Made>> {
+        let begun = Instant::now();
+        let mut stages = Stopwatch::default();
+        self.journal.progress.epoch += 1;
+        stages.time("ingest", || self.take(gathered, tick))?;
+        let (ingested, watermark) = stages.time("accept", || self.accepted(last, tick))?;
+        let Some(as_of) = watermark else {
+            self.commit_journal()?;
+            return Ok(None);
+        };
+        self.journal.progress.watermark = Some(as_of);
+        let inputs = known(&self.options.out, ingested, as_of)?;
+        let made = self.refresh(&inputs, as_of, stages, begun, tick)?;
+        self.refreshed_at = Some(Instant::now());
+        Ok(Some(made))
+    }
+
+    /// Types what came, and enters it into the journal. What cannot be read is tried again some time, or set aside.
+    fn take(&mut self, gathered: &Gathered, tick: &(dyn Fn(&str) + Sync)) -> Result<()> {
+        let typist = &self.typist;
+        let landed = gathered.files.par_iter().map(|file| {
+            let typed = typist.typed(&file.taken.source, &file.taken.name, &file.path, file.format);
+            tick(&format!("{} {}", file.taken.source, file.taken.name));
+            (file.taken.clone(), typed)
+        });
+        let mut typed: Vec<(TakenFile, Result<TypedFile>)> = landed.collect();
+        for (source, records) in &gathered.records {
+            typed.push(self.lines(source, records)?);
+        }
+        let now = (self.options.now)();
+        for unreadable in &gathered.unreadable {
+            self.journal.progress.failures.failed(&unreadable.file, &unreadable.why, now);
+        }
+        for (file, typed) in typed {
+            let too_bad = typed.and_then(|typed| self.is_usable(&file, &typed).map(|()| typed));
+            match too_bad {
+                // Something else was put in its place while it was read.
+                Ok(typed) if typed.content_hash != file.content_hash => {}
+                Ok(typed) => {
+                    self.journal.progress.failures.succeeded(&file);
+                    self.journal.take(file.clone(), kept_file(&typed));
+                    let files = self.files.entry(file.source).or_default();
+                    files.push(typed);
+                    in_reading_order(files);
+                }
+                // The machine, not the file.
+                Err(error @ (Error::Environment { .. } | Error::Invariant(_))) if !is_gone(&error) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    let verdict = self.journal.progress.failures.failed(&file, &error.to_string(), now);
+                    if verdict == Verdict::SetAside {
+                        tracing::warn!(source = %file.source, file = %file.name, %error, "set aside");
+                    }
+                }
+            }
+        }
+        self.journal.progress.lines += gathered.lines;
+        Ok(())
+    }
+
+    /// The records of one source on standard input as a file of their own.
+    fn lines(&self, source: &str, records: &[u8]) -> Result<(TakenFile, Result<TypedFile>)> {
+        let name = format!("stdin-{:010}", self.journal.progress.epoch);
+        let folder = self.options.out.join(CACHE_DIR).join("_lines");
+        crate::ingest::create_private(&folder)?;
+        let path: PathBuf = folder.join(format!("{source}-{name}"));
+        std::fs::write(&path, records).map_err(Error::io("write", &path))?;
+        let typed = self.typist.typed(source, &name, &path, LINES_FORMAT);
+        let _ = std::fs::remove_file(&path);
+        let content_hash = blake3::hash(records).to_hex().to_string();
+        let file = TakenFile { source: source.to_owned(), name, size_in_bytes: records.len() as u64, content_hash };
+        Ok((file, typed))
+    }
+
+    /// A file of which more rows are refused than the pipeline lets pass is not that source's.
+    fn is_usable(&self, file: &TakenFile, typed: &TypedFile) -> Result<()> {
+        let (refused, read) = (typed.findings.rejected.len() as u64, typed.findings.read);
+        let most = self.pipeline.raw.quarantine.max_share;
+        let first = typed.findings.rejected.first();
+        // A line or two of a handful says little.
+        if refused > 5 && refused as f64 > most * read as f64 {
+            let example = first.map(|r| format!("; first row {}: {}", r.row, r.detail)).unwrap_or_default();
+            return Err(Error::InputRefused {
+                message: format!("{refused} of {read} rows of `{}` cannot be read{example}", file.name),
+                hint: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// All tables so far, and the clock they are to be looked at by.
+    fn accepted(&mut self, last: Last, tick: &(dyn Fn(&str) + Sync)) -> Result<(Ingested, Option<i64>)> {
+        let now = (self.options.now)();
+        let end = self.options.as_of.unwrap_or(now);
+        let ingested = self.typist.accepted(self.files.clone(), end, &|table| COMPUTED_ON.contains(&table), tick)?;
+        let newest = ingested.tables.get("orders").map(|orders| newest_by(orders, end)).transpose()?.flatten();
+        let reached = newest.map(|at| at.saturating_sub(stream_span(&self.pipeline.raw.stream.lateness)));
+        // All that will come by the clock it was given has come.
+        let closes = last != Last::No && self.options.as_of.is_some() && newest.is_some();
+        let reached = if closes { Some(end) } else { reached };
+        Ok((ingested, reached.max(self.journal.progress.watermark)))
+    }
+
+    /// Tells the whole shop anew.
+    fn refresh(
+        &mut self,
+        inputs: &Inputs,
+        as_of: i64,
+        mut stages: Stopwatch,
+        begun: Instant,
+        tick: &(dyn Fn(&str) + Sync),
+    ) -> Result<Made> {
+        let (pipeline, options) = (self.pipeline, self.options);
+        let models = Models::new(pipeline, inputs, &self.registry, as_of)?;
+        let built = || {
+            let terms = training::feature_terms(pipeline, as_of);
+            crate::features::build(&inputs.ingested.tables, &pipeline.features, &terms)
+        };
+        let computed = Computed::new(pipeline, inputs, models, as_of, built, (&mut stages, tick))?;
+        let publishing = Instant::now();
+        let run_id = computed.run_id(pipeline, &inputs.hashes, as_of);
+        let metadata = computed.metadata(pipeline, &run_id, as_of);
+        let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &run_id, metadata)?;
+        computed.write(&mut staging, &inputs.ingested.rejected, &run_id)?;
+        let clock = super::clock(as_of, (options.now)());
+        let about = About { run_id, clock, out: &options.out };
+        let mut summary = computed.summary(pipeline, inputs, about);
+        stages.stages.push(Stage { stage: "write", seconds: publishing.elapsed().as_secs_f64() });
+        summary.stages = std::mem::take(&mut stages.stages);
+        summary.peak_memory_mib = peak_memory_mib();
+        summary.finished_at = clock.started_at + begun.elapsed().as_micros() as i64;
+        staging.append(named("runs")?, &summary.frame()?)?;
+        self.journal.progress.refreshed = Some(as_of);
+        self.journal.write(&mut staging)?;
+        follow::keep(&options.out, &summary.run_id, pipeline, &inputs.ingested, as_of)?;
+        let published = staging.commit()?;
+        follow::keep_only(&options.out, &summary.run_id);
+        Ok(Made {
+            failed_on: summary.failed_on,
+            figures: Figures {
+                as_of,
+                seconds: begun.elapsed().as_secs_f64(),
+                rows_accepted: summary.tables.values().map(|t| t.accepted).sum(),
+                rows_quarantined: summary.quarantined,
+                orders_scored: published.rows.get("order_scores").copied().unwrap_or_default(),
+                published_files: published.files_written as u64,
+            },
+        })
+    }
+
+    /// Publishes that files were taken which gave no order yet.
+    fn commit_journal(&mut self) -> Result<()> {
+        let id = format!("epoch-{}", self.journal.progress.epoch);
+        let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &id, BTreeMap::new())?;
+        self.journal.write(&mut staging)?;
+        staging.commit().map(drop)
+    }
+}
+
+/// As a batch reads them: by name; of one name as they came.
+fn in_reading_order(files: &mut [TypedFile]) {
+    files.sort_by(|a, b| Path::new(&a.name).cmp(Path::new(&b.name)));
+}
+
+/// Whether an error says that a file went away before it was read.
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Environment { source, action: "read", .. } if source.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// When the newest order was placed that is not from after `end`.
+fn newest_by(orders: &DataFrame, end: i64) -> Result<Option<i64>> {
+    let stage = || Error::frames("the watermark");
+    let times = orders.column("placed_at").map(|c| c.to_physical_repr()).map_err(stage())?;
+    let times = times.i64().map_err(stage())?;
+    // A clock that runs a little ahead somewhere is no order from the future.
+    let latest = end.saturating_add(SECOND);
+    Ok(times.iter().flatten().filter(|at| *at <= latest).max().map(|at| at.min(end)))
+}

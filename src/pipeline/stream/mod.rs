@@ -1,0 +1,204 @@
+//! Micro-batches: the chain of a nightly run, minutes after the fact.
+//!
+//! ```text
+//! landing folders ─┐                                            ┌─ scores of new orders, once
+//! standard input ──┴─ take ─ type ─ accept ─ known at watermark ┴─ the whole shop, when due ─ publish
+//!                       └─────────────── journal ──────────────────────────────────────────────┘
+//! ```
+//!
+//! An epoch takes what has arrived, computes, and publishes tables, state and journal in one commit: killed before it the
+//! epoch did not happen, and its files are taken again; killed after it, the next start finishes it. The clock of an epoch
+//! is its watermark: the newest order seen, less what `[stream] lateness` waits for, and never later than `--as-of` or now.
+
+mod epoch;
+mod journal;
+mod late;
+mod take;
+mod telling;
+
+use super::inputs::Clock;
+use crate::config::{Pipeline, stream_duration};
+use crate::contract::output::STATE_DIR;
+use crate::error::{Error, Result};
+use crate::health::Status;
+use crate::ingest::create_private;
+use crate::intake::{Lines, Stop};
+use crate::publish::Publisher;
+use epoch::{Following, Last};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use take::Intake;
+use telling::Telling;
+
+/// What a stream needs beside its pipeline.
+pub struct StreamOptions {
+    /// The output folder.
+    pub out: PathBuf,
+    /// The model registry.
+    pub models: PathBuf,
+    /// The clock it is given: what comes after it is not known, and once everything is taken the watermark is moved to it.
+    pub as_of: Option<i64>,
+    /// Secret for personal hashes; none: the key kept in the output folder.
+    pub secret: Option<String>,
+    /// Take what is there and end.
+    pub once: bool,
+    /// Lines of several sources, if they are read.
+    pub lines: Option<Lines>,
+    /// Whether these begin again with the first line after a stop, so that what was taken has to be skipped.
+    pub replayed: bool,
+    /// Reads the wall clock, UTC microseconds: it bounds the watermark, so that an order from the future does not carry the
+    /// whole shop along, and tells people how old things are.
+    pub now: fn() -> i64,
+}
+
+/// What a stream did.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Streamed {
+    /// Epochs that this process published.
+    pub epochs: u64,
+    /// The last epoch of the output.
+    pub epoch: u64,
+    /// Files taken by this process.
+    pub files: u64,
+    /// Lines taken by this process.
+    pub lines: u64,
+    /// The watermark in the end, UTC microseconds.
+    pub watermark: Option<i64>,
+    /// Files set aside because they could not be read, with the reason.
+    pub set_aside: Vec<(String, String)>,
+    /// What `fail_on` of the pipeline found at the last look at the whole shop.
+    pub failed_on: Vec<String>,
+}
+
+/// Pause before an epoch is tried again that the machine had no room for.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Where a stream says how it is.
+pub fn status_path(out: &Path) -> PathBuf {
+    out.join(STATE_DIR).join("stream-status.json")
+}
+
+/// Follows the sources of a pipeline until `stop`, or until there is nothing left where it is asked for once.
+///
+/// # Errors
+/// [`Error::Environment`] when another process holds the output or the machine says no; every kind of [`Error`] that a run
+/// can end with. What was published stands, and the next start goes on from there.
+pub fn stream(
+    pipeline: &Pipeline,
+    mut options: StreamOptions,
+    stop: &Stop,
+    tick: &(dyn Fn(&str) + Sync),
+) -> Result<Streamed> {
+    super::checkup::targets_are_known(pipeline)?;
+    let publisher = Publisher::open(&options.out)?;
+    create_private(&options.out.join(STATE_DIR).join(journal::FOLDER))?;
+    let telling = Telling::new(pipeline, &options)?;
+    let followed = follow(pipeline, &mut options, stop, tick, publisher, &telling);
+    telling.ended(followed.as_ref().err());
+    followed
+}
+
+fn follow(
+    pipeline: &Pipeline,
+    options: &mut StreamOptions,
+    stop: &Stop,
+    tick: &(dyn Fn(&str) + Sync),
+    publisher: Publisher,
+    telling: &Telling,
+) -> Result<Streamed> {
+    let key = super::personal_key(&options.out, options.secret.as_deref())?;
+    let cache = options.out.join(crate::contract::output::CACHE_DIR);
+    let lines = options.lines.take();
+    let mut following = Following::start(pipeline, options, &key, &cache, publisher)?;
+    let taken = if options.replayed { following.journal.progress.lines } else { 0 };
+    let mut intake = Intake::new(pipeline, lines, (options.once, taken), options.now)?;
+    let mut done = Streamed {
+        epochs: 0,
+        epoch: following.journal.progress.epoch,
+        files: 0,
+        lines: 0,
+        watermark: following.journal.progress.watermark,
+        set_aside: Vec::new(),
+        failed_on: Vec::new(),
+    };
+    let pause = stream_duration(&pipeline.raw.stream.epoch);
+    loop {
+        let gathered = intake.gather(&following.journal, stop)?;
+        telling.looked(&following.journal, &gathered);
+        let (files, lines) = (gathered.files.len() as u64, gathered.lines);
+        let gathered_nothing = gathered.is_empty();
+        let last = match (gathered.drained, options.once) {
+            (true, true) => Last::OfAll,
+            (true, false) => Last::SoFar,
+            (false, _) => Last::No,
+        };
+        if following.is_due(&gathered, last) {
+            tick(&format!("epoch {}: {files} files, {lines} lines", done.epoch + 1));
+            telling.working();
+            let made = following.epoch(&gathered, last, &|message| {
+                telling.beat();
+                tick(message);
+            });
+            match made {
+                Ok(made) => {
+                    done.epochs += u64::from(made.is_some());
+                    done.files += files;
+                    done.lines += lines;
+                    if let Some(made) = made {
+                        done.failed_on = made.failed_on;
+                        telling.published(&following.journal, made.figures);
+                    }
+                }
+                Err(error) if !options.once && is_passing(&error) => {
+                    // Nothing of the epoch counted; it is made again when there is room.
+                    telling.failed(&error);
+                    tracing::warn!(%error, "waiting");
+                    following = following.again(pipeline, options, &key, &cache)?;
+                    intake.give_back(gathered);
+                    if stop.wait(PAUSE) {
+                        break;
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            done.epoch = following.journal.progress.epoch;
+            done.watermark = following.journal.progress.watermark;
+        }
+        if stop.is_set() || (options.once && last == Last::OfAll) {
+            break;
+        }
+        if last != Last::No && gathered_nothing {
+            intake.wait(stop);
+        } else if !pause.is_zero() && gathered_little(files, lines, pipeline) && stop.wait(pause) {
+            break;
+        }
+    }
+    done.set_aside =
+        following.journal.progress.failures.set_aside().map(|f| (f.file.name.clone(), f.why.clone())).collect();
+    Ok(done)
+}
+
+/// Whether so little came that it is worth gathering more before the next epoch.
+fn gathered_little(files: u64, lines: u64, pipeline: &Pipeline) -> bool {
+    let settings = &pipeline.raw.stream;
+    files < u64::from(settings.epoch_files) && lines < u64::from(settings.epoch_lines)
+}
+
+/// Whether an error may pass by itself: a disk that is full now need not be full for ever.
+fn is_passing(error: &Error) -> bool {
+    matches!(error, Error::Environment { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)
+}
+
+/// The status that the last stream of an output folder left.
+///
+/// # Errors
+/// [`Error::Usage`] when no stream ever wrote to it.
+pub fn status(out: &Path) -> Result<Status> {
+    Status::read(&status_path(out))
+}
+
+/// The clock of an epoch.
+fn clock(as_of: i64, now: i64) -> Clock {
+    Clock { as_of, started_at: now }
+}

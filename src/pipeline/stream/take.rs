@@ -1,0 +1,165 @@
+//! What an epoch takes: files that have landed whole, lines of standard input.
+
+use super::journal::Journal;
+use crate::config::{Format, Pipeline, stream_duration};
+use crate::error::Result;
+use crate::intake::{
+    Arrived, Landing, LandingSettings, Lines, Ready, RefusedLine, Standing, Stop, TakenFile, Unreadable,
+};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// How long lines are waited for in one look.
+const LINES_WAIT: Duration = Duration::from_millis(20);
+
+/// The longest that a stream asked for once waits for files that still grow, in spans of `stable_for`.
+const PATIENCE: u32 = 10;
+
+/// What is at least waited for: a file that cannot be read has had its tries by then.
+const LEAST_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where everything comes from.
+pub(super) struct Intake {
+    landing: Landing,
+    lines: Option<Lines>,
+    once: bool,
+    max_files: usize,
+    max_bytes: u64,
+    max_lines: usize,
+    /// Until when files that grow are waited for.
+    patience: Instant,
+    now: fn() -> i64,
+    /// What an epoch took that could not be published.
+    given_back: Option<Gathered>,
+}
+
+/// What came since the last epoch.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) files: Vec<Arrived>,
+    pub(super) unreadable: Vec<Unreadable>,
+    /// Records by source, NDJSON.
+    pub(super) records: BTreeMap<String, Vec<u8>>,
+    /// Lines of standard input, those that are no records included.
+    pub(super) lines: u64,
+    pub(super) refused: Vec<RefusedLine>,
+    /// Files that have not landed whole.
+    pub(super) growing: u64,
+    /// Whether nothing else is there now.
+    pub(super) drained: bool,
+}
+
+impl Gathered {
+    /// Whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.unreadable.is_empty() && self.lines == 0
+    }
+}
+
+impl Intake {
+    /// # Errors
+    /// As [`Landing::new`].
+    pub(super) fn new(
+        pipeline: &Pipeline,
+        mut lines: Option<Lines>,
+        (once, taken): (bool, u64),
+        now: fn() -> i64,
+    ) -> Result<Self> {
+        let settings = &pipeline.raw.stream;
+        let stable_for = stream_duration(&settings.stable_for);
+        let used: std::collections::BTreeSet<String> =
+            pipeline.raw.tables.values().flat_map(crate::config::TableMap::sources).collect();
+        let sources = pipeline.raw.sources.iter().filter(|(name, _)| used.contains(*name));
+        let sources = sources.map(|(name, source)| (name.clone(), source.clone())).collect();
+        let poll = stable_for.clamp(Duration::from_millis(50), Duration::from_secs(1));
+        let landing = Landing::new(&sources, &pipeline.base_dir, LandingSettings { stable_for, poll })?;
+        if let Some(lines) = &mut lines {
+            lines.skip(taken);
+        }
+        Ok(Self {
+            landing,
+            lines,
+            once,
+            max_files: settings.epoch_files as usize,
+            max_bytes: settings.epoch_bytes,
+            max_lines: settings.epoch_lines as usize,
+            patience: Instant::now() + (stable_for * PATIENCE).max(LEAST_PATIENCE),
+            now,
+            given_back: None,
+        })
+    }
+
+    /// Takes what is there, within the bounds of an epoch.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Environment`] when a folder cannot be read.
+    pub(super) fn gather(&mut self, journal: &Journal, stop: &Stop) -> Result<Gathered> {
+        if let Some(gathered) = self.given_back.take() {
+            return Ok(gathered);
+        }
+        let now = (self.now)();
+        let mut ready = self.look(journal, now)?;
+        // Once means: what is there. What is landing at this moment is there, and so is what is tried again in a moment.
+        while self.once && ready.files.is_empty() && self.is_worth_waiting(&ready) && !stop.is_set() {
+            self.landing.wait(stop);
+            ready = self.look(journal, (self.now)())?;
+        }
+        let mut gathered = Gathered {
+            drained: !ready.more,
+            growing: ready.growing,
+            files: ready.files,
+            unreadable: ready.unreadable,
+            ..Gathered::default()
+        };
+        if let Some(lines) = &mut self.lines {
+            // A stream asked for once reads its input to the end.
+            let wait = if self.once && gathered.files.is_empty() { Duration::from_secs(1) } else { LINES_WAIT };
+            let batch = lines.take(self.max_lines, wait);
+            if let Some(why) = &batch.broken {
+                tracing::warn!(%why, "standard input");
+            }
+            gathered.drained &= batch.ended || (!self.once && batch.lines == 0);
+            let has_ended = batch.ended;
+            (gathered.records, gathered.lines, gathered.refused) = (batch.by_source, batch.lines, batch.refused);
+            if has_ended {
+                self.lines = None;
+            }
+        }
+        Ok(gathered)
+    }
+
+    /// Files that are whole and may be tried now.
+    fn look(&mut self, journal: &Journal, now: i64) -> Result<Ready> {
+        let failures = &journal.progress.failures;
+        let standing = |file: &TakenFile| {
+            if journal.has(file) || failures.is_set_aside(file) {
+                Standing::Taken
+            } else if failures.may_try(file, now) {
+                Standing::New
+            } else {
+                Standing::Paused
+            }
+        };
+        self.landing.ready(&standing, self.max_files, self.max_bytes)
+    }
+
+    fn is_worth_waiting(&self, ready: &Ready) -> bool {
+        ready.unreadable.is_empty() && ready.paused + ready.growing > 0 && Instant::now() < self.patience
+    }
+
+    /// Puts back what an epoch took that did not come about; lines cannot be read twice.
+    pub(super) fn give_back(&mut self, gathered: Gathered) {
+        self.given_back = Some(gathered);
+    }
+
+    /// Waits until something may have arrived.
+    pub(super) fn wait(&self, stop: &Stop) {
+        // Reading lines waits by itself, as long as any can come.
+        if self.lines.is_none() {
+            self.landing.wait(stop);
+        }
+    }
+}
+
+/// Lines are NDJSON, whatever the files of their source are.
+pub(super) const LINES_FORMAT: Format = Format::Ndjson;
