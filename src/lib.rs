@@ -24,7 +24,9 @@
 //! 3. Sums are exact: money is integer minor units, and partial sums merge in any order.
 //! 4. Same in, same out: equal inputs, pipeline, models and `as_of` give byte-identical data files.
 //! 5. All or nothing: a killed run leaves the last published state readable, and the next start finishes or drops it.
-//! 6. Rates have counts, times have zones, money has a currency, nulls have a reason.
+//! 6. One answer: whatever the cut into micro-batches, and in any order of arrival that is waited for, what is published is
+//!    what one batch publishes; killed at any moment and started again is never killed.
+//! 7. Rates have counts, times have zones, money has a currency, nulls have a reason.
 //!
 //! # Absent on purpose
 //! A database, a server, a scheduler: runs are started by whatever starts jobs, and Parquet is what they leave. No code

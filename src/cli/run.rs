@@ -65,12 +65,34 @@ pub(super) fn clean(args: &OutArgs) -> Result<u8> {
         return Err(Error::usage(format!("there is no folder `{}`", args.out.display())));
     }
     // Opening takes the lock and finishes or drops what a killed run left, which is all that staging can hold.
-    let _publisher = Publisher::open(&args.out)?;
-    for folder in [CACHE_DIR, STAGING_DIR] {
-        let path = args.out.join(folder);
-        if path.is_dir() {
-            std::fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+    let publisher = Publisher::open(&args.out)?;
+    let staging = args.out.join(STAGING_DIR);
+    if staging.is_dir() {
+        std::fs::remove_dir_all(&staging).map_err(Error::io("remove", &staging))?;
+    }
+    // What landed for a stream may be gone, and these copies are all that is left of it.
+    let in_use = crate::pipeline::copies_in_use(&publisher)?;
+    let cache = args.out.join(CACHE_DIR);
+    if in_use.is_empty() && cache.is_dir() {
+        std::fs::remove_dir_all(&cache).map_err(Error::io("remove", &cache))?;
+    }
+    for folder in entries_of(&cache)? {
+        let source = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        for file in entries_of(&folder)? {
+            let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            if !in_use.contains(&(source.clone(), stem)) {
+                std::fs::remove_file(&file).map_err(Error::io("remove", &file))?;
+            }
         }
     }
     Ok(DONE)
+}
+
+/// What is in a folder; nothing if there is none.
+fn entries_of(folder: &std::path::Path) -> Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(folder).map_err(Error::io("list", folder))?;
+    entries.map(|entry| entry.map(|entry| entry.path()).map_err(Error::io("list", folder))).collect()
 }

@@ -80,6 +80,7 @@ pub static OUTPUTS: &[OutputTable] = &[
         sort: &["target", "role", "grain", "period_start", "feature"],
         bloom: &[],
     },
+    OutputTable { name: "late_rows", partition: None, sort: &[], bloom: &["order_id"] },
     OutputTable { name: "runs", partition: None, sort: &[], bloom: &[] },
 ];
 

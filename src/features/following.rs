@@ -122,6 +122,11 @@ impl Following {
         Ok(())
     }
 
+    /// Whether a row of another table was told.
+    pub fn knows(&self, row: u128) -> bool {
+        self.rows.contains_key(&row)
+    }
+
     /// Orders that were told, and events that are kept.
     pub fn size(&self) -> (usize, usize) {
         (self.orders.len(), self.engine.as_ref().map_or(0, |engine| engine.size().1))

@@ -49,6 +49,23 @@ impl Matrix {
         Self { names: self.names.clone(), columns: self.columns.par_iter().map(column).collect() }
     }
 
+    /// Adds rows below. A feature that one of the two lacks has no value in its rows.
+    pub fn append(&mut self, below: Self) {
+        let (above, more) = (self.rows(), below.rows());
+        for (name, column) in below.names.into_iter().zip(below.columns) {
+            match self.names.iter().position(|known| *known == name) {
+                Some(at) => self.columns[at].extend(column),
+                None => {
+                    let mut whole = vec![f64::NAN; above];
+                    whole.extend(column);
+                    self.names.push(name);
+                    self.columns.push(whole);
+                }
+            }
+        }
+        self.columns.iter_mut().for_each(|column| column.resize(above + more, f64::NAN));
+    }
+
     /// Adds a feature after the others; `column` has one value a row.
     pub fn push(&mut self, name: impl Into<String>, column: Vec<f64>) {
         debug_assert!(
@@ -72,6 +89,20 @@ mod tests {
         matrix.push("b", vec![4.0, 5.0, 6.0]);
         assert_eq!((matrix.rows(), matrix.width()), (3, 2));
         assert_eq!((matrix.row(1), matrix.column(1), matrix.value(2, 0)), (vec![2.0, 5.0], &[4.0, 5.0, 6.0][..], 3.0));
+    }
+
+    #[test]
+    fn rows_are_added_below_and_what_one_side_lacks_has_no_value() {
+        let (mut matrix, mut below) = (Matrix::default(), Matrix::default());
+        matrix.push("a", vec![1.0]);
+        matrix.push("b", vec![2.0]);
+        below.push("b", vec![3.0]);
+        below.push("c", vec![4.0]);
+        matrix.append(below);
+        assert_eq!(matrix.names, ["a", "b", "c"]);
+        let shown: Vec<Vec<String>> =
+            matrix.columns.iter().map(|column| column.iter().map(f64::to_string).collect()).collect();
+        assert_eq!(shown, [["1", "NaN"], ["2", "3"], ["NaN", "4"]]);
     }
 
     #[test]

@@ -164,6 +164,25 @@ pub fn build(tables: &BTreeMap<&'static str, DataFrame>, specs: &[FeatureSpec], 
     Ok(features)
 }
 
+/// Features of the orders in `tables` that were logged when each was scored, with what is known of their outcomes by now.
+///
+/// # Errors
+/// [`crate::error::Error::Frames`] only for defects.
+pub fn of_log(
+    tables: &BTreeMap<&'static str, DataFrame>,
+    matrix: Matrix,
+    specs: &[FeatureSpec],
+    terms: &Terms,
+) -> Result<Features> {
+    let tables = Tables::new(tables)?;
+    let Known { fraud, returned, .. } = Known::of(&tables, terms)?;
+    let is_there = |name: &str| matrix.names.iter().any(|known| known == name);
+    let declared = specs.iter().filter(|spec| is_there(&spec.name)).map(|spec| describe::window(spec, Vec::new()));
+    let own = matrix.names.iter().filter(|name| !specs.iter().any(|spec| spec.name == **name));
+    let described = own.map(|name| describe::fact(name)).chain(declared).collect();
+    Ok(Features { matrix, placed_at: tables.placed_at.clone(), fraud, returned, lines: None, described })
+}
+
 /// Facts of the orders and lines in `tables` and what the engine answered of them, put together.
 fn together(
     tables: &Tables,

@@ -32,6 +32,13 @@ pub struct TypedFile {
     pub cached: bool,
 }
 
+impl TypedFile {
+    /// Length of the file it was read from; 0 if that is gone.
+    pub fn size_in_bytes(&self) -> u64 {
+        std::fs::metadata(&self.source.path).map_or(0, |found| found.len())
+    }
+}
+
 /// What reading a file found, kept beside its typed copy.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Findings {

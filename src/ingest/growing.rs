@@ -182,9 +182,19 @@ impl<'a> Growing<'a> {
         self.tables.iter().map(|(name, table)| Ok((*name, table.of_groups(groups)?))).collect()
     }
 
+    /// The group of each row that [`Self::of_groups`] gives of a table.
+    pub fn row_groups(&self, name: &str, groups: &[Group]) -> Vec<Group> {
+        self.tables.get(name).map_or_else(Vec::new, |table| table.row_groups(groups))
+    }
+
     /// When the newest order was placed that is not from after `end`, UTC microseconds.
     pub fn newest(&self, end: i64) -> Option<i64> {
         self.newest.max(self.later.range(..=end).next_back().copied())
+    }
+
+    /// How many orders there are.
+    pub fn orders(&self) -> usize {
+        self.orders.as_ref().map_or(0, Orders::len)
     }
 
     /// Every file so far, by source, in the order of their names.

@@ -56,6 +56,9 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     summary.peak_memory_mib = peak_memory_mib();
     summary.finished_at = options.clock.started_at + stages.begun.elapsed().as_micros() as i64;
     staging.write(named("runs")?, &summary.frame()?)?;
+    // What a stream goes on from: everything that is there has been read.
+    super::stream::prepare(&options.out)?;
+    super::stream::Journal::of_run(pipeline, &inputs.ingested, &summary.run_id, as_of)?.write(&mut staging)?;
     // Before the commit, so that whatever is published can be followed back to its rows.
     super::follow::keep(&options.out, &summary.run_id, pipeline, &inputs.ingested, as_of)?;
     let published = staging.commit()?;

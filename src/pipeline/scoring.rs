@@ -53,6 +53,14 @@ impl Scored {
         }
     }
 
+    /// The model, to score again with.
+    pub(super) fn into_champion(self) -> Champion {
+        match self {
+            Self::Absent(why) => Err(why),
+            Self::Present { model, .. } => Ok(model),
+        }
+    }
+
     /// The model's version, if there is one.
     pub(super) fn version(&self) -> Option<&str> {
         match self {

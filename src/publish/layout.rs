@@ -36,7 +36,7 @@ impl PartitionType {
 
 /// True for tables whose files stay when a run adds its own.
 pub fn is_appended(table: &OutputTable) -> bool {
-    table.name == "runs"
+    ["runs", "late_rows"].contains(&table.name)
 }
 
 /// Path of a table's file in a batch run. `value` is the partition's, `None` for null; tables without a partition

@@ -435,3 +435,66 @@ fn three_thousand_small_files_are_published_in_seconds() {
     snapshot(out.path()).unwrap();
     eprintln!("snapshot {:?}", start.elapsed());
 }
+
+/// An epoch: some days of scores, one row of `runs`, some state.
+fn epoch(publisher: &Publisher, number: u64, days: &[(i32, u32)], exceptions: Option<i32>) -> Result<Published> {
+    let mut staging = publisher.begin_replacing(Replaces::Epoch, &format!("epoch-{number}"), BTreeMap::new())?;
+    staging.write_partitions(table("order_scores"), &scores(days, number as i64))?;
+    if let Some(day) = exceptions {
+        let columns = vec![
+            Series::new("detected_date".into(), [day]).cast(&DataType::Date).unwrap().into_column(),
+            Series::new("rank".into(), [1_i64]).into_column(),
+        ];
+        staging.write(table("exceptions"), &DataFrame::new(1, columns).unwrap())?;
+    }
+    let run = DataFrame::new(1, vec![Series::new("run_id".into(), [number as i64]).into_column()]).unwrap();
+    staging.append(table("runs"), &run)?;
+    staging.write_state(&format!("stream/journal-{number}.json"), b"{}")?;
+    if number > 1 {
+        staging.keep_state(&format!("stream/journal-{}.json", number - 1));
+    }
+    staging.commit()
+}
+
+#[test]
+fn an_epoch_replaces_the_partitions_it_writes_and_rows_that_are_added_join_the_newest_file() {
+    let out = tempfile::tempdir().unwrap();
+    let publisher = Publisher::open(out.path()).unwrap();
+    epoch(&publisher, 1, &[(0, 1), (1, 2)], Some(0)).unwrap();
+    let first = tree(out.path());
+    epoch(&publisher, 2, &[(1, 2), (1, 3)], None).unwrap();
+    let second = tree(out.path());
+    let day = |day: &str| format!("order_scores/placed_date={day}/part-0.parquet");
+    assert_eq!(first[&day("1970-01-01")], second[&day("1970-01-01")], "a day that is not written again stays");
+    assert_ne!(first[&day("1970-01-02")], second[&day("1970-01-02")]);
+    assert_eq!(second.keys().filter(|name| name.starts_with("runs/")).count(), 1);
+    let snapshot = snapshot(out.path()).unwrap().unwrap();
+    let rows = |table: &str| snapshot.tables[table].files.iter().map(|file| file.rows).sum::<u64>();
+    assert_eq!((rows("order_scores"), rows("runs"), rows("exceptions")), (3, 2, 1));
+    let state: Vec<String> = publisher.state().unwrap().into_keys().collect();
+    assert_eq!(state, ["stream/journal-1.json", "stream/journal-2.json"]);
+    assert!(!snapshot.tables.contains_key("_state"), "state is no table");
+    epoch(&publisher, 3, &[], None).unwrap();
+    let state: Vec<String> = publisher.state().unwrap().into_keys().collect();
+    assert_eq!(state, ["stream/journal-2.json", "stream/journal-3.json"], "what is neither written nor kept goes");
+}
+
+#[test]
+fn a_partition_that_lost_its_rows_stays_without_them_for_readers_that_listed_it_and_goes_later() {
+    let out = tempfile::tempdir().unwrap();
+    let publisher = Publisher::open(out.path()).unwrap();
+    epoch(&publisher, 1, &[(0, 1)], Some(4)).unwrap();
+    epoch(&publisher, 2, &[(0, 1)], Some(5)).unwrap();
+    let gone = out.path().join("exceptions/detected_date=1970-01-05/part-0.parquet");
+    let rows = |path: &Path| ParquetReader::new(fs::File::open(path).unwrap()).finish().unwrap().height();
+    assert_eq!(rows(&gone), 0, "it can be opened still");
+    let mut number = 3;
+    while gone.exists() {
+        epoch(&publisher, number, &[(0, 1)], None).unwrap();
+        number += 1;
+        assert!(number < 100, "it never goes");
+    }
+    assert!(number > 40, "it went after {number} commits");
+    run(&publisher, 1).unwrap();
+    assert!(!paths(out.path()).iter().any(|path| path.contains("exceptions")), "a run takes everything else away");
+}

@@ -30,4 +30,5 @@ mod interrupted;
 mod quality;
 mod registry;
 mod satisfaction;
+mod stream;
 mod training;

@@ -21,9 +21,19 @@ pub(crate) struct Shop {
 impl Shop {
     /// Generates a shop of `days` days that end with 2025, with `dirty` of its orders spoilt.
     pub(crate) fn new(orders: u32, seed: u32, days: u32, dirty: f64) -> Self {
-        let shop = Self { folder: tempfile::tempdir().unwrap(), models: models() };
+        let shop = Self::with_models();
         generate(orders, seed, days, dirty, &shop.input());
         shop
+    }
+
+    /// A folder for a shop, and models of both targets.
+    pub(crate) fn with_models() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), models: models() }
+    }
+
+    /// Where the models are.
+    pub(crate) fn models(&self) -> &Path {
+        self.models.path()
     }
 
     /// Where its tables are.

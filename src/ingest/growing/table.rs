@@ -144,6 +144,12 @@ impl GrowingTable {
         Ok(rows)
     }
 
+    /// The group of each of these rows.
+    pub(super) fn row_groups(&self, groups: &[Group]) -> Vec<Group> {
+        let rows = |group: &Group| self.rows.get(group).map_or(0, Vec::len);
+        groups.iter().flat_map(|group| std::iter::repeat_n(*group, rows(group))).collect()
+    }
+
     /// Groups whose rows are not the same in another state of the table.
     pub(super) fn differing(&self, other: &Self) -> Result<Vec<Group>> {
         let (ours, theirs) = (self.contents()?, other.contents()?);

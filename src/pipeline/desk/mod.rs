@@ -12,7 +12,7 @@ mod store;
 pub use export::{Exported, export};
 pub use import::{ImportOptions, Imported, RefusedRow, import};
 pub use sheet::SheetFormat;
-pub(super) use store::take_in;
+pub(super) use store::{decided, take_in};
 
 /// The columns a reviewer fills in.
 const TO_FILL_IN: [&str; 4] = ["decision", "decided_at", "reviewer", "note"];

@@ -108,6 +108,19 @@ pub(super) fn append(out: &Path, more: &[Kept]) -> Result<()> {
     File::open(&folder).and_then(|folder| folder.sync_all()).map_err(Error::io("sync", &folder))
 }
 
+/// A hash of the kept decisions of an output folder, `None` if there are none, and the orders they are about.
+///
+/// # Errors
+/// As [`take_in`].
+pub(in crate::pipeline) fn decided(out: &Path) -> Result<(Option<String>, Vec<String>)> {
+    let bytes = bytes(out)?;
+    if bytes.is_empty() {
+        return Ok((None, Vec::new()));
+    }
+    let orders = parse(out, &bytes)?.into_iter().map(|kept| kept.order_id).collect();
+    Ok((Some(blake3::hash(&bytes).to_hex().to_string()), orders))
+}
+
 /// Adds the kept decisions of an output folder to the rows of `review_decisions`, and gives the hash of what was added.
 ///
 /// Only of orders that came in: the others wait for theirs. A decision that the mapped table has too, by the contract's

@@ -2,15 +2,18 @@
 
 use super::StreamOptions;
 use super::journal::Journal;
+use super::scorer::Scorer;
+use super::scoring::{LateRow, Scoring, Stepped};
 use super::take::{Gathered, LINES_FORMAT};
 use super::telling::Figures;
-use crate::config::{Pipeline, stream_duration, stream_span};
+use crate::config::{Pipeline, ReturnUnit, stream_duration, stream_span};
+use crate::contract::SCHEMA_VERSION;
 use crate::contract::output::CACHE_DIR;
 use crate::error::{Error, Result};
 use crate::ingest::{Ingested, KeptFile, PersonalKey, TypedFile, Typist, kept_file};
 use crate::intake::{TakenFile, Verdict};
 use crate::pipeline::chain::{About, Computed, Models, Stopwatch, named};
-use crate::pipeline::inputs::{COMPUTED_ON, Inputs, known};
+use crate::pipeline::inputs::{COMPUTED_ON, known};
 use crate::pipeline::summary::{Stage, peak_memory_mib};
 use crate::pipeline::{follow, training};
 use crate::publish::{Publisher, Replaces};
@@ -43,6 +46,11 @@ pub(super) struct Following<'a> {
     pub(super) journal: Journal,
     /// Every file that counted, by source, in the order in which a batch reads them.
     files: BTreeMap<String, Vec<TypedFile>>,
+    /// Files of the epoch that is being made.
+    new: BTreeMap<String, Vec<TypedFile>>,
+    /// Scores of orders, once each; `None` where lines are scored: these are told anew with the whole shop.
+    scoring: Option<Scoring<'a>>,
+    scorer: Scorer,
     /// When the whole shop was last told anew.
     refreshed_at: Option<Instant>,
 }
@@ -78,7 +86,29 @@ impl<'a> Following<'a> {
             files.insert(source.to_owned(), typed);
         }
         let registry = Registry::open(&options.models);
-        Ok(Self { pipeline, options, typist, publisher, registry, journal, files, refreshed_at: None })
+        let by_line = pipeline.raw.risk.returns.as_ref().is_some_and(|r| r.unit == ReturnUnit::Line);
+        let mut scoring = (!by_line).then(|| Scoring::new(pipeline));
+        if let (Some(scoring), false) = (&mut scoring, files.is_empty()) {
+            scoring.take(&files, options.as_of.unwrap_or((options.now)()))?;
+            if let Some(watermark) = journal.progress.watermark {
+                scoring.step(&options.out, watermark, None)?;
+                scoring.restore(&options.out)?;
+            }
+        }
+        let (new, scorer) = (BTreeMap::new(), Scorer::default());
+        Ok(Self {
+            pipeline,
+            options,
+            typist,
+            publisher,
+            registry,
+            journal,
+            files,
+            new,
+            scoring,
+            scorer,
+            refreshed_at: None,
+        })
     }
 
     /// Starts anew from the last commit, after an epoch that failed.
@@ -121,17 +151,40 @@ impl<'a> Following<'a> {
     ) -> Result<Option<Made>> {
         let begun = Instant::now();
         let mut stages = Stopwatch::default();
-        self.journal.progress.epoch += 1;
+        let end = self.options.as_of.unwrap_or((self.options.now)());
+        self.journal.begin();
         stages.time("ingest", || self.take(gathered, tick))?;
-        let (ingested, watermark) = stages.time("accept", || self.accepted(last, tick))?;
-        let Some(as_of) = watermark else {
+        let new = std::mem::take(&mut self.new);
+        if let Some(scoring) = &mut self.scoring {
+            stages.time("accept", || scoring.take(&new, end))?;
+        }
+        let Some(as_of) = stages.time("accept", || self.watermark(last, end))? else {
             self.commit_journal()?;
             return Ok(None);
         };
-        self.journal.progress.watermark = Some(as_of);
-        let inputs = known(&self.options.out, ingested, as_of)?;
-        let made = self.refresh(&inputs, as_of, stages, begun, tick)?;
-        self.refreshed_at = Some(Instant::now());
+        let before = self.journal.progress.watermark.replace(as_of);
+        tick("features");
+        let out = &self.options.out;
+        let stepped = match &mut self.scoring {
+            Some(scoring) => Some(stages.time("features", || scoring.step(out, as_of, before))?),
+            None => None,
+        };
+        // Every order waits still.
+        if self.scoring.as_ref().is_some_and(|scoring| scoring.scored() == 0) {
+            self.commit_journal()?;
+            return Ok(None);
+        }
+        let is_fast = stepped.is_some() && self.scorer.can_score(self.pipeline, &self.registry)?;
+        let scores_alone = is_fast && last != Last::OfAll && !self.refresh_is_due();
+        let made = match &stepped {
+            Some(stepped) if scores_alone => self.score(stepped, as_of, begun)?,
+            _ => {
+                let late = stepped.as_ref().map_or(&[][..], |stepped| &stepped.late);
+                let made = self.refresh(end, as_of, stages, begun, late, tick)?;
+                self.refreshed_at = Some(Instant::now());
+                made
+            }
+        };
         Ok(Some(made))
     }
 
@@ -159,6 +212,7 @@ impl<'a> Following<'a> {
                 Ok(typed) => {
                     self.journal.progress.failures.succeeded(&file);
                     self.journal.take(file.clone(), kept_file(&typed));
+                    self.new.entry(file.source.clone()).or_default().push(typed.clone());
                     let files = self.files.entry(file.source).or_default();
                     files.push(typed);
                     in_reading_order(files);
@@ -209,64 +263,120 @@ impl<'a> Following<'a> {
         Ok(())
     }
 
-    /// All tables so far, and the clock they are to be looked at by.
-    fn accepted(&mut self, last: Last, tick: &(dyn Fn(&str) + Sync)) -> Result<(Ingested, Option<i64>)> {
-        let now = (self.options.now)();
-        let end = self.options.as_of.unwrap_or(now);
-        let ingested = self.typist.accepted(self.files.clone(), end, &|table| COMPUTED_ON.contains(&table), tick)?;
-        let newest = ingested.tables.get("orders").map(|orders| newest_by(orders, end)).transpose()?.flatten();
+    /// Everything placed before has been waited for; `None` before the first order.
+    fn watermark(&self, last: Last, end: i64) -> Result<Option<i64>> {
+        let newest = match &self.scoring {
+            Some(scoring) => scoring.newest(end),
+            None => self.whole(end, &|_| {})?.tables.get("orders").map(|o| newest_by(o, end)).transpose()?.flatten(),
+        };
         let reached = newest.map(|at| at.saturating_sub(stream_span(&self.pipeline.raw.stream.lateness)));
         // All that will come by the clock it was given has come.
         let closes = last != Last::No && self.options.as_of.is_some() && newest.is_some();
         let reached = if closes { Some(end) } else { reached };
-        Ok((ingested, reached.max(self.journal.progress.watermark)))
+        Ok(reached.max(self.journal.progress.watermark))
+    }
+
+    /// All tables of all files.
+    fn whole(&self, end: i64, tick: &(dyn Fn(&str) + Sync)) -> Result<Ingested> {
+        self.typist.accepted(self.files.clone(), end, &|table| COMPUTED_ON.contains(&table), tick)
+    }
+
+    /// Publishes the scores of new orders, and days that are to be decided again.
+    fn score(&mut self, stepped: &Stepped, as_of: i64, begun: Instant) -> Result<Made> {
+        let (pipeline, options) = (self.pipeline, self.options);
+        let Some(scoring) = &self.scoring else {
+            return Err(Error::Invariant("orders were scored that are not followed".to_owned()));
+        };
+        let run_id = self.journal.progress.run_id.clone().unwrap_or_else(|| "stream".to_owned());
+        let metadata = BTreeMap::from([
+            ("pipeline".to_owned(), pipeline.raw.name.clone()),
+            ("schema_version".to_owned(), SCHEMA_VERSION.to_owned()),
+            ("epoch".to_owned(), self.journal.progress.epoch.to_string()),
+            ("currency".to_owned(), pipeline.raw.money.base.clone()),
+        ]);
+        let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &run_id, metadata)?;
+        if !stepped.days.is_empty() {
+            let (ingested, features) = scoring.of_days(&options.out, &stepped.days, as_of)?;
+            if !features.placed_at.is_empty() {
+                let scores = self.scorer.score(pipeline, &ingested, &features, &self.registry, as_of)?;
+                staging.write_partitions(named("order_scores")?, &scores.order_scores)?;
+                staging.write_partitions(named("order_features")?, &scores.order_features)?;
+            }
+        }
+        self.journal.late(&mut staging, &stepped.late)?;
+        self.journal.write(&mut staging)?;
+        let figures = (scoring.scored(), scoring.waiting());
+        let published = staging.commit()?;
+        Ok(self.made(as_of, begun, Vec::new(), figures, published.files_written))
+    }
+
+    fn made(
+        &self,
+        as_of: i64,
+        begun: Instant,
+        failed_on: Vec<String>,
+        (orders_scored, orders_waiting): (u64, u64),
+        files: usize,
+    ) -> Made {
+        let all = || self.files.values().flatten();
+        let figures = Figures {
+            as_of,
+            seconds: begun.elapsed().as_secs_f64(),
+            rows_accepted: all().map(|file| file.findings.typed).sum(),
+            rows_quarantined: all().map(|file| file.findings.rejected.len() as u64).sum(),
+            orders_scored,
+            orders_waiting,
+            published_files: files as u64,
+        };
+        Made { failed_on, figures }
     }
 
     /// Tells the whole shop anew.
     fn refresh(
         &mut self,
-        inputs: &Inputs,
+        end: i64,
         as_of: i64,
         mut stages: Stopwatch,
         begun: Instant,
+        late: &[LateRow],
         tick: &(dyn Fn(&str) + Sync),
     ) -> Result<Made> {
         let (pipeline, options) = (self.pipeline, self.options);
-        let models = Models::new(pipeline, inputs, &self.registry, as_of)?;
-        let built = || {
-            let terms = training::feature_terms(pipeline, as_of);
-            crate::features::build(&inputs.ingested.tables, &pipeline.features, &terms)
+        let ingested = stages.time("accept", || self.whole(end, tick))?;
+        let inputs = known(&options.out, ingested, as_of)?;
+        let models = Models::new(pipeline, &inputs, &self.registry, as_of)?;
+        let scoring = &self.scoring;
+        let features = || match scoring {
+            Some(scoring) => scoring.features(&inputs.ingested.tables, as_of),
+            None => {
+                let terms = training::feature_terms(pipeline, as_of);
+                crate::features::build(&inputs.ingested.tables, &pipeline.features, &terms)
+            }
         };
-        let computed = Computed::new(pipeline, inputs, models, as_of, built, (&mut stages, tick))?;
+        let computed = Computed::new(pipeline, &inputs, models, as_of, features, (&mut stages, tick))?;
         let publishing = Instant::now();
         let run_id = computed.run_id(pipeline, &inputs.hashes, as_of);
         let metadata = computed.metadata(pipeline, &run_id, as_of);
         let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &run_id, metadata)?;
         computed.write(&mut staging, &inputs.ingested.rejected, &run_id)?;
         let clock = super::clock(as_of, (options.now)());
-        let about = About { run_id, clock, out: &options.out };
-        let mut summary = computed.summary(pipeline, inputs, about);
+        let about = About { run_id: run_id.clone(), clock, out: &options.out };
+        let mut summary = computed.summary(pipeline, &inputs, about);
         stages.stages.push(Stage { stage: "write", seconds: publishing.elapsed().as_secs_f64() });
         summary.stages = std::mem::take(&mut stages.stages);
         summary.peak_memory_mib = peak_memory_mib();
         summary.finished_at = clock.started_at + begun.elapsed().as_micros() as i64;
         staging.append(named("runs")?, &summary.frame()?)?;
         self.journal.progress.refreshed = Some(as_of);
+        self.journal.progress.run_id = Some(run_id.clone());
+        self.journal.late(&mut staging, late)?;
         self.journal.write(&mut staging)?;
-        follow::keep(&options.out, &summary.run_id, pipeline, &inputs.ingested, as_of)?;
+        follow::keep(&options.out, &run_id, pipeline, &inputs.ingested, as_of)?;
+        let scored = summary.tables.get("orders").map_or(0, |t| t.accepted);
+        let figures = self.scoring.as_ref().map_or((scored, 0), |s| (s.scored(), s.waiting()));
         let published = staging.commit()?;
-        follow::keep_only(&options.out, &summary.run_id);
-        Ok(Made {
-            failed_on: summary.failed_on,
-            figures: Figures {
-                as_of,
-                seconds: begun.elapsed().as_secs_f64(),
-                rows_accepted: summary.tables.values().map(|t| t.accepted).sum(),
-                rows_quarantined: summary.quarantined,
-                orders_scored: published.rows.get("order_scores").copied().unwrap_or_default(),
-                published_files: published.files_written as u64,
-            },
-        })
+        follow::keep_only(&options.out, &run_id);
+        Ok(self.made(as_of, begun, summary.failed_on, figures, published.files_written))
     }
 
     /// Publishes that files were taken which gave no order yet.

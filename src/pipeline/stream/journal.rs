@@ -3,14 +3,17 @@
 //! A journal is kept whole every [`WHOLE_EVERY`] epochs and as a difference in between, in the same commit as the tables. So
 //! whatever is killed when, each file and line has counted in the epoch that names it, or has not counted at all.
 
-use super::late::Ledger;
+use super::scoring::LateRow;
 use crate::config::Pipeline;
+use crate::contract::output::output;
 use crate::error::{Error, Result};
-use crate::ingest::KeptFile;
+use crate::ingest::{Ingested, KeptFile, kept_file};
 use crate::intake::{Failures, TakenFile};
 use crate::publish::{Publisher, Staging};
+use crate::types::time::HOUR;
+use polars::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Version of the shape.
@@ -20,7 +23,7 @@ const VERSION: u32 = 1;
 const WHOLE_EVERY: u64 = 64;
 
 /// Folder of the state files of a stream, below the state folder.
-pub(super) const FOLDER: &str = "stream";
+pub(in crate::pipeline) const FOLDER: &str = "stream";
 
 /// A file that counted, and the typed copy of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,16 +55,25 @@ pub(super) struct Progress {
     pub(super) lines: u64,
     /// Files that could not be read.
     pub(super) failures: Failures,
-    /// What came late.
-    pub(super) late: Ledger,
+    /// Whether a stream made it, whose files may be gone since.
+    #[serde(default)]
+    streamed: bool,
+    /// Rows that came after the watermark had passed their time, by table.
+    #[serde(default)]
+    pub(super) late: BTreeMap<String, u64>,
+    /// The run that last told the whole shop anew.
+    #[serde(default)]
+    pub(super) run_id: Option<String>,
 }
 
 /// The journal.
 #[derive(Debug, Clone)]
-pub(super) struct Journal {
+pub(in crate::pipeline) struct Journal {
     pub(super) progress: Progress,
     taken: Vec<Taken>,
     known: BTreeSet<TakenFile>,
+    /// The watermark that the epoch in hand began with.
+    before: Option<i64>,
     /// State files that hold it, by name below the state folder.
     names: Vec<String>,
 }
@@ -108,7 +120,37 @@ impl Journal {
             mapping: mapping(pipeline)?,
             ..Progress::default()
         };
-        Ok(Self { progress, taken: Vec::new(), known: BTreeSet::new(), names: Vec::new() })
+        Ok(Self { progress, taken: Vec::new(), known: BTreeSet::new(), before: None, names: Vec::new() })
+    }
+
+    /// The journal of a batch run that read everything there was: a stream goes on from it.
+    ///
+    /// # Errors
+    /// [`Error::Invariant`] only for defects.
+    pub(in crate::pipeline) fn of_run(
+        pipeline: &Pipeline,
+        ingested: &Ingested,
+        run_id: &str,
+        as_of: i64,
+    ) -> Result<Self> {
+        let mut journal = Self::new(pipeline)?;
+        journal.begin();
+        journal.progress.streamed = false;
+        let progress = &mut journal.progress;
+        (progress.watermark, progress.refreshed) = (Some(as_of), Some(as_of));
+        progress.run_id = Some(run_id.to_owned());
+        for (source, files) in &ingested.files {
+            for typed in files {
+                let file = TakenFile {
+                    source: source.clone(),
+                    name: typed.name.clone(),
+                    size_in_bytes: typed.size_in_bytes(),
+                    content_hash: typed.content_hash.clone(),
+                };
+                journal.take(file, kept_file(typed));
+            }
+        }
+        Ok(journal)
     }
 
     fn is_ours(&self, found: &Progress) -> Result<()> {
@@ -138,17 +180,60 @@ impl Journal {
         &self.taken
     }
 
+    /// Begins an epoch.
+    pub(super) fn begin(&mut self) {
+        self.progress.epoch += 1;
+        self.progress.streamed = true;
+        self.before = self.progress.watermark;
+    }
+
     /// Adds a file to the epoch that is being made.
     pub(super) fn take(&mut self, file: TakenFile, typed: KeptFile) {
         self.known.insert(file.clone());
         self.taken.push(Taken { epoch: self.progress.epoch, file, typed });
     }
 
+    /// Adds to the ledger of what came late. It moves the KPIs like everything else; scores that were given stay.
+    ///
+    /// # Errors
+    /// As [`Staging::append`].
+    pub(super) fn late(&mut self, staging: &mut Staging, late: &[LateRow]) -> Result<()> {
+        let (Some(table), Some(watermark)) = (output("late_rows"), self.before) else { return Ok(()) };
+        if late.is_empty() {
+            return Ok(());
+        }
+        let instant = DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC));
+        let stage = || Error::frames("late rows");
+        let effect = |row: &LateRow| match row.table {
+            "orders" => "scored on what was known when it came; scores of orders placed after it stay as given",
+            _ => "counts from now on; scores given since its time stay as given",
+        };
+        let times = |name: &str, pick: &dyn Fn(&LateRow) -> i64| {
+            Column::new(name.into(), late.iter().map(pick).collect::<Vec<i64>>()).cast(&instant).map_err(stage())
+        };
+        let columns = vec![
+            Column::new("epoch".into(), vec![self.progress.epoch as i64; late.len()]),
+            Column::new("table".into(), late.iter().map(|row| row.table).collect::<Vec<_>>()),
+            Column::new("order_id".into(), late.iter().map(|row| row.order_id.as_deref()).collect::<Vec<_>>()),
+            times("at", &|row| row.at)?,
+            times("watermark", &|_| watermark)?,
+            Column::new(
+                "late_hours".into(),
+                late.iter().map(|row| (watermark - row.at) as f64 / HOUR as f64).collect::<Vec<_>>(),
+            ),
+            Column::new("effect".into(), late.iter().map(effect).collect::<Vec<_>>()),
+        ];
+        for row in late {
+            *self.progress.late.entry(row.table.to_owned()).or_default() += 1;
+        }
+        staging.append(table, &DataFrame::new(late.len(), columns).map_err(stage())?)
+    }
+
     /// Writes the journal of the epoch that is being made into its commit.
     ///
     /// # Errors
     /// [`Error::Environment`] when it cannot be written.
-    pub(super) fn write(&mut self, staging: &mut Staging) -> Result<()> {
+    pub(in crate::pipeline) fn write(&mut self, staging: &mut Staging) -> Result<()> {
         let epoch = self.progress.epoch;
         let whole = epoch % WHOLE_EVERY == 1 || self.names.is_empty();
         let taken: Vec<Taken> = match whole {
@@ -169,6 +254,23 @@ impl Journal {
         self.names.push(name);
         Ok(())
     }
+}
+
+/// The typed copies that a stream goes on from, as source and name without ending; none where the last commit was a run's,
+/// which can be made again from its sources.
+///
+/// # Errors
+/// [`Error::Environment`] when the journal cannot be read.
+pub(in crate::pipeline) fn copies_in_use(publisher: &Publisher) -> Result<BTreeSet<(String, String)>> {
+    let prefix = format!("{FOLDER}/journal-");
+    let (mut copies, mut streamed) = (BTreeSet::new(), false);
+    for (_, path) in publisher.state()?.into_iter().filter(|(name, _)| name.starts_with(&prefix)) {
+        let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        let written: Written = serde_json::from_slice(&bytes).map_err(|e| damaged(&path, &e.to_string()))?;
+        streamed = written.progress.streamed;
+        copies.extend(written.taken.into_iter().map(|taken| (taken.file.source, taken.typed.typed)));
+    }
+    Ok(if streamed { copies } else { BTreeSet::new() })
 }
 
 /// A hash of what decides how files become tables.

@@ -12,9 +12,12 @@
 
 mod epoch;
 mod journal;
-mod late;
+mod scorer;
+mod scoring;
 mod take;
 mod telling;
+
+pub(super) use journal::Journal;
 
 use super::inputs::Clock;
 use crate::config::{Pipeline, stream_duration};
@@ -54,7 +57,7 @@ pub struct StreamOptions {
 /// What a stream did.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Streamed {
-    /// Epochs that this process published.
+    /// Epochs that this process made.
     pub epochs: u64,
     /// The last epoch of the output.
     pub epoch: u64,
@@ -78,6 +81,15 @@ pub fn status_path(out: &Path) -> PathBuf {
     out.join(STATE_DIR).join("stream-status.json")
 }
 
+/// Makes the folder of what a stream goes on from.
+///
+/// # Errors
+/// [`Error::Environment`].
+pub(super) fn prepare(out: &Path) -> Result<()> {
+    create_private(&out.join(STATE_DIR))?;
+    create_private(&out.join(STATE_DIR).join(journal::FOLDER))
+}
+
 /// Follows the sources of a pipeline until `stop`, or until there is nothing left where it is asked for once.
 ///
 /// # Errors
@@ -91,7 +103,7 @@ pub fn stream(
 ) -> Result<Streamed> {
     super::checkup::targets_are_known(pipeline)?;
     let publisher = Publisher::open(&options.out)?;
-    create_private(&options.out.join(STATE_DIR).join(journal::FOLDER))?;
+    prepare(&options.out)?;
     let telling = Telling::new(pipeline, &options)?;
     let followed = follow(pipeline, &mut options, stop, tick, publisher, &telling);
     telling.ended(followed.as_ref().err());
@@ -135,14 +147,15 @@ fn follow(
         if following.is_due(&gathered, last) {
             tick(&format!("epoch {}: {files} files, {lines} lines", done.epoch + 1));
             telling.working();
+            let before = following.journal.taken().len() as u64;
             let made = following.epoch(&gathered, last, &|message| {
                 telling.beat();
                 tick(message);
             });
             match made {
                 Ok(made) => {
-                    done.epochs += u64::from(made.is_some());
-                    done.files += files;
+                    done.epochs += 1;
+                    done.files += following.journal.taken().len() as u64 - before;
                     done.lines += lines;
                     if let Some(made) = made {
                         done.failed_on = made.failed_on;
@@ -165,12 +178,14 @@ fn follow(
             done.epoch = following.journal.progress.epoch;
             done.watermark = following.journal.progress.watermark;
         }
-        if stop.is_set() || (options.once && last == Last::OfAll) {
+        // What could not be read is tried again before the end.
+        let tried_again = following.journal.progress.failures.next_try_at().is_some();
+        if stop.is_set() || (options.once && last == Last::OfAll && !tried_again) {
             break;
         }
-        if last != Last::No && gathered_nothing {
+        if gathered_nothing {
             intake.wait(stop);
-        } else if !pause.is_zero() && gathered_little(files, lines, pipeline) && stop.wait(pause) {
+        } else if !options.once && gathered_little(files, lines, pipeline) && stop.wait(pause) {
             break;
         }
     }
@@ -188,6 +203,14 @@ fn gathered_little(files: u64, lines: u64, pipeline: &Pipeline) -> bool {
 /// Whether an error may pass by itself: a disk that is full now need not be full for ever.
 fn is_passing(error: &Error) -> bool {
     matches!(error, Error::Environment { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)
+}
+
+/// The typed copies, by source and name without ending, that the stream of an output folder goes on from.
+///
+/// # Errors
+/// [`Error::Environment`] when its journal cannot be read.
+pub fn copies_in_use(publisher: &Publisher) -> Result<std::collections::BTreeSet<(String, String)>> {
+    journal::copies_in_use(publisher)
 }
 
 /// The status that the last stream of an output folder left.

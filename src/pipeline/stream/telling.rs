@@ -29,6 +29,7 @@ pub(super) struct Figures {
     pub(super) rows_accepted: u64,
     pub(super) rows_quarantined: u64,
     pub(super) orders_scored: u64,
+    pub(super) orders_waiting: u64,
     pub(super) published_files: u64,
 }
 
@@ -116,7 +117,8 @@ impl Telling {
             status.rows_accepted = figures.rows_accepted;
             status.rows_quarantined = figures.rows_quarantined;
             status.orders_scored = figures.orders_scored;
-            status.published_files = figures.published_files;
+            status.orders_waiting = figures.orders_waiting;
+            status.published_files += figures.published_files;
             status.peak_memory_mib = peak_memory_mib();
             status.last_error = None;
         });
@@ -142,5 +144,5 @@ fn of_journal(status: &mut Status, journal: &Journal) {
     status.files_taken = journal.taken().len() as u64;
     status.files_set_aside = progress.failures.set_aside().count() as u64;
     status.lines_taken = progress.lines;
-    status.rows_late = progress.late.total();
+    status.rows_late = progress.late.values().sum();
 }

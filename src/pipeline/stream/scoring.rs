@@ -1,0 +1,420 @@
+//! Scores of new orders, given once: features are counted when an order has been waited for, and logged.
+//!
+//! Only what came and what has become known is looked at. Days on which anything is new are decided again, since orders of
+//! one day share the desk's capacity; the probabilities of orders scored before stay.
+
+use crate::config::Pipeline;
+use crate::contract::input::{Kind, table};
+use crate::error::{Error, Result};
+use crate::features::matrix::Matrix;
+use crate::features::{self, Features, Following, Step, Sub};
+use crate::ingest::{Group, Growing, Ingested, TypedFile, key_hashes};
+use crate::pipeline::as_of::known_at;
+use crate::pipeline::desk;
+use crate::pipeline::training::feature_terms;
+use crate::types::time::local_day;
+use polars::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+/// Tables that features and decisions read.
+const READ: &[&str] = &["orders", "order_items", "returns", "tickets", "feedback", "review_decisions"];
+
+/// Tables whose rows are events of their own.
+const EVENTS: [&str; 3] = ["returns", "tickets", "feedback"];
+
+/// Times that lie in the future by their nature.
+const PROMISES: [&str; 2] = ["promised_ship_at", "promised_delivery_at"];
+
+/// Steps between two times at which the engine lets go of what nothing can reach any more.
+const EXPIRE_EVERY: u64 = 64;
+
+/// Orders scored so far, and everything that the next ones need.
+pub(super) struct Scoring<'a> {
+    pipeline: &'a Pipeline,
+    growing: Growing<'a>,
+    following: Following,
+    /// Groups that files have changed since the last step.
+    changed: BTreeSet<Group>,
+    /// The same of the step that is being made.
+    changed_before: BTreeSet<Group>,
+    /// When something about a group becomes known by the passing of time alone; UTC microseconds.
+    due: BTreeMap<i64, Vec<Group>>,
+    /// Where the features of an order are logged: its day, its row there.
+    logged: HashMap<Group, (i32, u32)>,
+    days: BTreeMap<i32, Day>,
+    /// Hash of what the desk had decided at the last step.
+    decided: Option<String>,
+    steps: u64,
+}
+
+/// Features of the orders of one day as the models saw them.
+#[derive(Default)]
+struct Day {
+    groups: Vec<Group>,
+    matrix: Matrix,
+}
+
+/// What a step did.
+#[derive(Default)]
+pub(super) struct Stepped {
+    /// Days of which anything is new, as days since 1970-01-01.
+    pub(super) days: BTreeSet<i32>,
+    /// Orders that were scored.
+    pub(super) scored: u64,
+    /// What came later than was waited for.
+    pub(super) late: Vec<LateRow>,
+}
+
+/// A row that came after the watermark had passed its time.
+pub(super) struct LateRow {
+    pub(super) table: &'static str,
+    pub(super) order_id: Option<String>,
+    /// Its time, UTC microseconds.
+    pub(super) at: i64,
+}
+
+impl<'a> Scoring<'a> {
+    /// Nothing taken yet.
+    pub(super) fn new(pipeline: &'a Pipeline) -> Self {
+        Self {
+            pipeline,
+            growing: Growing::new(pipeline, READ),
+            following: Following::default(),
+            changed: BTreeSet::new(),
+            changed_before: BTreeSet::new(),
+            due: BTreeMap::new(),
+            logged: HashMap::new(),
+            days: BTreeMap::new(),
+            decided: None,
+            steps: 0,
+        }
+    }
+
+    /// Takes in further files by source.
+    ///
+    /// # Errors
+    /// As [`Growing::take`].
+    pub(super) fn take(&mut self, new: &BTreeMap<String, Vec<TypedFile>>, end: i64) -> Result<()> {
+        let changed = self.growing.take(new, end)?;
+        self.changed.extend(changed);
+        Ok(())
+    }
+
+    /// When the newest order was placed that is not from after `end`.
+    pub(super) fn newest(&self, end: i64) -> Option<i64> {
+        self.growing.newest(end)
+    }
+
+    /// Orders that wait for the watermark.
+    pub(super) fn waiting(&self) -> u64 {
+        self.growing.orders().saturating_sub(self.logged.len()) as u64
+    }
+
+    /// Orders scored so far.
+    pub(super) fn scored(&self) -> u64 {
+        self.logged.len() as u64
+    }
+
+    /// Scores the orders that the watermark `as_of` has passed and tells the engine what is known by now. `before` is the
+    /// watermark of the step before; what is older and new came late.
+    ///
+    /// # Errors
+    /// As [`Following::step`].
+    pub(super) fn step(&mut self, out: &Path, as_of: i64, before: Option<i64>) -> Result<Stepped> {
+        let mut touched = std::mem::take(&mut self.changed);
+        self.changed_before.clone_from(&touched);
+        self.decided_anew(out, &mut touched)?;
+        let mut stepped = Stepped::default();
+        for group in &touched {
+            stepped.days.extend(self.logged.get(group).map(|(day, _)| *day));
+        }
+        self.moved(&mut stepped)?;
+        let later = self.due.split_off(&as_of.saturating_add(1));
+        touched.extend(std::mem::replace(&mut self.due, later).into_values().flatten());
+        let touched: Vec<Group> = touched.into_iter().collect();
+        let all = self.growing.of_groups(&touched)?;
+        self.schedule(&touched, &all, as_of)?;
+        let features = match self.tell(out, &touched, as_of, before, &mut stepped)? {
+            (Step::Features(features), asking) => Some((features, asking)),
+            (Step::Anew, _) => {
+                let everything: Vec<Group> = self.growing.groups().collect();
+                match self.tell(out, &everything, as_of, None, &mut stepped)? {
+                    (Step::Features(features), asking) => Some((features, asking)),
+                    (Step::Anew, _) => None,
+                }
+            }
+        };
+        let Some((features, asking)) = features else {
+            return Err(Error::Invariant("features were made anew, and still are not what was told".to_owned()));
+        };
+        stepped.scored = asking.len() as u64;
+        self.log(&features, &asking, &mut stepped)?;
+        self.steps += 1;
+        if self.steps.is_multiple_of(EXPIRE_EVERY) {
+            let remember = crate::config::stream_span(&self.pipeline.raw.stream.remember);
+            self.following.expire(as_of.saturating_sub(remember))?;
+        }
+        Ok(stepped)
+    }
+
+    /// An order that was placed on another day than was told before goes there, with its log.
+    fn moved(&mut self, stepped: &mut Stepped) -> Result<()> {
+        let scored: Vec<Group> = self.changed_before.iter().copied().filter(|g| self.logged.contains_key(g)).collect();
+        let orders = self.growing.of_groups(&scored)?.remove("orders").unwrap_or_default();
+        if orders.height() == 0 {
+            return Ok(());
+        }
+        for (group, at) in self.numbers_of(&orders)?.into_iter().zip(ints(&orders, "placed_at")?) {
+            let day = at.and_then(|at| local_day(at, self.pipeline.zone)).unwrap_or_default();
+            let Some((before, row)) = self.logged.get(&group).copied().filter(|(before, _)| *before != day) else {
+                continue;
+            };
+            let Some(features) = self.days.get(&before).map(|log| log.matrix.take(&[row as usize])) else { continue };
+            let log = self.days.entry(day).or_default();
+            self.logged.insert(group, (day, log.groups.len() as u32));
+            log.groups.push(group);
+            log.matrix.append(features);
+            stepped.days.insert(day);
+        }
+        Ok(())
+    }
+
+    /// Tells the engine of some groups; the groups of the orders that asked.
+    fn tell(
+        &mut self,
+        out: &Path,
+        touched: &[Group],
+        as_of: i64,
+        before: Option<i64>,
+        stepped: &mut Stepped,
+    ) -> Result<(Step, Vec<Group>)> {
+        // Those that ask first.
+        let new: Vec<Group> = touched.iter().copied().filter(|group| !self.logged.contains_key(group)).collect();
+        let orders = self.growing.of_groups(&new)?.remove("orders").unwrap_or_default();
+        let asking = self.placed_by(&orders, as_of)?;
+        let is_asking: BTreeSet<Group> = asking.iter().copied().collect();
+        let others = touched.iter().copied().filter(|group| !is_asking.contains(group));
+        let order: Vec<Group> = asking.iter().copied().chain(others).collect();
+        let tables = self.known(out, &order, as_of)?;
+        let numbers = self.numbers(&tables)?;
+        let mut rows = BTreeMap::new();
+        for name in EVENTS {
+            let (Some(frame), Some(contract)) = (tables.get(name), table(name)) else { continue };
+            rows.insert(name, key_hashes(contract, frame)?);
+        }
+        if let Some(before) = before {
+            self.late(&tables, &rows, asking.len(), before, stepped)?;
+        }
+        let sub = Sub { tables: &tables, orders: &numbers, asking: asking.len(), rows: &rows };
+        let terms = feature_terms(self.pipeline, as_of);
+        let step = self.following.step(&sub, &self.pipeline.features, &terms)?;
+        Ok((step, asking))
+    }
+
+    /// The groups of orders that were placed by the clock, in the order of rows.
+    fn placed_by(&self, orders: &DataFrame, as_of: i64) -> Result<Vec<Group>> {
+        if orders.height() == 0 {
+            return Ok(Vec::new());
+        }
+        let times = ints(orders, "placed_at")?;
+        let ids = ids(orders)?;
+        let placed = ids.iter().zip(times).filter(|(_, at)| at.is_some_and(|at| at <= as_of));
+        Ok(placed.filter_map(|(id, _)| self.growing.group(id?)).collect())
+    }
+
+    /// The tables of some groups as known at the clock, the desk's decisions among them.
+    fn known(&self, out: &Path, groups: &[Group], as_of: i64) -> Result<BTreeMap<&'static str, DataFrame>> {
+        let tables = self.growing.of_groups(groups)?;
+        let mut ingested = Ingested::of_tables(tables);
+        desk::take_in(out, &mut ingested)?;
+        known_at(&mut ingested.tables, as_of)?;
+        Ok(ingested.tables)
+    }
+
+    /// The group of each order.
+    fn numbers(&self, tables: &BTreeMap<&'static str, DataFrame>) -> Result<Vec<Group>> {
+        tables.get("orders").filter(|orders| orders.height() > 0).map_or_else(|| Ok(Vec::new()), |o| self.numbers_of(o))
+    }
+
+    fn numbers_of(&self, orders: &DataFrame) -> Result<Vec<Group>> {
+        Ok(ids(orders)?.iter().map(|id| id.and_then(|id| self.growing.group(id)).unwrap_or(Group::MAX)).collect())
+    }
+
+    /// Enters when something of each group becomes known next.
+    fn schedule(&mut self, groups: &[Group], tables: &BTreeMap<&'static str, DataFrame>, as_of: i64) -> Result<()> {
+        let terms = feature_terms(self.pipeline, as_of);
+        let mut next: HashMap<Group, i64> = HashMap::new();
+        let mut ahead = |group: Group, at: i64| {
+            if at > as_of && at < i64::MAX {
+                next.entry(group).and_modify(|known| *known = at.min(*known)).or_insert(at);
+            }
+        };
+        for (name, frame) in tables {
+            let Some(contract) = table(name) else { continue };
+            let groups_of = self.growing.row_groups(name, groups);
+            for column in contract.columns.iter().filter(|c| c.kind == Kind::Instant && !PROMISES.contains(&c.name)) {
+                if frame.get_column_index(column.name).is_none() {
+                    continue;
+                }
+                for (group, at) in groups_of.iter().zip(ints(frame, column.name)?) {
+                    let Some(at) = at else { continue };
+                    ahead(*group, at);
+                    match column.name {
+                        "placed_at" => {
+                            ahead(*group, at.saturating_add(terms.fraud_matures_after));
+                            ahead(*group, at.saturating_add(terms.undelivered_after));
+                        }
+                        "delivered_at" => ahead(*group, at.saturating_add(terms.return_window)),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        for group in groups {
+            if let Some(at) = next.get(group) {
+                self.due.entry(*at).or_default().push(*group);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the desk has decided since the last step concerns orders of which nothing else is new.
+    fn decided_anew(&mut self, out: &Path, touched: &mut BTreeSet<Group>) -> Result<()> {
+        let (hash, orders) = desk::decided(out)?;
+        if hash != self.decided {
+            touched.extend(orders.iter().filter_map(|order| self.growing.group(order)));
+            self.decided = hash;
+        }
+        Ok(())
+    }
+
+    /// Counts what is older than the watermark was, and new.
+    fn late(
+        &self,
+        tables: &BTreeMap<&'static str, DataFrame>,
+        rows: &BTreeMap<&'static str, Vec<u128>>,
+        asking: usize,
+        before: i64,
+        stepped: &mut Stepped,
+    ) -> Result<()> {
+        for (name, frame) in
+            tables.iter().filter(|(name, frame)| frame.height() > 0 && (**name == "orders" || rows.contains_key(*name)))
+        {
+            let Some(contract) = table(name) else { continue };
+            let ids = ids(frame)?;
+            for (row, at) in ints(frame, contract.clock)?.into_iter().enumerate() {
+                let is_new = match rows.get(name) {
+                    Some(rows) => !self.following.knows(rows[row]),
+                    None => row < asking,
+                };
+                if let Some(at) = at.filter(|at| is_new && *at < before) {
+                    stepped.late.push(LateRow { table: name, order_id: ids.get(row).map(str::to_owned), at });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters features into the log.
+    fn log(&mut self, features: &Features, asking: &[Group], stepped: &mut Stepped) -> Result<()> {
+        let mut by_day: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+        for (row, at) in features.placed_at.iter().enumerate() {
+            by_day.entry(local_day(*at, self.pipeline.zone).unwrap_or_default()).or_default().push(row);
+        }
+        for (day, rows) in by_day {
+            stepped.days.insert(day);
+            let log = self.days.entry(day).or_default();
+            for row in &rows {
+                let Some(group) = asking.get(*row) else {
+                    return Err(Error::Invariant("features of an order that did not ask".to_owned()));
+                };
+                self.logged.insert(*group, (day, log.groups.len() as u32));
+                log.groups.push(*group);
+            }
+            log.matrix.append(features.matrix.take(&rows));
+        }
+        Ok(())
+    }
+
+    /// Takes over what was logged when orders were scored, where it is published: what is counted again may know more.
+    ///
+    /// # Errors
+    /// [`Error::Frames`] when a published file cannot be read.
+    pub(super) fn restore(&mut self, out: &Path) -> Result<()> {
+        let stage = || Error::frames("logged features");
+        let Some(snapshot) = crate::publish::snapshot(out)? else { return Ok(()) };
+        for file in snapshot.tables.get("order_features").into_iter().flat_map(|table| &table.files) {
+            let opened = std::fs::File::open(&file.path).map_err(Error::io("read", &file.path))?;
+            let frame = ParquetReader::new(opened).finish().map_err(stage())?;
+            let ids = ids(&frame)?;
+            for column in frame.columns().iter().filter(|column| column.dtype() == &DataType::Float64) {
+                let values = column.f64().map_err(stage())?;
+                for (id, value) in ids.iter().zip(values.iter()) {
+                    let place = id.and_then(|id| self.growing.group(id)).and_then(|group| self.logged.get(&group));
+                    let Some((day, row)) = place else { continue };
+                    let Some(matrix) = self.days.get_mut(day).map(|log| &mut log.matrix) else { continue };
+                    if let Some(at) = matrix.names.iter().position(|name| name == column.name().as_str()) {
+                        matrix.columns[at][*row as usize] = value.unwrap_or(f64::NAN);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The tables of the orders of some days as known at the clock, and their logged features.
+    ///
+    /// # Errors
+    /// [`Error::Frames`] only for defects.
+    pub(super) fn of_days(&self, out: &Path, days: &BTreeSet<i32>, as_of: i64) -> Result<(Ingested, Features)> {
+        let groups = days.iter().filter_map(|day| self.days.get(day)).flat_map(|day| &day.groups).copied();
+        // An order that has moved to another day is there.
+        let is_there = |group: &Group| self.logged.get(group).is_some_and(|(day, _)| days.contains(day));
+        let groups: BTreeSet<Group> = groups.filter(is_there).collect();
+        let groups: Vec<Group> = groups.into_iter().collect();
+        let ingested = Ingested::of_tables(self.known(out, &groups, as_of)?);
+        let features = self.features(&ingested.tables, as_of)?;
+        Ok((ingested, features))
+    }
+
+    /// The logged features of the orders in `tables`, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Invariant`] for an order that was not scored.
+    pub(super) fn features(&self, tables: &BTreeMap<&'static str, DataFrame>, as_of: i64) -> Result<Features> {
+        let days: Vec<&Matrix> = self.days.values().map(|day| &day.matrix).collect();
+        let numbers: HashMap<i32, u32> = self.days.keys().copied().zip(0..).collect();
+        let mut places: Vec<(u32, u32)> = Vec::new();
+        for group in self.numbers(tables)? {
+            let place = self.logged.get(&group).and_then(|(day, row)| Some((*numbers.get(day)?, *row)));
+            places.push(
+                place.ok_or_else(|| Error::Invariant("an order was not scored before it was looked at".to_owned()))?,
+            );
+        }
+        let mut names: Vec<&String> = Vec::new();
+        for name in days.iter().flat_map(|matrix| &matrix.names) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let mut matrix = Matrix::default();
+        for name in names {
+            let column =
+                |of: &&'_ Matrix| of.names.iter().position(|known| known == name).map(|at| of.columns[at].as_slice());
+            // A feature that could not be fed yet on a day has no value there.
+            let columns: Vec<Option<&[f64]>> = days.iter().map(column).collect();
+            let value = |(day, row): &(u32, u32)| columns[*day as usize].map(|column| column[*row as usize]);
+            matrix.push(name.clone(), places.iter().map(|place| value(place).unwrap_or(f64::NAN)).collect());
+        }
+        features::of_log(tables, matrix, &self.pipeline.features, &feature_terms(self.pipeline, as_of))
+    }
+}
+
+fn ids(frame: &DataFrame) -> Result<StringChunked> {
+    frame.column("order_id").and_then(|c| c.str().cloned()).map_err(Error::frames("orders of a step"))
+}
+
+fn ints(frame: &DataFrame, name: &str) -> Result<Vec<Option<i64>>> {
+    crate::pipeline::scores::ints(frame, name)
+}

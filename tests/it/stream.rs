@@ -1,0 +1,387 @@
+//! Micro-batches: whatever the cut, the order of arrival or the moment of a kill, what is published is what one batch publishes.
+
+use crate::exit_codes::SmallDisk;
+use crate::harness::{Done, finish, ordersight, root};
+use crate::shop::{Shop, differing_rows, generate, rows};
+use crate::tiny::query;
+use ordersight::publish::{FAIL_AT, Step};
+use polars::prelude::DataFrame;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const CLOCK: &str = "2026-01-20T00:00:00Z";
+
+/// A shop whose tables arrive day by day in one folder.
+struct Landing {
+    shop: Shop,
+    folder: PathBuf,
+}
+
+impl Landing {
+    /// Lines, events, stock and rates come first, as they are: lines then wait for their orders.
+    fn new(orders: u32, seed: u32, days: u32) -> Self {
+        let shop = Shop::with_models();
+        let (input, folder) = (shop.input(), shop.path("land"));
+        generate(orders, seed, days, 0.01, &input);
+        std::fs::create_dir_all(&folder).unwrap();
+        for name in ["order_items.parquet", "order_events.parquet", "inventory.csv", "fx_rates.csv"] {
+            std::fs::copy(input.join(name), folder.join(format!("0000-{name}"))).unwrap();
+        }
+        for (name, clock) in [("orders", "placed_at"), ("returns", "requested_at"), ("feedback", "received_at")] {
+            let text = std::fs::read_to_string(input.join(format!("{name}.csv"))).unwrap();
+            let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+            let column = reader.headers().unwrap().iter().position(|header| header == clock).unwrap();
+            let header = reader.headers().unwrap().clone();
+            let mut by_day: BTreeMap<String, Vec<csv::StringRecord>> = BTreeMap::new();
+            for record in reader.records().map(Result::unwrap) {
+                by_day.entry(day(record.get(column).unwrap_or_default())).or_default().push(record);
+            }
+            for (day, records) in by_day {
+                let path = folder.join(format!("{day}-{name}.csv"));
+                let mut writer = csv::WriterBuilder::new().flexible(true).from_path(path).unwrap();
+                writer.write_record(&header).unwrap();
+                records.iter().for_each(|record| writer.write_record(record).unwrap());
+                writer.flush().unwrap();
+            }
+        }
+        let mut by_day: BTreeMap<String, String> = BTreeMap::new();
+        for line in std::fs::read_to_string(input.join("tickets.ndjson")).unwrap().lines() {
+            let at = line.split("\"opened_at\":\"").nth(1).unwrap_or_default();
+            let text = by_day.entry(day(at)).or_default();
+            text.push_str(line);
+            text.push('\n');
+        }
+        for (day, text) in by_day {
+            std::fs::write(folder.join(format!("{day}-tickets.ndjson")), text).unwrap();
+        }
+        let landing = Self { shop, folder };
+        landing.write_pipeline(&landing.folder, "landing.toml");
+        landing
+    }
+
+    /// The demo's pipeline over what lands in a folder.
+    fn write_pipeline(&self, folder: &Path, name: &str) {
+        let mut text = std::fs::read_to_string(root().join("pipelines/demo.toml")).unwrap();
+        for file in ["orders.csv", "returns.csv", "feedback.csv", "tickets.ndjson", "inventory.csv", "fx_rates.csv"]
+            .into_iter()
+            .chain(["order_items.parquet", "order_events.parquet"])
+        {
+            let old = format!("${{ORDERSIGHT_DEMO_DATA:-../out/demo/input}}/{file}");
+            assert!(text.contains(&old), "{file}");
+            text = text.replace(&old, &format!("{}/*-{file}", folder.display()));
+        }
+        let targets = root().join("pipelines/targets");
+        text = text.replace("targets/", &format!("{}/", targets.display()));
+        std::fs::write(self.shop.path(name), text).unwrap();
+    }
+
+    fn command(&self, verb: &str, out: &Path, sets: &[&str]) -> Command {
+        self.command_on("landing.toml", verb, out, sets)
+    }
+
+    fn command_on(&self, pipeline: &str, verb: &str, out: &Path, sets: &[&str]) -> Command {
+        self.command_at(pipeline, verb, out, sets, CLOCK)
+    }
+
+    fn command_at(&self, pipeline: &str, verb: &str, out: &Path, sets: &[&str], clock: &str) -> Command {
+        let pipeline = self.shop.path(pipeline).display().to_string();
+        let models = self.shop.models().display().to_string();
+        let mut command = ordersight(&[verb, &pipeline, "--out", &out.display().to_string(), "--models", &models]);
+        command.args([
+            "--as-of",
+            clock,
+            "--set",
+            "risk.fraud.label.matures_after=30d",
+            "--set",
+            "stream.stable_for=0s",
+        ]);
+        for set in sets {
+            command.args(["--set", set]);
+        }
+        if verb == "stream" {
+            command.arg("--once");
+        }
+        command.env("ORDERSIGHT_PII_KEY", "the same for all");
+        command
+    }
+
+    fn batch(&self) -> BTreeMap<String, DataFrame> {
+        let out = self.shop.path("batch");
+        done(&mut self.command("run", &out, &[]));
+        told(&out)
+    }
+}
+
+/// The day that a time begins with; what is none is of the first.
+fn day(time: &str) -> String {
+    let day: String = time.chars().take(10).collect();
+    let is_day = day.len() == 10
+        && day.chars().enumerate().all(|(n, c)| if [4, 7].contains(&n) { c == '-' } else { c.is_ascii_digit() });
+    if is_day { day } else { "0001".to_owned() }
+}
+
+fn done(command: &mut Command) -> Done {
+    let done = finish(command);
+    assert!([0, 1].contains(&done.code), "{command:?}\n{}\n{}", done.stdout, done.stderr);
+    done
+}
+
+/// The rows of everything that is told of the shop; what names the run or tells of the stream itself is left out.
+fn told(out: &Path) -> BTreeMap<String, DataFrame> {
+    let mut rows = rows(out);
+    rows.retain(|name, frame| {
+        frame.height() > 0 && !["quarantine", "late_rows"].iter().any(|own| name.starts_with(own))
+    });
+    rows
+}
+
+/// Facts are told on their day: three days is more than any of them is late.
+const WAITS: &[&str] = &["stream.lateness=3d", "stream.refresh=9d"];
+
+#[test]
+fn whatever_the_cut_a_stream_publishes_what_a_batch_does() {
+    let landing = Landing::new(2_500, 5, 40);
+    let batch = landing.batch();
+    assert!(batch.len() > 100 && batch.keys().any(|name| name.starts_with("order_scores")), "{}", batch.len());
+    for (name, sets) in [
+        ("all at once", &["stream.epoch_files=9999"][..]),
+        ("a few files an epoch", &["stream.epoch_files=6", WAITS[0], WAITS[1]]),
+        ("every epoch tells the whole shop", &["stream.epoch_files=40", WAITS[0]]),
+    ] {
+        let out = landing.shop.path(name);
+        done(&mut landing.command("stream", &out, sets));
+        assert_eq!(differing_rows(&batch, &told(&out)), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn files_in_any_order_give_the_same_when_they_are_waited_for_and_what_is_not_waited_for_stands_in_a_ledger() {
+    let landing = Landing::new(600, 6, 20);
+    let mixed = landing.shop.path("mixed");
+    std::fs::create_dir_all(&mixed).unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(&landing.folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names.shuffle(&mut ChaCha8Rng::seed_from_u64(3));
+    for (number, name) in names.iter().enumerate() {
+        std::fs::copy(landing.folder.join(name), mixed.join(format!("{number:04}-{name}"))).unwrap();
+    }
+    landing.write_pipeline(&mixed, "mixed.toml");
+    let (batch, waited, hurried) = (landing.shop.path("b"), landing.shop.path("w"), landing.shop.path("h"));
+    done(&mut landing.command_on("mixed.toml", "run", &batch, &[]));
+    let sets = ["stream.epoch_files=5", "stream.lateness=400d", "stream.refresh=9d"];
+    done(&mut landing.command_on("mixed.toml", "stream", &waited, &sets));
+    assert_eq!(differing_rows(&told(&batch), &told(&waited)), Vec::<String>::new());
+    assert_eq!(query(&waited, "SELECT * FROM runs").len(), 1, "told anew once, in the end");
+
+    done(&mut landing.command_on("mixed.toml", "stream", &hurried, &["stream.epoch_files=5", "stream.refresh=9d"]));
+    let late = query(&hurried, "SELECT \"table\", COUNT(*) AS n FROM late_rows GROUP BY \"table\" ORDER BY \"table\"");
+    assert!(late.len() >= 2 && late.iter().all(|row| row["n"].as_u64().unwrap() > 0), "{late:?}");
+    // KPIs are corrected whatever came late; only scores keep what was known.
+    let kpis = |out: &Path| {
+        let mut rows = told(out);
+        rows.retain(|name, _| {
+            name.starts_with("kpi") || name.starts_with("satisfaction/") || name.starts_with("exceptions")
+        });
+        rows
+    };
+    assert_eq!(differing_rows(&kpis(&batch), &kpis(&hurried)), Vec::<String>::new());
+}
+
+#[test]
+fn a_stream_goes_on_from_what_a_batch_has_read() {
+    let landing = Landing::new(600, 7, 20);
+    let batch = landing.batch();
+    let half = landing.shop.path("half");
+    std::fs::create_dir_all(&half).unwrap();
+    landing.write_pipeline(&half, "half.toml");
+    let mut names: Vec<PathBuf> =
+        std::fs::read_dir(&landing.folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    let out = landing.shop.path("on");
+    for (verb, names) in [("run", &names[..names.len() / 2]), ("stream", &names[names.len() / 2..])] {
+        for path in names {
+            std::fs::copy(path, half.join(path.file_name().unwrap())).unwrap();
+        }
+        // A run's clock is where its files end.
+        let last = names.last().unwrap().file_name().unwrap().to_string_lossy().into_owned();
+        let clock = if verb == "run" { format!("{}T00:00:00Z", &last[..10]) } else { CLOCK.to_owned() };
+        done(&mut landing.command_at("half.toml", verb, &out, &["stream.epoch_files=8"], &clock));
+    }
+    let differing = differing_rows(&batch, &told(&out));
+    assert_eq!(differing, Vec::<String>::new());
+}
+
+#[test]
+fn a_stream_killed_at_any_moment_and_started_again_is_as_if_never_killed() {
+    let landing = Landing::new(500, 8, 20);
+    let sets = ["stream.epoch_files=4", WAITS[0], "stream.refresh=2s"];
+    let calm = landing.shop.path("calm");
+    let begun = Instant::now();
+    done(&mut landing.command("stream", &calm, &sets));
+    let (whole, calm) = (begun.elapsed(), told(&calm));
+    let out = landing.shop.path("out");
+    let mut rng = ChaCha8Rng::seed_from_u64(15);
+    let mut alive = 0;
+    for _ in 0..10 {
+        let mut child =
+            landing.command("stream", &out, &sets).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole.mul_f64(0.05 + 0.3 * rng.random::<f64>()));
+        child.kill().unwrap();
+        alive += u32::from(!child.wait().unwrap().success());
+    }
+    assert!(alive > 4, "only {alive} of 10 were alive when killed");
+    done(&mut landing.command("stream", &out, &sets));
+    assert_eq!(differing_rows(&calm, &told(&out)), Vec::<String>::new());
+
+    // Stopped at every step of a commit, early and late in the stream.
+    let out = landing.shop.path("steps");
+    for step in Step::ALL {
+        for time in [1, 7] {
+            let at = format!("{}:{time}", step.name());
+            let stopped = landing.command("stream", &out, &sets).env(FAIL_AT, &at).output().unwrap().status;
+            assert!(stopped.signal() == Some(6) || stopped.success(), "{at}: {stopped}");
+        }
+    }
+    done(&mut landing.command("stream", &out, &sets));
+    assert_eq!(differing_rows(&calm, &told(&out)), Vec::<String>::new());
+    let twice = "SELECT order_id FROM order_scores GROUP BY order_id HAVING COUNT(*) > 1";
+    assert_eq!(query(&out, twice), Vec::<serde_json::Value>::new());
+}
+
+/// Orders of a handful of columns that land in a folder.
+const TINY: &str = r#"name = "tiny"
+[time]
+as_of = "2025-02-01T00:00:00Z"
+[sources.orders]
+path = "land"
+format = "csv"
+[tables.orders]
+source = "orders"
+columns = { order_id = "id", placed_at = "at", customer_id = "who", amount = "amount" }
+[stream]
+stable_for = "0s"
+epoch = "100ms"
+"#;
+
+fn tiny() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("land")).unwrap();
+    std::fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
+    folder
+}
+
+fn land(folder: &Path, name: &str, orders: std::ops::Range<u32>) {
+    let mut text = "id,at,who,amount\n".to_owned();
+    for n in orders {
+        text.push_str(&format!("o{n},2025-01-{:02}T10:00:00Z,c{},{}.00\n", 1 + n % 28, n % 7, 10 + n));
+    }
+    std::fs::write(folder.join("land").join(name), text).unwrap();
+}
+
+fn stream(folder: &Path, more: &[&str]) -> Command {
+    let mut command = ordersight(&["stream", "tiny.toml", "--out", "out"]);
+    command.args(more).current_dir(folder);
+    command
+}
+
+fn orders(folder: &Path) -> u64 {
+    query(&folder.join("out"), "SELECT COUNT(*) AS n FROM order_scores")[0]["n"].as_u64().unwrap()
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_set_aside_and_the_rest_goes_on() {
+    let folder = tiny();
+    land(folder.path(), "1.csv", 0..20);
+    std::fs::write(folder.path().join("land/2.csv"), "nothing,of,the,kind\n1,2,3,4\n").unwrap();
+    std::fs::write(folder.path().join("land/3.csv.part"), "id,at").unwrap();
+    land(folder.path(), "4.csv", 20..30);
+    let done = finish(&mut stream(folder.path(), &["--once"]));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("set aside: 2.csv"), "{}", done.stderr);
+    assert_eq!(orders(folder.path()), 30);
+    let status = finish(&mut stream(folder.path(), &["--status"]));
+    assert!(status.stdout.contains("aside"), "{}", status.stdout);
+    // The same files again add nothing; a good one in place of the bad counts.
+    land(folder.path(), "2.csv", 30..35);
+    assert_eq!(finish(&mut stream(folder.path(), &["--once"])).code, 0);
+    assert_eq!(orders(folder.path()), 35);
+}
+
+#[test]
+fn a_second_stream_is_refused_and_a_signal_ends_the_first_after_its_epoch() {
+    let folder = tiny();
+    land(folder.path(), "1.csv", 0..20);
+    let mut first = stream(folder.path(), &[]).stderr(Stdio::null()).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    while !folder.path().join("out/order_scores").is_dir() {
+        assert!(Instant::now() < until, "nothing was published");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let second = finish(&mut stream(folder.path(), &["--once"]));
+    assert_eq!(second.code, 5, "{}", second.stderr);
+    assert!(second.stderr.contains(&format!("process {}", first.id())), "{}", second.stderr);
+    land(folder.path(), "2.csv", 20..25);
+    while orders(folder.path()) < 25 {
+        assert!(Instant::now() < until, "what landed later was not taken");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let signalled = Command::new("kill").args(["-TERM", &first.id().to_string()]).status().unwrap();
+    assert!(signalled.success());
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn lines_of_standard_input_count_once_also_when_they_are_replayed() {
+    let folder = tiny();
+    let lines: Vec<String> = (0..40)
+        .map(|n| format!(r#"{{"source":"orders","id":"o{n}","at":"2025-01-05T10:00:00Z","who":"c","amount":"5.00"}}"#))
+        .collect();
+    let feed = |lines: &[String], more: &[&str]| {
+        let mut child = stream(folder.path(), &[&["--once", "--stdin"], more].concat())
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let text = lines.join("\n") + "\n{\"source\":\"nobody\"}\n";
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let done = child.wait_with_output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    feed(&lines[..25], &[]);
+    assert_eq!(orders(folder.path()), 25);
+    feed(&lines, &["--replayed"]);
+    // Line 26 of the first input was no record; of the second it is an order that was skipped.
+    assert_eq!(orders(folder.path()), 39);
+    feed(&lines[25..26], &[]);
+    assert_eq!(orders(folder.path()), 40);
+}
+
+#[test]
+fn a_full_disk_ends_a_stream_cleanly_and_it_goes_on_when_there_is_room() {
+    let folder = tiny();
+    let Some(disk) = SmallDisk::new(&folder.path().join("disk"), 8 << 10) else { return };
+    land(folder.path(), "1.csv", 0..2_000);
+    let out = disk.0.join("out");
+    let run = |code: i32| {
+        let mut command = ordersight(&["stream", "tiny.toml", "--once", "--out", &out.display().to_string()]);
+        let done = finish(command.current_dir(folder.path()));
+        assert_eq!(done.code, code, "{}", done.stderr);
+    };
+    for left in [0, 40, 200] {
+        disk.leave(left);
+        run(5);
+    }
+    disk.leave(7_000);
+    run(0);
+    assert_eq!(query(&out, "SELECT COUNT(*) AS n FROM order_scores")[0]["n"], 2_000);
+}
