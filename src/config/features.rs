@@ -143,7 +143,7 @@ fn spell_out(declared: &Declared, key: &str, problems: &mut Vec<Problem>) -> Vec
         wrong(
             "events",
             format!("`{}` of a line has no `{}`", declared.entity, events.name()),
-            Some("entities of order lines have `line`, `fraud` and `return`".to_owned()),
+            Some("entities of order lines have `line`, `fraud`, `return` and `delivery`".to_owned()),
         );
     }
     let value = declared.value.as_ref().and_then(|name| {
@@ -243,12 +243,12 @@ fn misfit(
         return Some(("needs a `value`", "value = \"amount\""));
     }
     if events.is_outcome() && !matches!(aggregate, Count | SinceLast | Rate) {
-        return Some(("is not of outcomes", "frauds and returns have `count`, `since_last` and `rate`"));
+        return Some(("is not of outcomes", "frauds, returns and deliveries have `count`, `since_last` and `rate`"));
     }
     match aggregate {
         Distinct if declared.other.is_none() => Some(("needs an `other` to count", "other = \"customer\"")),
         Ratio if !events.is_placement() => Some(("compares the order's own value", "events = \"order\" or \"line\"")),
-        Rate if !events.is_outcome() => Some(("is of outcomes", "events = \"fraud\" or \"return\"")),
+        Rate if !events.is_outcome() => Some(("is of outcomes", "events = \"fraud\", \"return\" or \"delivery\"")),
         Share if entity.column.is_empty() => Some(("of the whole shop is always 1", "name another entity")),
         FirstUse if !is_pair => Some(("needs a pair", "entity = \"customer+device\"")),
         FirstUse if !events.is_placement() => Some(("is of placements", "events = \"order\" or \"line\"")),
@@ -349,7 +349,7 @@ mod tests {
             ),
             (
                 "entity = \"device\"\naggregates = [\"rate\"]",
-                "aggregates: `rate` is of outcomes (events = \"fraud\" or \"return\")",
+                "aggregates: `rate` is of outcomes (events = \"fraud\", \"return\" or \"delivery\")",
             ),
             (
                 "entity = \"device\"\naggregates = [\"first_use\"]",
@@ -357,7 +357,7 @@ mod tests {
             ),
             (
                 "entity = \"sku\"\nevents = \"dispute\"\naggregates = [\"count\"]",
-                "events: `sku` of a line has no `dispute` (entities of order lines have `line`, `fraud` and `return`)",
+                "events: `sku` of a line has no `dispute` (entities of order lines have `line`, `fraud`, `return` and `delivery`)",
             ),
             (
                 "entity = \"sku\"\naggregates = [\"count\"]\nwindows = [\"3w\"]",

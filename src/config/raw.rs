@@ -602,6 +602,11 @@ pub struct ReturnRisk {
     /// Time after placement at which an order that was never delivered counts as not returned: `90d`.
     #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
     pub undelivered_after: String,
+    /// Time after placement at which an order that was delivered counts as not returned unless a return is known: `30d`,
+    /// or the day of its delivery if that is later. Left out, it is the end of `window` after delivery. With it rates of
+    /// returns know of newer orders, and count as kept for now what is sent back later.
+    #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
+    pub matures_after: Option<String>,
 }
 
 impl Default for ReturnRisk {
@@ -613,6 +618,7 @@ impl Default for ReturnRisk {
             flag_at: 0.5,
             unit: ReturnUnit::default(),
             undelivered_after: "90d".to_owned(),
+            matures_after: None,
         }
     }
 }

@@ -78,6 +78,10 @@ pub enum EventKind {
     /// An order (or line) is returned: at its placement, known when the return was. Rates are over delivered orders whose
     /// time for returning has passed.
     Return,
+    /// An order (or line) arrives: at its placement, known when it did. Rates are over all that was placed: of a window
+    /// that ends a `delay` before the order, the share that had arrived by now. What is out of stock shows there before
+    /// anybody says so.
+    Delivery,
     /// Somebody asks to return something: at the request, certain or not.
     ReturnRequest,
     /// A contact is opened.
@@ -134,6 +138,7 @@ impl EventKind {
             Self::Line => "line",
             Self::Fraud => "fraud",
             Self::Return => "return",
+            Self::Delivery => "delivery",
             Self::ReturnRequest => "return_request",
             Self::Contact => "contact",
             Self::Dispute => "dispute",
@@ -150,6 +155,7 @@ impl EventKind {
             Self::Line => "order lines",
             Self::Fraud => "known frauds",
             Self::Return => "known returns",
+            Self::Delivery => "known deliveries",
             Self::ReturnRequest => "return requests",
             Self::Contact => "contacts",
             Self::Dispute => "disputes",
@@ -167,13 +173,13 @@ impl EventKind {
             Self::ReturnRequest => REQUEST_VALUES,
             Self::Contact | Self::Dispute | Self::Claim | Self::Chargeback => TICKET_VALUES,
             Self::Feedback => FEEDBACK_VALUES,
-            Self::Fraud | Self::Return => &[],
+            Self::Fraud | Self::Return | Self::Delivery => &[],
         }
     }
 
     /// Whether it says what became of an order, so that there is a rate of it.
     pub fn is_outcome(self) -> bool {
-        matches!(self, Self::Fraud | Self::Return)
+        matches!(self, Self::Fraud | Self::Return | Self::Delivery)
     }
 
     /// Whether an order asking for its features is such an event itself, with values of its own.
@@ -183,7 +189,7 @@ impl EventKind {
 
     /// Whether entities of lines can have it; the others know only of whole orders.
     pub fn has_lines(self) -> bool {
-        matches!(self, Self::Line | Self::Fraud | Self::Return)
+        matches!(self, Self::Line | Self::Fraud | Self::Return | Self::Delivery)
     }
 }
 
@@ -206,7 +212,7 @@ pub enum AggregateKind {
     SinceLast,
     /// Number of different other entities.
     Distinct,
-    /// Smoothed share of orders that turned out to be frauds or returns.
+    /// Smoothed share of orders that turned out to be frauds or returns, or that had arrived.
     Rate,
     /// The entity's share of all events of the shop: how common it is.
     Share,

@@ -222,6 +222,7 @@ pub static TABLES: &[Table] = &[
             opt("size", Text),
             opt("color", Text),
             opt("shipped_quantity", Count),
+            opt("delivered_at", Instant),
         ],
     },
     Table {

@@ -68,6 +68,7 @@ fn of_window(spec: &FeatureSpec) -> String {
         AggregateKind::Ratio => format!("{value}相当于{whose}{when}平均值的倍数"),
         AggregateKind::SinceLast => format!("距{whose}上一次{events}的时间"),
         AggregateKind::Distinct => format!("{whose}{when}的不同{}数", spec.other.map_or("", entity)),
+        AggregateKind::Rate if spec.events == EventKind::Delivery => format!("{whose}{when}所订商品的送达率"),
         AggregateKind::Rate => format!("{whose}{when}订单的{events}率"),
         AggregateKind::Share => format!("{whose}{when}占全部{events}的比例"),
         AggregateKind::FirstUse => format!("老{}首次使用该{}", entity(spec.entity), spec.with.map_or("", entity)),
@@ -126,6 +127,7 @@ fn events(events: EventKind) -> &'static str {
         EventKind::Line => "订单行",
         EventKind::Fraud => "已知欺诈",
         EventKind::Return => "已知退货",
+        EventKind::Delivery => "已知送达",
         EventKind::ReturnRequest => "退货申请",
         EventKind::Contact => "客服联系",
         EventKind::Dispute => "纠纷",
@@ -185,9 +187,14 @@ mod tests {
     #[test]
     fn every_part_a_declaration_can_have_is_chinese() {
         assert!(ENTITIES.iter().all(|e| is_chinese(entity(e))));
-        for kind in
-            [EventKind::Order, EventKind::Line, EventKind::ReturnRequest, EventKind::Contact, EventKind::Feedback]
-        {
+        for kind in [
+            EventKind::Order,
+            EventKind::Line,
+            EventKind::Delivery,
+            EventKind::ReturnRequest,
+            EventKind::Contact,
+            EventKind::Feedback,
+        ] {
             assert!(is_chinese(events(kind)) && kind.values().iter().all(|value| is_chinese(of_value(value.name))));
         }
     }

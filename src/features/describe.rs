@@ -185,6 +185,9 @@ pub(super) fn window(spec: &FeatureSpec, missing: Vec<String>) -> Described {
         AggregateKind::Rate if spec.prior.is_none() && spec.weight > 0.0 => {
             format!("{}, or nothing is known of any order of the shop yet", no_entity(spec))
         }
+        AggregateKind::Rate if spec.weight == 0.0 && spec.events == EventKind::Delivery => {
+            "nothing was ordered in the window".to_owned()
+        }
         AggregateKind::Rate if spec.weight == 0.0 => "nothing is known of any order in the window".to_owned(),
         AggregateKind::Rate => no_entity(spec),
         AggregateKind::Share => format!("{}, or the shop has none in the window", no_entity(spec)),
@@ -221,6 +224,7 @@ fn events_need(events: EventKind) -> &'static [&'static str] {
         EventKind::Line => &["order_items.order_id"],
         EventKind::Fraud => &["orders.fraud, tickets.kind or review_decisions.decision"],
         EventKind::Return => &["returns.requested_at", "orders.delivered_at"],
+        EventKind::Delivery => &["orders.delivered_at or, of lines, order_items.delivered_at"],
         EventKind::ReturnRequest => &["returns.requested_at"],
         EventKind::Contact | EventKind::Dispute | EventKind::Claim | EventKind::Chargeback => &["tickets.kind"],
         EventKind::Feedback => &["feedback.score"],
@@ -244,6 +248,9 @@ fn note_of(spec: &FeatureSpec) -> FeatureNote {
         AggregateKind::Distinct => {
             let other = spec.other.map_or("", |other| other.words);
             (format!("different {} {whose}{when}", plural(other)), Count)
+        }
+        AggregateKind::Rate if spec.events == EventKind::Delivery => {
+            (format!("share delivered of what was ordered {whose}{when}"), Share)
         }
         AggregateKind::Rate => (format!("known {} rate of orders {whose}{when}", spec.events.name()), Share),
         AggregateKind::Share => (format!("share of all {events} that are {whose}{when}"), Share),

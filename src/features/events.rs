@@ -9,6 +9,9 @@ use crate::contract::feature::{Entity, EventKind, STANDING};
 use crate::error::Result;
 use std::collections::BTreeMap;
 
+/// The column of lines that says when each arrived.
+const LINE_DELIVERED: &str = "delivered_at";
+
 /// What became of orders, and of their lines where there are lines.
 pub(super) struct Settled<'a> {
     pub(super) fraud: &'a Outcomes,
@@ -38,6 +41,10 @@ pub(super) fn missing(spec: &FeatureSpec, tables: &Tables, settled: &Settled) ->
             ("one of orders.fraud, tickets.kind, review_decisions.decision", settled.fraud.are_supplied())
         }
         EventKind::Return => ("returns.requested_at and orders.delivered_at", settled.returned.are_supplied()),
+        EventKind::Delivery => {
+            let of_line = tables.has("order_items", LINE_DELIVERED) && spec.is_of_line();
+            ("orders.delivered_at", of_line || tables.has("orders", "delivered_at"))
+        }
         EventKind::ReturnRequest => ("returns.requested_at", tables.has("returns", "requested_at")),
         EventKind::Contact | EventKind::Dispute | EventKind::Claim | EventKind::Chargeback => {
             ("tickets.kind", tables.has("tickets", "kind"))
@@ -53,7 +60,7 @@ pub(super) fn missing(spec: &FeatureSpec, tables: &Tables, settled: &Settled) ->
 /// The table that tells of a kind of event.
 fn table_of(events: EventKind) -> &'static str {
     match events {
-        EventKind::Order | EventKind::Fraud | EventKind::Return => "orders",
+        EventKind::Order | EventKind::Fraud | EventKind::Return | EventKind::Delivery => "orders",
         EventKind::Line => "order_items",
         EventKind::ReturnRequest => "returns",
         EventKind::Contact | EventKind::Dispute | EventKind::Claim | EventKind::Chargeback => "tickets",
@@ -135,6 +142,19 @@ pub(super) fn facts(
                     outcomes(kind, Level::Line, returned, None, &mut facts, fresh);
                 }
             }
+            EventKind::Delivery => {
+                let of_orders = tables.ints("orders", "delivered_at")?;
+                // A line that tells of its own parcel; else it comes with its order's.
+                let of_lines = match (tables.ints("order_items", LINE_DELIVERED)?, &of_orders) {
+                    (None, Some(of_orders)) => {
+                        Some(facts.order_of_line.iter().map(|&row| at(of_orders, row)).collect())
+                    }
+                    (of_lines, _) => of_lines,
+                };
+                for (level, delivered) in [(Level::Order, of_orders), (Level::Line, of_lines)] {
+                    deliveries(level, &delivered.unwrap_or_default(), &mut facts);
+                }
+            }
             EventKind::ReturnRequest => {
                 let events = rows_of(kind, "requested_at", None, tables, keys, fresh)?;
                 facts.events.insert(happened(kind, Level::Order), events);
@@ -182,6 +202,19 @@ fn read_value(name: &'static str, table: &str, tables: &Tables, grid: &mut Grid)
         grid.values.insert(name, values);
     }
     Ok(())
+}
+
+/// The three streams of deliveries. Each is of the placement, known when the parcel came; that it was placed is known at
+/// once, so that what has not come yet counts in rates from then on.
+fn deliveries(level: Level, delivered: &[i64], facts: &mut Facts) {
+    let rows: Vec<u32> = (0..delivered.len() as u32).filter(|&row| delivered[row as usize] != NO_VALUE).collect();
+    let known: Vec<i64> = rows.iter().map(|&row| at(delivered, row)).collect();
+    let stream = |phase: Phase| Stream { kind: EventKind::Delivery, phase, level };
+    for phase in [Phase::Happened, Phase::RipeHappened] {
+        let events = Happenings { rows: Some(rows.clone()), known_at: Some(known.clone()), ..Happenings::default() };
+        facts.events.insert(stream(phase), events);
+    }
+    facts.events.insert(stream(Phase::Ripe), Happenings::default());
 }
 
 /// The three streams of an outcome; `orders` says which order's outcome a line has, if it has none of its own.

@@ -183,7 +183,8 @@ struct Requests {
 }
 
 /// Returns of orders: one requested before the window after delivery ends. Nothing of it is returned if it was not delivered
-/// within `undelivered_after`.
+/// within `undelivered_after`. Where `return_matures_after` is given, what was delivered counts as kept from then on (from its
+/// delivery on, if that is later) as long as no return is known.
 ///
 /// Everything is [`Outcome::Unknown`] when the input has no `returns` or no `delivered_at`.
 pub(super) fn returned(tables: &Tables, terms: &Terms) -> Result<Outcomes> {
@@ -248,8 +249,9 @@ fn outcomes(
         // What is delivered later than anybody waits was settled before: the past is not told anew.
         let given_up = placed.saturating_add(terms.undelivered_after);
         let closes = some(delivered).map(|delivered| delivered.saturating_add(terms.return_window));
-        let ripe = match some(delivered).zip(closes) {
-            Some((delivered, closes)) if delivered <= given_up => closes,
+        let ripe = match (terms.return_matures_after, some(delivered).zip(closes)) {
+            (Some(after), Some((delivered, _))) if delivered <= given_up => placed.saturating_add(after).max(delivered),
+            (None, Some((delivered, closes))) if delivered <= given_up => closes,
             _ => given_up,
         };
         let (requested, told) = (some(requests.requested[row]), some(requests.known[row]));

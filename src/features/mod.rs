@@ -83,6 +83,9 @@ pub struct Terms {
     pub return_window: i64,
     /// Time after placement at which an order that was never delivered counts as not returned, microseconds.
     pub undelivered_after: i64,
+    /// Time after placement at which an order that was delivered by then counts as not returned unless a return is known,
+    /// microseconds; `None`: once the window has passed.
+    pub return_matures_after: Option<i64>,
     /// What is returned or kept.
     pub return_unit: Level,
 }

@@ -11,6 +11,7 @@ const TERMS: Terms = Terms {
     fraud_matures_after: 10 * DAY,
     return_window: 30 * DAY,
     undelivered_after: 90 * DAY,
+    return_matures_after: None,
     return_unit: Level::Order,
 };
 
@@ -187,6 +188,77 @@ fn what_happens_to_lines_counts_for_lines_and_over_baskets() {
     assert_eq!(over("customer_return_count_lifetime"), [0.0, 0.0, 0.0, 1.0, 0.0].map(Some), "one line of `x` is back");
     let labels: Vec<_> = lines.returned.known.iter().map(|outcome| outcome.label()).collect();
     assert_eq!(labels, [Some(true), Some(false), Some(false), Some(false), Some(false)]);
+}
+
+/// Hats of one order each day, and the days on which each of them arrived.
+fn hats(delivered: &[Option<i64>]) -> BTreeMap<&'static str, DataFrame> {
+    let ids: Vec<String> = (0..delivered.len()).map(|n| format!("o{n}")).collect();
+    let days = |days: Vec<Option<i64>>| days.into_iter().map(|day| day.map(|d| d * DAY)).collect::<Vec<_>>();
+    let orders = frame(vec![
+        Column::new("order_id".into(), &ids),
+        instants("placed_at", &days((0..delivered.len() as i64).map(Some).collect())),
+        Column::new("customer_id".into(), &ids),
+        Column::new("amount".into(), vec![100_i64; ids.len()]),
+        instants("delivered_at", &days(delivered.to_vec())),
+    ]);
+    let items = frame(vec![
+        Column::new("order_id".into(), &ids),
+        Column::new("line".into(), vec!["1"; ids.len()]),
+        Column::new("sku".into(), vec!["hat"; ids.len()]),
+    ]);
+    BTreeMap::from([("orders", orders), ("order_items", items)])
+}
+
+#[test]
+fn deliveries_are_of_the_day_of_the_order_and_known_when_they_come() {
+    let specs = declared(
+        r#"
+        [[features.declare]]
+        entity = "sku"
+        events = "delivery"
+        aggregates = ["count", "rate"]
+        windows = ["3d"]
+        delay = "24h"
+        weight = 0
+        "#,
+    );
+    let mut tables = hats(&[Some(2), Some(7), None, Some(5), None, None]);
+    let of = |tables: &BTreeMap<&'static str, DataFrame>, name: &str| {
+        column(&build(tables, &specs, &TERMS).unwrap().matrix, &format!("basket_max_sku_delivery_{name}_3d"))
+    };
+    // A window holds the orders of the days T−4 to T−2, and knows of deliveries up to T−1: on day 2 the first hat is not
+    // there yet, on day 5 those of days 1 and 2 are missing and the one of day 3 comes that very day.
+    let n = |values: [f64; 6]| values.map(Some);
+    assert_eq!(of(&tables, "count"), n([0.0, 0.0, 0.0, 1.0, 1.0, 0.0]));
+    let thirds = [None, None, Some(0.0), Some(0.5), Some(1.0 / 3.0), Some(0.0)];
+    assert_eq!(of(&tables, "rate"), thirds);
+    // A line with a day of its own comes on that, not with its order's last parcel.
+    let own = [Some(2), Some(4), None, Some(4), None, None].map(|day| day.map(|day| day * DAY));
+    let items = tables.get_mut("order_items").unwrap();
+    items.with_column(instants("delivered_at", &own)).unwrap();
+    assert_eq!(of(&tables, "count"), n([0.0, 0.0, 0.0, 1.0, 1.0, 2.0]));
+}
+
+#[test]
+fn with_a_time_of_its_own_for_ripeness_what_was_delivered_counts_as_kept_until_a_return_is_known() {
+    // The first never came, the second came late and went back, the third did not.
+    let mut tables = hats(&[None, Some(60), Some(4)]);
+    let returns = frame(vec![
+        Column::new("return_id".into(), ["r"]),
+        Column::new("order_id".into(), ["o1"]),
+        instants("requested_at", &[Some(61 * DAY)]),
+        instants("known_at", &[Some(61 * DAY)]),
+    ]);
+    tables.insert("returns", returns);
+    let ripe = |return_matures_after: Option<i64>, as_of: i64| {
+        let terms = Terms { return_matures_after, as_of: as_of * DAY, ..TERMS };
+        let returned = build(&tables, &[], &terms).unwrap().returned;
+        (returned.ripe_at().iter().map(|at| at / DAY).collect::<Vec<_>>(), returned.ripe_labels())
+    };
+    let (yes, no) = (Some(true), Some(false));
+    assert_eq!(ripe(None, 400), (vec![90, 90, 34], vec![no, yes, no]));
+    assert_eq!(ripe(Some(30 * DAY), 400), (vec![90, 60, 32], vec![no, yes, no]));
+    assert_eq!(ripe(Some(30 * DAY), 60).1, [None, Some(false), no], "kept, as far as is known");
 }
 
 #[test]

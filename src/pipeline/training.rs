@@ -58,6 +58,7 @@ pub(super) fn feature_terms(pipeline: &Pipeline, as_of: i64) -> Terms {
         fraud_matures_after: parse_span(&fraud.label.matures_after).unwrap_or_default(),
         return_window: parse_span(&returned.window).unwrap_or_default(),
         undelivered_after: parse_span(&returned.undelivered_after).unwrap_or_default(),
+        return_matures_after: returned.matures_after.as_deref().and_then(parse_span),
         return_unit: match returned.unit {
             ReturnUnit::Order => Level::Order,
             ReturnUnit::Line => Level::Line,
@@ -195,13 +196,17 @@ fn label_rule(pipeline: &Pipeline, target: Target) -> String {
         Target::Return => {
             let settings = pipeline.raw.risk.returns.clone().unwrap_or_default();
             let (window, undelivered) = (settings.window, settings.undelivered_after);
+            let passed = match settings.matures_after {
+                Some(after) => format!("delivered, and none known {after} after placement"),
+                None => "that time has passed without one".to_owned(),
+            };
             let unit = match settings.unit {
                 ReturnUnit::Order => "order",
                 ReturnUnit::Line => "order line",
             };
             format!(
-                "{unit} returned: a return requested within {window} after delivery; kept: that time has passed without \
-                 one, or nothing was delivered within {undelivered} after placement"
+                "{unit} returned: a return requested within {window} after delivery; kept: {passed}, or nothing was \
+                 delivered within {undelivered} after placement"
             )
         }
     }

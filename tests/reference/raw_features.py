@@ -189,13 +189,14 @@ def returns(con, folder):
         from read_csv('{folder}/bads_returns/orders_2012.csv', all_varchar = true, header = true)
         """
     )
-    # An order has arrived with its last parcel. It is ripe thirty days later, or ninety days after it was placed if it
-    # has not arrived by then. Where nothing is known to have arrived and something came back, it arrived by day thirty.
+    # An order has arrived with its last parcel; where nothing is known to have arrived and something came back, it arrived
+    # by day thirty. It is ripe thirty days after it was placed and not before it arrived, or ninety days after it was
+    # placed if it has not arrived by then.
     con.execute(
         """
         create table outcomes as
         select *, coalesce(max(delivered) over whole, max(tick + 30) filter (returned = 1) over whole) as arrived,
-            case when arrived <= tick + 90 then arrived + 30 else tick + 90 end as ripe,
+            case when arrived <= tick + 90 then greatest(arrived, tick + 30) else tick + 90 end as ripe,
             -- No return is known before day thirty after the order, before the parcel, or before the order's last one.
             case when returned = 1 then greatest(tick + 30, coalesce(delivered, tick), arrived) end as known
         from lines window whole as (partition by order_id)
@@ -241,7 +242,40 @@ def returns(con, folder):
         ("customer_size", ["customer", "size"], 3, "lifetime"),
     ]:
         features |= known_returns(con, entity, keys, weight, window)
+    for entity, keys in [
+        ("sku", ["sku"]),
+        ("sku_color", ["sku", "color"]),
+        ("sku_size", ["sku", "size"]),
+        ("brand", ["brand"]),
+    ]:
+        for days, delay in [(11, 4), (30, 10)]:
+            features |= delivered(con, entity, keys, 3, days, delay)
     return features
+
+
+def delivered(con, entity, keys, weight, days, delay):
+    """Share of the lines of `days` days, up to `delay` days ago, that have arrived before the day, as a new column."""
+    earlier = f"e.tick < q.tick - {delay} and e.tick >= q.tick - {delay + days}"
+    for table, keys_of in [("or replace table of_entity", keys), (f"table if not exists arrived_{days}", [])]:
+        own = "".join(f"q.{key}, " for key in keys_of)
+        same = "".join(f"e.{key} = q.{key} and " for key in keys_of)
+        con.execute(
+            f"""
+            create {table} as
+            select {own} q.tick, count(e.tick) as placed, count(*) filter (e.delivered < q.tick) as arrived
+            from (select distinct {own} q.tick from facts q) q left join outcomes e on {same} {earlier}
+            group by {own} q.tick
+            """
+        )
+    name, with_keys = f"{entity}_delivery_rate_{days}d", " and ".join(f"f.{key} = k.{key}" for key in [*keys, "tick"])
+    con.execute(
+        f"""
+        create or replace table facts as
+        select f.*, (k.arrived + {weight} * (s.arrived / nullif(s.placed, 0)::double)) / (k.placed + {weight}) as {name}
+        from facts f left join of_entity k on {with_keys} left join arrived_{days} s on f.tick = s.tick
+        """
+    )
+    return {name: name}
 
 
 def known_returns(con, entity, keys, weight, window):
