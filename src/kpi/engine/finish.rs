@@ -86,6 +86,7 @@ impl<'p> Output<'p> {
             self.plan.periods.grains().iter().map(|grain| (*grain, self.rows.text(&grain.name()))).collect();
         let segment_text = self.rows.text(&self.plan.segments[segment]);
         let mut sums = vec![0_i64; states.panels.len() * PANEL];
+        let mut counted = vec![false; group.entries.len()];
         for (at, period) in periods.iter().enumerate() {
             summed(&states.panels, split, &order[period.cells.clone()], &mut sums)?;
             let place = self.rows.place(Place {
@@ -94,7 +95,7 @@ impl<'p> Output<'p> {
                 segment: segment_text,
                 segment_value: value_texts[period.value as usize],
             });
-            for (entry, labels) in group.entries.iter().zip(&labels) {
+            for ((entry, labels), counted) in group.entries.iter().zip(&labels).zip(&mut counted) {
                 let row = Row {
                     place,
                     label: labels[0],
@@ -103,12 +104,16 @@ impl<'p> Output<'p> {
                     value: 0.0,
                     mature: self.plan.periods.is_mature(period.end, entry.measure.matures_after_days),
                 };
+                let before = self.rows.rows.len();
                 match entry.sums {
                     Sums::Quotient { above, below } => self.quotient(entry.measure, sums[above], sums[below], row),
                     Sums::Span { span, .. } => self.span(entry, labels, &sums, quantiles[span][at], row),
                 }
+                *counted |= self.rows.rows.len() > before;
             }
         }
+        let counted = group.entries.iter().zip(counted).filter(|(_, counted)| *counted);
+        self.counted.extend(counted.map(|(entry, _)| entry.measure.id));
         Ok(())
     }
 
@@ -165,7 +170,7 @@ impl<'p> Output<'p> {
         }
         let below = (!matches!(measure.shape, Shape::Total(_))).then_some(below);
         let value = measure.unit.of_sums(above, below, self.plan.clock.base_exponent);
-        self.push(measure, Row { numerator: above, denominator: below.unwrap_or(i64::MIN), value, ..row });
+        self.push(Row { numerator: above, denominator: below.unwrap_or(i64::MIN), value, ..row });
     }
 
     /// Quantiles, mean and the share still open.
@@ -175,22 +180,22 @@ impl<'p> Output<'p> {
         if passed > 0 {
             let row = Row { denominator: passed, ..row };
             for (at, seconds) in quantiles.into_iter().flatten().enumerate().take(QUANTILES.len()) {
-                self.push(measure, Row { label: labels[at], value: measure.unit.of_seconds(seconds), ..row });
+                self.push(Row { label: labels[at], value: measure.unit.of_seconds(seconds), ..row });
             }
             // Whole seconds: the numerator is exact, and exports carry no finer times.
             let total = i128::from(sums[seconds]) * i128::from(SECOND) + i128::from(sums[micros]);
             let mean = total as f64 / passed as f64 / SECOND as f64;
             let numerator = i64::try_from(total / i128::from(SECOND)).unwrap_or(i64::MIN);
-            self.push(measure, Row { label: labels[2], numerator, value: measure.unit.of_seconds(mean), ..row });
+            self.push(Row { label: labels[2], numerator, value: measure.unit.of_seconds(mean), ..row });
         }
         let (open, begun) = (sums[open], sums[begun]);
         if begun > 0 {
             let value = open as f64 / begun as f64;
-            self.push(measure, Row { label: labels[3], numerator: open, denominator: begun, value, ..row });
+            self.push(Row { label: labels[3], numerator: open, denominator: begun, value, ..row });
         }
     }
 
-    fn push(&mut self, measure: &'p Measure, row: Row) {
+    fn push(&mut self, row: Row) {
         let (label, place) = (&self.rows.labels[row.label as usize], &self.rows.places[row.place as usize]);
         if let (Some((target, _)), true) = (label.target, row.mature)
             && &**self.rows.name(place.grain) == "month"
@@ -203,7 +208,6 @@ impl<'p> Output<'p> {
                 *known = latest;
             }
         }
-        self.counted.insert(measure.id);
         self.rows.rows.push(row);
     }
 

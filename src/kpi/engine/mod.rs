@@ -5,6 +5,7 @@
 //! merge in any order to the same bits: sums are integers, durations a set. Weeks, months, trailing windows and the whole
 //! are merged from slots and never counted again.
 
+mod by_cell;
 mod cells;
 mod finish;
 mod plan;

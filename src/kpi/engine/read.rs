@@ -4,6 +4,7 @@ use super::cells::{Column, Names};
 use super::plan::{Plan, SubjectPlan};
 use crate::error::{Error, Result};
 use crate::kpi::periods::{LocalDays, Periods};
+use foldhash::fast::FixedState;
 use polars::prelude::{Column as FrameColumn, *};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -48,7 +49,7 @@ impl Values {
     }
 
     fn of(texts: &StringChunked) -> Self {
-        let mut known: HashMap<&str, u32> = HashMap::new();
+        let mut known: HashMap<&str, u32, FixedState> = HashMap::default();
         let mut names = Vec::new();
         let mut last: Option<(&str, u32)> = None;
         let rows = texts.iter().map(|text| {

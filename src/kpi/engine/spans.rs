@@ -1,9 +1,10 @@
 //! Durations of rows, kept whole or counted in buckets, and the quantiles of periods from them.
 
-use super::cells::NO_CELL;
+use super::by_cell::{ByCell, between, interpolated};
 use crate::kpi::sketch;
 use crate::types::time::SECOND;
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// The quantiles that are published.
@@ -151,14 +152,17 @@ impl Spans {
             Self::Whole(chunks, _) => {
                 let all_seconds = chunks.iter().all(|c| matches!(c.lengths[span], Lengths::Seconds(_)));
                 if all_seconds {
-                    let lengths = |chunk: &Chunk, row: usize| match &chunk.lengths[span] {
-                        Lengths::Seconds(all) => Some(all[row]).filter(|s| *s != u32::MAX),
-                        Lengths::Micros(_) => None,
-                    };
-                    exact(chunks, segment, span, order, periods, &lengths, &|s: u32| f64::from(s))
+                    let seconds = ByCell::of(chunks, segment, order, u32::MAX, |chunk| match &chunk.lengths[span] {
+                        Lengths::Seconds(all) => Cow::Borrowed(&all[..]),
+                        Lengths::Micros(_) => Cow::default(),
+                    });
+                    seconds.quantiles(periods, |seconds| seconds as f64)
                 } else {
-                    let lengths = |chunk: &Chunk, row: usize| chunk.lengths[span].micros(row);
-                    exact(chunks, segment, span, order, periods, &lengths, &|micros: i64| micros as f64 / SECOND as f64)
+                    let micros = ByCell::of(chunks, segment, order, i64::MIN, |chunk| {
+                        let all = &chunk.lengths[span];
+                        (0..all.len()).map(|row| all.micros(row).unwrap_or(i64::MIN)).collect()
+                    });
+                    micros.quantiles(periods, |micros| micros as f64 / SECOND as f64)
                 }
             }
             Self::Buckets(all) => sketched(&all[segment][span], order, periods),
@@ -216,66 +220,6 @@ fn add_counts(all: &mut Vec<Vec<Counts>>, others: Vec<Vec<Counts>>) {
     }
 }
 
-/// Quantiles of durations that are there one by one.
-fn exact<T: Copy + Ord + Default>(
-    chunks: &[Chunk],
-    segment: usize,
-    span: usize,
-    order: &[u32],
-    periods: &[Range<usize>],
-    length: &dyn Fn(&Chunk, usize) -> Option<T>,
-    seconds: &dyn Fn(T) -> f64,
-) -> Vec<Option<[f64; 2]>> {
-    let mut place = vec![NO_CELL; order.len()];
-    for (at, cell) in order.iter().enumerate() {
-        place[*cell as usize] = at as u32;
-    }
-    let each = |visit: &mut dyn FnMut(usize, T)| {
-        for chunk in chunks {
-            let cells = &chunk.cells[segment];
-            for row in 0..chunk.lengths[span].len() {
-                if let Some(length) = length(chunk, row) {
-                    visit(place[cells[row] as usize] as usize, length);
-                }
-            }
-        }
-    };
-    // By cell, in their order: first how many each has, which says where it begins.
-    let mut begins = vec![0_usize; order.len() + 1];
-    each(&mut |place, _| begins[place + 1] += 1);
-    for at in 1..begins.len() {
-        begins[at] += begins[at - 1];
-    }
-    let mut next = begins.clone();
-    let mut lengths = vec![T::default(); begins.last().copied().unwrap_or(0)];
-    each(&mut |place, length| {
-        lengths[next[place]] = length;
-        next[place] += 1;
-    });
-    let mut scratch = Vec::new();
-    periods
-        .iter()
-        .map(|period| {
-            scratch.clear();
-            scratch.extend_from_slice(&lengths[begins[period.start]..begins[period.end]]);
-            let n = scratch.len();
-            (n > 0).then(|| {
-                let (mut from, mut found) = (0, [0.0; 2]);
-                for (found, quantile) in found.iter_mut().zip(QUANTILES) {
-                    let (low, high, share) = between(n, quantile);
-                    let (_, at, above) = scratch[from..].select_nth_unstable(low - from);
-                    let at = *at;
-                    let next = if high == low { at } else { above.iter().min().copied().unwrap_or(at) };
-                    *found = interpolated(seconds(at), seconds(next), share);
-                    // What lies before is smaller than anything a higher quantile asks for.
-                    from = low;
-                }
-                found
-            })
-        })
-        .collect()
-}
-
 /// Quantiles of durations counted in buckets.
 fn sketched(counts: &Counts, order: &[u32], periods: &[Range<usize>]) -> Vec<Option<[f64; 2]>> {
     let mut buckets: Vec<(u16, u64)> = Vec::new();
@@ -299,18 +243,6 @@ fn sketched(counts: &Counts, order: &[u32], periods: &[Range<usize>]) -> Vec<Opt
             })
         })
         .collect()
-}
-
-/// Between which two of `n` ordered values a quantile lies, and how far from the lower: type 7 of Hyndman and Fan (1996),
-/// the default of DuckDB's `quantile_cont`, numpy and R.
-fn between(n: usize, quantile: f64) -> (usize, usize, f64) {
-    let at = (n as f64 - 1.0) * quantile;
-    let low = (at as usize).min(n - 1);
-    (low, (at.ceil() as usize).min(n - 1), at - low as f64)
-}
-
-fn interpolated(low: f64, high: f64, share: f64) -> f64 {
-    if low == high { low } else { share * (high - low) + low }
 }
 
 #[cfg(test)]
