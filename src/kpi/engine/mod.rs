@@ -7,14 +7,17 @@
 
 mod by_cell;
 mod cells;
+mod days;
 mod finish;
 mod plan;
 mod read;
 mod rows;
+mod segments;
 mod spans;
 mod states;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use plan::{Plan, Settings};
 pub use states::States;

@@ -10,12 +10,15 @@ use std::ops::Range;
 /// The quantiles that are published.
 pub(super) const QUANTILES: [f64; 2] = [0.5, 0.9];
 
+/// A segment's periods: the cells of its key in the segment's order, and the ranges of them that are periods.
+pub(super) type Asked<'c> = (&'c [u32], Vec<Range<usize>>);
+
 /// Durations of a group's rows.
 #[derive(Debug, Clone)]
 pub(super) enum Spans {
     /// Every one of them; how many there are.
     Whole(Vec<Chunk>, u64),
-    /// By segment, by span: cell and bucket (see [`key`]) with how many, in order. Counts add up, so that parts merged in
+    /// By key, by span: cell and bucket (see [`key`]) with how many, in order. Counts add up, so that parts merged in
     /// any order give the same.
     Buckets(Vec<Vec<Counts>>),
 }
@@ -26,7 +29,7 @@ type Counts = Vec<(u64, u64)>;
 /// Durations of some rows; rows without any are left out.
 #[derive(Debug, Clone)]
 pub(super) struct Chunk {
-    /// By segment: the cell of each row.
+    /// By key of segments: the cell of each row.
     pub(super) cells: Vec<Vec<u32>>,
     /// By span.
     pub(super) lengths: Vec<Lengths>,
@@ -103,7 +106,7 @@ impl Spans {
         }
     }
 
-    /// Adds those of another state; `moved` says by segment where its cells went.
+    /// Adds those of another state; `moved` says by key where its cells went.
     pub(super) fn merge(&mut self, other: Self, moved: &[Vec<u32>], exact: u64) {
         match other {
             Self::Whole(chunks, _) => {
@@ -138,34 +141,28 @@ impl Spans {
         matches!(self, Self::Buckets(_)).then_some(sketch::RELATIVE_ERROR)
     }
 
-    /// The [`QUANTILES`] in seconds of some periods of a segment, and `None` where a period has no duration.
-    ///
-    /// `order` has the segment's cells in the order in which `periods` are ranges of them.
-    pub(super) fn quantiles(
-        &self,
-        segment: usize,
-        span: usize,
-        order: &[u32],
-        periods: &[Range<usize>],
-    ) -> Vec<Option<[f64; 2]>> {
+    /// The [`QUANTILES`] in seconds of periods of segments that are made of one key's cells, and `None` where a period has no
+    /// duration.
+    pub(super) fn quantiles(&self, key: usize, span: usize, asked: &[Asked<'_>]) -> Vec<Vec<Option<[f64; 2]>>> {
+        let each = |of: &mut dyn FnMut(&Asked<'_>) -> Vec<Option<[f64; 2]>>| asked.iter().map(of).collect();
         match self {
             Self::Whole(chunks, _) => {
                 let all_seconds = chunks.iter().all(|c| matches!(c.lengths[span], Lengths::Seconds(_)));
                 if all_seconds {
-                    let seconds = ByCell::of(chunks, segment, order, u32::MAX, |chunk| match &chunk.lengths[span] {
+                    let seconds = ByCell::of(chunks, key, u32::MAX, |chunk| match &chunk.lengths[span] {
                         Lengths::Seconds(all) => Cow::Borrowed(&all[..]),
                         Lengths::Micros(_) => Cow::default(),
                     });
-                    seconds.quantiles(periods, |seconds| seconds as f64)
+                    each(&mut |asked| seconds.quantiles(asked, |seconds| seconds as f64))
                 } else {
-                    let micros = ByCell::of(chunks, segment, order, i64::MIN, |chunk| {
+                    let micros = ByCell::of(chunks, key, i64::MIN, |chunk| {
                         let all = &chunk.lengths[span];
                         (0..all.len()).map(|row| all.micros(row).unwrap_or(i64::MIN)).collect()
                     });
-                    micros.quantiles(periods, |micros| micros as f64 / SECOND as f64)
+                    each(&mut |asked| micros.quantiles(asked, |micros| micros as f64 / SECOND as f64))
                 }
             }
-            Self::Buckets(all) => sketched(&all[segment][span], order, periods),
+            Self::Buckets(all) => each(&mut |(order, periods)| sketched(&all[key][span], order, periods)),
         }
     }
 }
@@ -178,7 +175,7 @@ fn cell_of(key: u64) -> usize {
     (key >> 16) as usize
 }
 
-/// Durations in buckets, by segment and span.
+/// Durations in buckets, by key and span.
 fn counted(chunks: &[Chunk]) -> Vec<Vec<Counts>> {
     let Some(first) = chunks.first() else { return Vec::new() };
     let (segments, spans) = (first.cells.len(), first.lengths.len());
@@ -261,8 +258,8 @@ mod tests {
         let rows: Vec<(u32, Option<i64>)> = [4, 1, 8, 2].iter().map(|s| (0, Some(s * SECOND))).collect();
         let mut spans = Spans::none();
         spans.add(chunk(&rows), 100);
-        let found = spans.quantiles(0, 0, &[0], std::slice::from_ref(&(0..1)));
-        let [Some([p50, p90])] = found[..] else { panic!("{found:?}") };
+        let found = spans.quantiles(0, 0, &[(&[0], vec![0..1])]);
+        let [Some([p50, p90])] = found[0][..] else { panic!("{found:?}") };
         assert!(p50 == 3.0 && (p90 - 6.8).abs() < 1e-12, "{p50} {p90}");
         assert_eq!(spans.error(), None);
     }
@@ -282,7 +279,7 @@ mod tests {
             other.add(chunk(&rows[..cut]), 1_000);
             back.add(chunk(&rows[cut..]), 0);
             back.merge(other, &[vec![0, 1, 2]], 0);
-            let ask = |spans: &Spans| spans.quantiles(0, 0, &[2, 0, 1], &[0..1, 1..2, 2..3, 0..3, 1..3, 0..0]);
+            let ask = |spans: &Spans| spans.quantiles(0, 0, &[(&[2, 0, 1], vec![0..1, 1..2, 2..3, 0..3, 1..3, 0..0])]).remove(0);
             let (exact, forth, back) = (ask(&whole), ask(&forth), ask(&back));
             prop_assert_eq!(&forth, &back);
             for (exact, sketched) in exact.iter().zip(&forth) {

@@ -36,7 +36,7 @@ impl History {
     /// Adds orders: their `customer_id`, `order_id` and `placed_at`. Which come first makes no difference.
     ///
     /// # Errors
-    /// [`Error::InputRefused`] beyond three milliards of customers, [`Error::Frames`] only for defects.
+    /// [`Error::InputRefused`] beyond 3 · 2³⁰ customers, [`Error::Frames`] only for defects.
     pub fn add(&mut self, orders: &DataFrame) -> Result<()> {
         let Rows { customers, ids, placed } = Rows::of(orders)?;
         let numbers = self.customers.intern_all(customers.iter())?;
@@ -69,20 +69,24 @@ impl History {
         let known = |number: u32| (number != NO_KEY).then_some(number as usize);
         let numbers: Vec<Option<usize>> = self.customers.find_all(customers.iter()).into_iter().map(known).collect();
         let first_at = |at: usize| Some(self.first_at[at]).filter(|first| *first != i64::MAX);
-        let flags = |name: &str, of: &dyn Fn(usize, usize) -> Option<bool>| {
-            let flags = numbers.iter().enumerate().map(|(row, at)| of(row, (*at)?));
-            flags.collect::<BooleanChunked>().with_name(name.into()).into_column()
-        };
         let (placed, ids): (Vec<Option<i64>>, Vec<Option<&str>>) = (placed.iter().collect(), ids.iter().collect());
         let firsts: Int64Chunked = numbers.iter().map(|at| first_at((*at)?)).collect();
         let firsts = firsts.with_name("first_at".into()).into_column().cast(&instant_type());
         Ok(vec![
             firsts.map_err(Error::frames("customer history"))?,
-            flags("repeated", &|_, at| Some(self.next_at[at].saturating_sub(first_at(at)?) <= REPEAT_DAYS * DAY)),
-            flags("first_order", &|row, at| Some(placed[row]? == first_at(at)?)),
-            flags("opens_customer", &|row, at| Some(ids[row]? == self.first_order[at].as_str())),
+            flags("repeated", &numbers, |_, at| {
+                Some(self.next_at[at].saturating_sub(first_at(at)?) <= REPEAT_DAYS * DAY)
+            }),
+            flags("first_order", &numbers, |row, at| Some(placed[row]? == first_at(at)?)),
+            flags("opens_customer", &numbers, |row, at| Some(ids[row]? == self.first_order[at].as_str())),
         ])
     }
+}
+
+/// A flag of rows that have a customer.
+fn flags(name: &str, numbers: &[Option<usize>], of: impl Fn(usize, usize) -> Option<bool>) -> Column {
+    let flags = numbers.iter().enumerate().map(|(row, at)| of(row, (*at)?));
+    flags.collect::<BooleanChunked>().with_name(name.into()).into_column()
 }
 
 /// The columns of orders that tell of customers.
