@@ -79,7 +79,7 @@ pub fn count_each(
     };
     // Not tasks of a pool: one that waits in there for other work could be given the other worker, which waits for its lock.
     let (first, second) = std::thread::scope(|threads| {
-        let second = threads.spawn(&worker);
+        let second = threads.spawn(worker);
         (worker(), second.join())
     });
     let second = second.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;

@@ -1,7 +1,7 @@
 //! Durations that are there one by one, in order by cell: quantiles of a day are read off, those of longer periods are found
 //! in the runs of their cells without putting these together.
 
-use super::spans::{Asked, Chunk, QUANTILES};
+use super::spans::{Asked, Chunk, QUANTILES, Quantiles};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -54,11 +54,7 @@ impl<T: Copy + Ord + Default + Into<i64>> ByCell<T> {
     }
 
     /// The [`QUANTILES`] of a segment's periods; `seconds` says what a duration is in seconds.
-    pub(super) fn quantiles(
-        &self,
-        (order, periods): &Asked<'_>,
-        seconds: impl Fn(i64) -> f64,
-    ) -> Vec<Option<[f64; 2]>> {
+    pub(super) fn quantiles(&self, (order, periods): &Asked<'_>, seconds: impl Fn(i64) -> f64) -> Quantiles {
         let of_period = |period: &Range<usize>| {
             let cells = order[period.clone()].iter();
             let runs: Vec<&[T]> = cells.map(|cell| self.run(*cell)).filter(|run| !run.is_empty()).collect();

@@ -5,7 +5,7 @@ use super::cells::{PANEL, Panel, add_checked};
 use super::plan::{Entry, Group, Plan, Split, Sums};
 use super::rows::{Label, Place, Row, Rows};
 use super::segments::{Segment, segments};
-use super::spans::{Asked, QUANTILES, Spans};
+use super::spans::{Asked, QUANTILES, Quantiles, Spans};
 use super::states::{GroupStates, States};
 use crate::config::TargetPack;
 use crate::error::Result;
@@ -86,7 +86,7 @@ impl<'p> Output<'p> {
         split: &Split,
         segment: &Segment,
         cut: &Cut,
-        (quantiles, error): (&[Vec<Option<[f64; 2]>>], Option<f64>),
+        (quantiles, error): (&[Quantiles], Option<f64>),
     ) -> Result<()> {
         let labels: Vec<Vec<u32>> = group.entries.iter().map(|entry| self.labels(group, entry, error)).collect();
         let value_texts: Vec<u32> = segment.names.iter().map(|name| self.rows.text(name)).collect();
@@ -238,12 +238,7 @@ impl<'p> Output<'p> {
 }
 
 /// Quantiles by segment, span and period.
-fn quantiles(
-    group: &Group<'_>,
-    states: &GroupStates,
-    splits: &[Split],
-    cuts: &[Cut],
-) -> Vec<Vec<Vec<Option<[f64; 2]>>>> {
+fn quantiles(group: &Group<'_>, states: &GroupStates, splits: &[Split], cuts: &[Cut]) -> Vec<Vec<Quantiles>> {
     let mut of_segments = vec![Vec::with_capacity(group.spans.len()); splits.len()];
     let keys = splits.iter().map(|split| split.key).max().map_or(0, |last| last + 1);
     for key in 0..keys {

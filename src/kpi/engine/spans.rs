@@ -13,6 +13,9 @@ pub(super) const QUANTILES: [f64; 2] = [0.5, 0.9];
 /// A segment's periods: the cells of its key in the segment's order, and the ranges of them that are periods.
 pub(super) type Asked<'c> = (&'c [u32], Vec<Range<usize>>);
 
+/// The [`QUANTILES`] in seconds of each period, `None` where it has no duration.
+pub(super) type Quantiles = Vec<Option<[f64; 2]>>;
+
 /// Durations of a group's rows.
 #[derive(Debug, Clone)]
 pub(super) enum Spans {
@@ -143,8 +146,8 @@ impl Spans {
 
     /// The [`QUANTILES`] in seconds of periods of segments that are made of one key's cells, and `None` where a period has no
     /// duration.
-    pub(super) fn quantiles(&self, key: usize, span: usize, asked: &[Asked<'_>]) -> Vec<Vec<Option<[f64; 2]>>> {
-        let each = |of: &mut dyn FnMut(&Asked<'_>) -> Vec<Option<[f64; 2]>>| asked.iter().map(of).collect();
+    pub(super) fn quantiles(&self, key: usize, span: usize, asked: &[Asked<'_>]) -> Vec<Quantiles> {
+        let each = |of: &mut dyn FnMut(&Asked<'_>) -> Quantiles| asked.iter().map(of).collect();
         match self {
             Self::Whole(chunks, _) => {
                 let all_seconds = chunks.iter().all(|c| matches!(c.lengths[span], Lengths::Seconds(_)));
@@ -218,7 +221,7 @@ fn add_counts(all: &mut Vec<Vec<Counts>>, others: Vec<Vec<Counts>>) {
 }
 
 /// Quantiles of durations counted in buckets.
-fn sketched(counts: &Counts, order: &[u32], periods: &[Range<usize>]) -> Vec<Option<[f64; 2]>> {
+fn sketched(counts: &Counts, order: &[u32], periods: &[Range<usize>]) -> Quantiles {
     let mut buckets: Vec<(u16, u64)> = Vec::new();
     periods
         .iter()
@@ -258,7 +261,7 @@ mod tests {
         let rows: Vec<(u32, Option<i64>)> = [4, 1, 8, 2].iter().map(|s| (0, Some(s * SECOND))).collect();
         let mut spans = Spans::none();
         spans.add(chunk(&rows), 100);
-        let found = spans.quantiles(0, 0, &[(&[0], vec![0..1])]);
+        let found = spans.quantiles(0, 0, &[(&[0], std::iter::once(0..1).collect())]);
         let [Some([p50, p90])] = found[0][..] else { panic!("{found:?}") };
         assert!(p50 == 3.0 && (p90 - 6.8).abs() < 1e-12, "{p50} {p90}");
         assert_eq!(spans.error(), None);
