@@ -11,12 +11,13 @@
     reason = "a bench prints its figures and stops at the first error"
 )]
 
+mod parts;
+
 use ordersight::kpi::catalogue::catalogue;
-use ordersight::kpi::{Availability, Clock, Grain, History, Measure, Settings, Terms, Whole, count_each};
+use ordersight::kpi::{Availability, Clock, Grain, Measure, Settings, Terms, Whole, count_each};
 use ordersight::synthetic::{ShopSpec, generate};
 use ordersight::types::time::{DAY, parse_instant};
 use polars::prelude::*;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -38,9 +39,6 @@ const TEN: [&str; 10] = [
 ];
 /// Turns of each side.
 const ROUNDS: usize = 3;
-/// Orders read and counted at a time.
-const ORDERS_IN_A_PART: usize = 1 << 18;
-
 /// Columns that KPIs ask for. Others of the typed tables, and there are as many, are not read.
 const COLUMNS: [(&str, &[&str]); 6] = [
     (
@@ -109,8 +107,30 @@ const COLUMNS: [(&str, &[&str]); 6] = [
     ),
     ("feedback", &["feedback_id", "order_id", "received_at", "scale", "score", "replied_at", "response_offered_at"]),
 ];
-/// Tables that the ten ask for.
-const OF_TEN: [&str; 4] = ["orders", "returns", "tickets", "feedback"];
+/// Columns that the ten ask for.
+const OF_TEN: [(&str, &[&str]); 4] = [
+    (
+        "orders",
+        &[
+            "order_id",
+            "placed_at",
+            "customer_id",
+            "amount",
+            "status",
+            "promised_ship_at",
+            "shipped_at",
+            "delivered_at",
+            "cancelled_at",
+            "cancelled_by",
+            "channel",
+            "ship_country",
+            "carrier",
+        ],
+    ),
+    ("returns", &["order_id", "requested_at", "amount"]),
+    ("tickets", &["order_id", "kind", "outcome"]),
+    ("feedback", &["order_id", "scale", "score"]),
+];
 
 fn main() {
     // Cargo itself passes `--bench`.
@@ -118,7 +138,9 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
         // What the bench starts as processes of their own, so that time and memory are those of one thing.
-        ["whole", typed] => whole(Path::new(typed)),
+        ["whole", typed] => whole(Path::new(typed), None),
+        // Only by hand: to compare what two versions count.
+        ["whole", typed, out] => whole(Path::new(typed), Some(Path::new(out))),
         ["ten", typed, out] => ten(Path::new(typed), Path::new(out)),
         [] => bench(1_000_000),
         orders => orders.iter().for_each(|orders| bench(orders.parse().unwrap())),
@@ -187,11 +209,10 @@ fn terms() -> Terms {
 }
 
 /// Every measure there is.
-fn whole(typed: &Path) {
+fn whole(typed: &Path, out: Option<&Path>) {
     let (begun, processor) = (Instant::now(), processor_seconds());
     let (kpis, satisfaction) = (catalogue(&terms()), ordersight::satisfaction::catalogue());
-    let tables: Vec<&str> = COLUMNS.iter().map(|(table, _)| *table).collect();
-    let counted = counted(typed, &tables, &[&kpis, &satisfaction], &Settings::default());
+    let counted = counted(typed, &COLUMNS, &[&kpis, &satisfaction], &Settings::default());
     let (seconds, processor) = (begun.elapsed().as_secs_f64(), processor_seconds() - processor);
     let measures: usize = counted.iter().map(|(_, measures)| measures).sum();
     let rows: usize = counted.iter().map(|(frame, _)| frame.height()).sum();
@@ -199,6 +220,10 @@ fn whole(typed: &Path) {
         "  {measures} measures, {rows} rows {seconds:>8.2} s, processor {processor:.2} s, peak {:.0} MiB",
         peak_memory_mib()
     );
+    for (mut frame, name) in counted.into_iter().map(|(frame, _)| frame).zip(["kpi.parquet", "satisfaction.parquet"]) {
+        let Some(out) = out else { continue };
+        ParquetWriter::new(std::fs::File::create(out.join(name)).unwrap()).finish(&mut frame).unwrap();
+    }
 }
 
 /// The ten KPIs that DuckDB counts too.
@@ -213,58 +238,31 @@ fn ten(typed: &Path, out: &Path) {
 }
 
 /// Counts from typed Parquet: rows and how many measures had any, by list.
-fn counted(typed: &Path, tables: &[&str], lists: &[&[Measure]], settings: &Settings) -> Vec<(DataFrame, usize)> {
+fn counted(typed: &Path, asked: &parts::Asked, lists: &[&[Measure]], settings: &Settings) -> Vec<(DataFrame, usize)> {
     let terms = terms();
     let clock = Clock { as_of: terms.as_of, zone: terms.zone, base_exponent: 2 };
-    let segments = SEGMENTS.map(str::to_owned);
+    let begun = Instant::now();
     let trace = |what: &str| {
         if std::env::var_os("ORDERSIGHT_BENCH_TRACE").is_some() {
-            println!("  {what}: {:.2} s processor, {:.0} MiB", processor_seconds(), peak_memory_mib());
+            let (seconds, processor) = (begun.elapsed().as_secs_f64(), processor_seconds());
+            println!("  {what}: {seconds:.2} s, {processor:.2} s processor, {:.0} MiB", peak_memory_mib());
         }
     };
-    let orders =
-        scan(typed, "orders").select([col("customer_id"), col("order_id"), col("placed_at")]).collect().unwrap();
-    trace("orders read");
-    let history = History::of(&orders).unwrap();
+    let (parts, history) = parts::Parts::of(typed, asked);
     trace("history");
-    let ids = orders.column("order_id").unwrap().str().unwrap().clone();
-    let bounds: Vec<String> =
-        (0..ids.len()).step_by(ORDERS_IN_A_PART).map(|row| ids.get(row).unwrap().to_owned()).collect();
-    drop((orders, ids));
-    let part = |at: usize| -> BTreeMap<&'static str, DataFrame> {
-        let of_table = |(table, columns): &(&'static str, &[&str])| {
-            let mut rows = scan(typed, table).select(columns.iter().map(|c| col(*c)).collect::<Vec<_>>());
-            // Rows that name no order come first.
-            if at > 0 {
-                rows = rows.filter(col("order_id").gt_eq(lit(bounds[at].as_str())));
-            }
-            if let Some(end) = bounds.get(at + 1) {
-                let before = col("order_id").lt(lit(end.as_str()));
-                rows = rows.filter(if at > 0 { before } else { before.or(col("order_id").is_null()) });
-            }
-            (*table, rows.collect().unwrap())
-        };
-        COLUMNS.iter().filter(|(table, _)| tables.contains(table)).map(of_table).collect()
-    };
-    let first = part(0);
-    trace("first part");
     // A part has every kind of event there is.
-    let available = Availability::of(&first);
+    let available = Availability::of(&parts.part(0));
     trace("availability");
-    let parts = (0..bounds.len()).map(|at| {
-        let tables = part(at);
+    let each = (0..parts.len()).map(|at| {
+        let tables = parts.part(at);
         trace("part");
         Ok(tables)
     });
     let whole = Whole { available: &available, history: &history };
-    let counted = count_each(parts, whole, lists, &segments, None, (&terms, clock), settings).unwrap();
+    let counted =
+        count_each(each, whole, lists, &SEGMENTS.map(str::to_owned), None, (&terms, clock), settings).unwrap();
     trace("counted");
     counted.into_iter().map(|counted| (counted.frame, counted.computed.len())).collect()
-}
-
-fn scan(typed: &Path, table: &str) -> LazyFrame {
-    let path = typed.join(format!("{table}.parquet"));
-    LazyFrame::scan_parquet(path.to_string_lossy().as_ref().into(), ScanArgsParquet::default()).unwrap()
 }
 
 /// The greatest resident memory of this process so far, MiB. Not `getrusage`: what that calls the greatest is handed down

@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 use polars::prelude::*;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// Orders of a part, about. Facts of so many take some hundred megabytes; ten times as many are hardly quicker.
 const ORDERS_IN_A_PART: usize = 1 << 18;
@@ -46,12 +48,13 @@ pub struct Whole<'w> {
 }
 
 /// Counts lists of measures over parts that are read one after another: the tables of some orders with all rows that belong
-/// to these.
+/// to these. Two parts are in hand at a time, so that one is read, or made facts of on one processor, while the other is
+/// counted; since states merge to the same bits, it does not show which worker took which part.
 ///
 /// # Errors
 /// What reading a part gives, [`States::add`] and [`States::finish`].
 pub fn count_each(
-    parts: impl Iterator<Item = Result<BTreeMap<&'static str, DataFrame>>>,
+    parts: impl Iterator<Item = Result<BTreeMap<&'static str, DataFrame>>> + Send,
     whole: Whole<'_>,
     lists: &[&[Measure]],
     segments: &[String],
@@ -61,14 +64,31 @@ pub fn count_each(
 ) -> Result<Vec<Counted>> {
     let plans: Vec<Plan<'_>> =
         lists.iter().map(|list| Plan::new(list, segments, whole.available, clock, settings.clone())).collect();
-    let mut states: Vec<States> = plans.iter().map(States::new).collect();
-    for tables in parts {
-        let facts = Facts::of_part(&tables?, whole.available, whole.history, terms, segments)?;
-        for (plan, states) in plans.iter().zip(&mut states) {
-            states.add(plan, &facts)?;
+    let parts = Mutex::new(parts);
+    let worker = || -> Result<Vec<States>> {
+        let mut states: Vec<States> = plans.iter().map(States::new).collect();
+        loop {
+            // The lock is held while a part is read, and not while it is counted.
+            let part = parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(tables) = part else { return Ok(states) };
+            let facts = Facts::of_part(&tables?, whole.available, whole.history, terms, segments)?;
+            for (plan, states) in plans.iter().zip(&mut states) {
+                states.add(plan, &facts)?;
+            }
         }
-    }
-    plans.iter().zip(states).map(|(plan, states)| states.finish(plan, targets)).collect()
+    };
+    // Not tasks of a pool: one that waits in there for other work could be given the other worker, which waits for its lock.
+    let (first, second) = std::thread::scope(|threads| {
+        let second = threads.spawn(worker);
+        (worker(), second.join())
+    });
+    let second = second.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let both = plans.iter().zip(first?.into_iter().zip(second));
+    both.map(|(plan, (mut states, others))| {
+        states.merge(plan, others)?;
+        states.finish(plan, targets)
+    })
+    .collect()
 }
 
 /// Tables dealt to parts.
@@ -77,11 +97,22 @@ pub struct Shards<'t> {
     tables: &'t BTreeMap<&'static str, DataFrame>,
     parts: usize,
     /// Of each table the rows of each part, in their order; empty if there is one part.
-    rows: BTreeMap<&'static str, Vec<Vec<IdxSize>>>,
+    rows: BTreeMap<&'static str, Vec<Rows>>,
+}
+
+/// Rows of a table.
+#[derive(Debug, Clone)]
+enum Rows {
+    /// One after another: nothing has to be copied to have them.
+    Run(Range<IdxSize>),
+    Scattered(Vec<IdxSize>),
 }
 
 impl<'t> Shards<'t> {
-    /// Deals tables by a hash of `order_id` to so many parts, at least one. Rows that name no order are in the first.
+    /// Deals tables by `order_id` to so many parts, at least one. Rows that name no order are in the first.
+    ///
+    /// Orders that stand in the order of their ids, as exports mostly have them, are cut into ranges: the rows of a part
+    /// then follow one another, and they are of a few days. Others are dealt by a hash.
     ///
     /// # Errors
     /// [`Error::Frames`] only for defects.
@@ -91,16 +122,30 @@ impl<'t> Shards<'t> {
         if parts == 1 {
             return Ok(shards);
         }
+        let texts = |frame: &DataFrame| match frame.column("order_id") {
+            Ok(ids) => ids.str().cloned().map(Some).map_err(Error::frames("parts of orders")),
+            Err(_) => Ok(None),
+        };
+        let orders = tables.get("orders").map(texts).transpose()?.flatten().unwrap_or_default();
+        let firsts = firsts(&orders, parts);
         for (name, frame) in tables.iter().filter(|(name, _)| TABLES.contains(name)) {
-            let mut rows = vec![Vec::with_capacity(frame.height() / parts + frame.height() / parts / 16); parts];
-            match frame.column("order_id") {
-                Ok(ids) => {
-                    let ids = ids.str().map_err(Error::frames("parts of orders"))?;
-                    for (row, id) in (0..).zip(ids.iter()) {
-                        rows[id.map_or(0, |id| dealt(id, parts))].push(row);
+            let mut rows = vec![Rows::Run(0..0); parts];
+            let mut last: Option<(&str, usize)> = None;
+            let ids = texts(frame)?.unwrap_or_else(|| StringChunked::full_null("order_id".into(), frame.height()));
+            for (row, id) in (0..).zip(ids.iter()) {
+                let part = match (id, last) {
+                    (None, _) => 0,
+                    (Some(id), Some((same, part))) if id == same => part,
+                    (Some(id), _) => {
+                        let part = match &firsts {
+                            Some(firsts) => firsts.partition_point(|first| *first <= id),
+                            None => dealt(id, parts),
+                        };
+                        last = Some((id, part));
+                        part
                     }
-                }
-                Err(_) => rows[0].extend(0..frame.height() as IdxSize),
+                };
+                rows[part].push(row);
             }
             shards.rows.insert(name, rows);
         }
@@ -119,11 +164,42 @@ impl<'t> Shards<'t> {
     pub fn part(&self, part: usize) -> Result<BTreeMap<&'static str, DataFrame>> {
         let of_part = |(name, frame): (&&'static str, &DataFrame)| {
             let Some(rows) = self.rows.get(name) else { return Ok((*name, frame.clone())) };
-            let rows = IdxCa::from_slice("rows".into(), rows.get(part).map_or(&[], Vec::as_slice));
-            Ok((*name, frame.take(&rows).map_err(Error::frames("parts of orders"))?))
+            let frame = match rows.get(part) {
+                Some(Rows::Scattered(rows)) => {
+                    let rows = IdxCa::from_slice("rows".into(), rows);
+                    frame.take(&rows).map_err(Error::frames("parts of orders"))?
+                }
+                Some(Rows::Run(rows)) => frame.slice(i64::from(rows.start), rows.len()),
+                None => frame.clear(),
+            };
+            Ok((*name, frame))
         };
         self.tables.iter().filter(|(name, _)| TABLES.contains(name)).map(of_part).collect()
     }
+}
+
+impl Rows {
+    fn push(&mut self, row: IdxSize) {
+        match self {
+            Self::Run(rows) if rows.start == rows.end => *rows = row..row + 1,
+            Self::Run(rows) if rows.end == row => rows.end += 1,
+            Self::Run(rows) => *self = Self::Scattered(rows.clone().chain([row]).collect()),
+            Self::Scattered(rows) => rows.push(row),
+        }
+    }
+}
+
+/// Where orders are cut into parts: the first order of each part but the first. `None` if they are not in order, or one
+/// has no id.
+fn firsts(orders: &StringChunked, parts: usize) -> Option<Vec<&str>> {
+    let mut last = "";
+    let in_order = orders.iter().all(|id| {
+        let rises = id.is_some_and(|id| last <= id);
+        last = id.unwrap_or_default();
+        rises
+    });
+    let size = orders.len().div_ceil(parts).max(1);
+    in_order.then(|| (1..parts).filter_map(|part| orders.get(part * size)).collect())
 }
 
 /// The part of an order. The standard hasher with its fixed keys: the same in every run, though nothing depends on it.
@@ -139,7 +215,13 @@ mod tests {
 
     #[test]
     fn every_row_is_in_one_part_with_its_order() {
-        let ids: Vec<String> = (0..1000).map(|n| format!("order-{n}")).collect();
+        // As numbers they are in order, as texts not.
+        let unordered = (0..1000).map(|n| format!("order-{n}")).collect();
+        let ordered = (0..1000).map(|n| format!("order-{n:04}")).collect();
+        [unordered, ordered].into_iter().for_each(every_row_is_there);
+    }
+
+    fn every_row_is_there(ids: Vec<String>) {
         let orders = DataFrame::new_infer_height(vec![Column::new("order_id".into(), &ids)]).unwrap();
         let of_tickets: Vec<Option<&str>> = (0..3000).map(|n| (n % 7 > 0).then(|| ids[n % 1000].as_str())).collect();
         let numbers: Vec<i64> = (0..3000).collect();

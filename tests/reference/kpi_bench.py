@@ -79,12 +79,14 @@ def prepare(shop, typed):
         f"""SELECT order_id, line, sku, category, quantity, {cents('unit_price')}, shipped_quantity
         FROM '{shop / 'order_items.parquet'}' WHERE order_id IN {known} ORDER BY order_id, line""",
     )
-    # Already in order, and too many to sort in so little memory.
+    # Already in order, and too many to sort in so little memory. Two threads would not leave them so.
+    db.sql("SET threads = 1")
     write(
         "order_events",
         f"""SELECT order_id, event, occurred_at, known_at, detail FROM '{shop / 'order_events.parquet'}'
         WHERE order_id IN {known}""",
     )
+    db.sql("SET threads = 2")
     stages = ["requested_at", "known_at", "approved_at", "rejected_at", "received_at", "refunded_at"]
     stages += ["replacement_shipped_at", "replacement_received_at", "closed_at"]
     write(
@@ -189,7 +191,7 @@ def compare(ours, theirs):
       SELECT count(*), count(*) FILTER (WHERE NOT coalesce(o.numerator IS NOT DISTINCT FROM t.numerator
         AND o.denominator IS NOT DISTINCT FROM t.denominator AND abs(o.value - t.value) <= 1e-9 * greatest(1, abs(t.value)), false))
       FROM (SELECT *, true AS here FROM '{ours}') o FULL JOIN '{theirs}' t
-      ON {' AND '.join(f'o.{k} IS NOT DISTINCT FROM t.{k}' for k in key.split(', '))}""").fetchone()
+      ON {' AND '.join(f'o.{k} IS NOT DISTINCT FROM t.{k}' for k in key.split(', '))}""").fetchall()[0]
     if differ:
         print(db.sql(f"""SELECT o.kpi, t.kpi, coalesce(o.grain, t.grain), o.period_start, t.period_start, o.segment_value,
           t.segment_value, o.numerator, t.numerator, o.denominator, t.denominator, o.value, t.value

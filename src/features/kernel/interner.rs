@@ -152,6 +152,38 @@ impl Interner {
         }
     }
 
+    /// The numbers of many keys as far as they were seen; [`NO_KEY`] for others and for null.
+    pub fn find_all<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = Option<K>>) -> Vec<u32> {
+        let mut keys = keys.into_iter();
+        let mut ids = Vec::with_capacity(keys.size_hint().0);
+        let (mut block, mut guesses) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
+        loop {
+            block.clear();
+            block.extend(keys.by_ref().take(BLOCK));
+            if block.is_empty() {
+                return ids;
+            }
+            self.guess(&block, &mut guesses);
+            ids.extend(block.iter().zip(&guesses).map(|(key, guess)| match key.as_ref().map(AsRef::as_ref) {
+                Some(key) if guess.id != NO_KEY && self.bytes[guess.start..guess.end] == *key => guess.id,
+                Some(key) if guess.id != NO_KEY => self.find_hashed(guess.hash, key),
+                // Whoever is there has these hash bits.
+                Some(_) | None => NO_KEY,
+            }));
+        }
+    }
+
+    fn find_hashed(&self, hash: u32, key: &[u8]) -> u32 {
+        let mut place = self.place(hash);
+        while self.slots[place].1 != NO_KEY {
+            if self.slots[place].0 == hash && self.key(self.slots[place].1) == Some(key) {
+                return self.slots[place].1;
+            }
+            place = self.after(place);
+        }
+        NO_KEY
+    }
+
     /// Where the keys of a block stand, probably. One loop a load: no load waits for that of another key.
     fn guess<K: AsRef<[u8]>>(&self, block: &[Option<K>], guesses: &mut Vec<Guess>) {
         guesses.clear();

@@ -58,7 +58,7 @@ pub fn by_part(terms: &Terms, segments: &[String]) -> Vec<Measure> {
 }
 
 /// The calendar day of an instant in the pipeline's zone.
-pub(super) fn local_day(expr: Expr, zone: Tz) -> Expr {
+pub(in crate::kpi) fn local_day(expr: Expr, zone: Tz) -> Expr {
     expr.dt().convert_time_zone(zone_name(zone)).dt().date()
 }
 

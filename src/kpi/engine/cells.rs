@@ -1,7 +1,7 @@
 //! Sums by slot and segment value, side by side.
 
 use crate::error::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
@@ -58,21 +58,30 @@ impl Names {
     }
 }
 
-/// Which pairs of slot and value there are, each with the number of its cell.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Cells {
-    /// Slot and value of each cell.
-    pub(super) keys: Vec<(i32, u32)>,
+/// Which pairs of numbers there are, each with a number of its own.
+#[derive(Debug, Clone)]
+pub(super) struct Pairs<T> {
+    /// By number.
+    pub(super) keys: Vec<(T, u32)>,
     index: Numbers<u32>,
 }
 
-impl Cells {
-    pub(super) fn number(&mut self, slot: i32, value: u32) -> u32 {
-        let key = u64::from(slot as u32) << 32 | u64::from(value);
+/// Cells are pairs of slot and value.
+pub(super) type Cells = Pairs<i32>;
+
+impl<T> Default for Pairs<T> {
+    fn default() -> Self {
+        Self { keys: Vec::new(), index: Numbers::default() }
+    }
+}
+
+impl<T: Copy + Into<i64>> Pairs<T> {
+    pub(super) fn number(&mut self, first: T, second: u32) -> u32 {
+        let key = (first.into() as u64) << 32 | u64::from(second);
         let next = self.keys.len() as u32;
         let number = *self.index.entry(key).or_insert(next);
         if number == next {
-            self.keys.push((slot, value));
+            self.keys.push((first, second));
         }
         number
     }
@@ -100,14 +109,14 @@ impl Column {
     }
 }
 
-/// Up to [`PANEL`] summands of a group with their sums by cell, for every segment.
+/// Up to [`PANEL`] summands of a group with their sums by cell, for every key.
 #[derive(Debug, Clone)]
 pub(super) struct Panel {
     /// The first of the summands.
     pub(super) first: usize,
     /// How many.
     pub(super) width: usize,
-    /// By segment, by cell.
+    /// By key, by cell.
     pub(super) sums: Vec<Vec<Lane>>,
     /// What no sum so far can exceed.
     bound: u128,
@@ -117,11 +126,11 @@ pub(super) struct Panel {
 const ROWS: usize = 256;
 
 impl Panel {
-    pub(super) fn new(first: usize, summands: usize, segments: usize) -> Self {
-        Self { first, width: PANEL.min(summands - first), sums: vec![Vec::new(); segments], bound: 0 }
+    pub(super) fn new(first: usize, summands: usize, keys: usize) -> Self {
+        Self { first, width: PANEL.min(summands - first), sums: vec![Vec::new(); keys], bound: 0 }
     }
 
-    /// Adds rows; `cells` says by segment which cell each is in, `sizes` how many cells there are by now.
+    /// Adds rows; `cells` says by key which cell each is in, `sizes` how many cells there are by now.
     pub(super) fn add(&mut self, columns: &[Column], cells: &[Vec<u32>], sizes: &[usize]) -> Result<()> {
         let columns = &columns[self.first..self.first + self.width];
         let most = columns.iter().map(Column::bound).max().unwrap_or(0);
@@ -168,7 +177,18 @@ impl Panel {
         Ok(())
     }
 
-    /// Adds the sums of another panel; `moved` says by segment where its cells went, `sizes` how many cells there are.
+    /// Refuses sums that do not fit over all values of a slot, as soon as there are such and not only when segments and
+    /// periods are put together. `cells` are those of the first key: each has every row that has a slot.
+    pub(super) fn fits(&self, cells: &Cells) -> Result<()> {
+        let (Some(sums), true) = (self.sums.first(), self.bound > i64::MAX as u128) else { return Ok(()) };
+        let mut slots: BTreeMap<i32, Lane> = BTreeMap::new();
+        for ((slot, _), sum) in cells.keys.iter().zip(sums) {
+            add_checked(slots.entry(*slot).or_insert([0; PANEL]), sum)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the sums of another panel; `moved` says by key where its cells went, `sizes` how many cells there are.
     pub(super) fn merge(&mut self, other: &Self, moved: &[Vec<u32>], sizes: &[usize]) -> Result<()> {
         self.bound = self.bound.saturating_add(other.bound);
         for (((sums, others), moved), size) in self.sums.iter_mut().zip(&other.sums).zip(moved).zip(sizes) {

@@ -2,9 +2,10 @@
 
 use super::Counted;
 use super::cells::{PANEL, Panel, add_checked};
-use super::plan::{Entry, Group, Plan, Sums};
+use super::plan::{Entry, Group, Plan, Split, Sums};
 use super::rows::{Label, Place, Row, Rows};
-use super::spans::QUANTILES;
+use super::segments::{Segment, segments};
+use super::spans::{Asked, QUANTILES, Quantiles, Spans};
 use super::states::{GroupStates, States};
 use crate::config::TargetPack;
 use crate::error::Result;
@@ -22,18 +23,35 @@ impl States {
     /// # Errors
     /// [`crate::error::Error::InputRefused`] if a sum does not fit 64 bits, [`crate::error::Error::Frames`] only for defects.
     pub fn finish(self, plan: &Plan<'_>, targets: Option<&TargetPack>) -> Result<Counted> {
-        let states = self.fold(plan)?;
+        let segments = segments(&self, plan);
         let mut output =
             Output { plan, targets, rows: Rows::default(), counted: BTreeSet::new(), latest: BTreeMap::new() };
-        for (subject, states) in plan.subjects.iter().zip(&states.subjects) {
-            for (group, of_group) in subject.groups.iter().zip(&states.groups) {
-                for (split, (segment, _)) in subject.splits.iter().enumerate() {
-                    output.segment(group, of_group, split, *segment, &states.names[split].list)?;
+        for ((subject, states), segments) in plan.subjects.iter().zip(self.subjects).zip(&segments) {
+            for (group, mut of_group) in subject.groups.iter().zip(states.groups) {
+                let cut = |(split, segment): (&Split, &Segment)| {
+                    output.cut(segment, &of_group.cells[split.key].keys, of_group.last)
+                };
+                let cuts: Vec<Cut> = subject.splits.iter().zip(segments).map(cut).collect();
+                let quantiles = quantiles(group, &of_group, &subject.splits, &cuts);
+                let error = of_group.spans.error();
+                // Nobody asks for them any more, and rows take their place.
+                of_group.spans = Spans::none();
+                for (((split, segment), cut), quantiles) in
+                    subject.splits.iter().zip(segments).zip(&cuts).zip(&quantiles)
+                {
+                    output.segment(group, &of_group, split, segment, cut, (quantiles, error))?;
                 }
             }
         }
         output.counted(plan)
     }
+}
+
+/// A segment cut into periods.
+struct Cut {
+    /// The cells of its key.
+    order: Vec<u32>,
+    periods: Vec<Period>,
 }
 
 /// A period of a segment value.
@@ -42,8 +60,9 @@ struct Period {
     first: Option<i32>,
     /// When it is over.
     end: Option<i64>,
+    /// Place of its name.
     value: u32,
-    /// Which cells, by their place in the order of values and slots.
+    /// Which cells, as places in [`Cut::order`].
     cells: Range<usize>,
 }
 
@@ -59,42 +78,32 @@ struct Output<'p> {
 }
 
 impl<'p> Output<'p> {
+    /// Rows of one segment.
     fn segment(
         &mut self,
         group: &'p Group<'p>,
         states: &GroupStates,
-        split: usize,
-        segment: usize,
-        names: &[Arc<str>],
+        split: &Split,
+        segment: &Segment,
+        cut: &Cut,
+        (quantiles, error): (&[Quantiles], Option<f64>),
     ) -> Result<()> {
-        let keys = &states.cells[split].keys;
-        let mut order: Vec<u32> = (0..keys.len() as u32).collect();
-        order.sort_unstable_by_key(|cell| {
-            let (slot, value) = keys[*cell as usize];
-            (&names[value as usize], slot)
-        });
-        let periods = self.periods(&order, keys, states.last);
-        let ranges: Vec<Range<usize>> = periods.iter().map(|period| period.cells.clone()).collect();
-        let quantiles: Vec<Vec<Option<[f64; 2]>>> = (0..group.spans.len())
-            .into_par_iter()
-            .map(|span| states.spans.quantiles(split, span, &order, &ranges))
-            .collect();
-        let error = states.spans.error();
         let labels: Vec<Vec<u32>> = group.entries.iter().map(|entry| self.labels(group, entry, error)).collect();
-        let value_texts: Vec<u32> = names.iter().map(|name| self.rows.text(name)).collect();
+        let value_texts: Vec<u32> = segment.names.iter().map(|name| self.rows.text(name)).collect();
         let grain_texts: BTreeMap<Grain, u32> =
             self.plan.periods.grains().iter().map(|grain| (*grain, self.rows.text(&grain.name()))).collect();
-        let segment_text = self.rows.text(&self.plan.segments[segment]);
+        let segment_text = self.rows.text(&self.plan.segments[split.segment]);
         let mut sums = vec![0_i64; states.panels.len() * PANEL];
-        for (at, period) in periods.iter().enumerate() {
-            summed(&states.panels, split, &order[period.cells.clone()], &mut sums)?;
+        let mut counted = vec![false; group.entries.len()];
+        for (at, period) in cut.periods.iter().enumerate() {
+            summed(&states.panels, split.key, &cut.order[period.cells.clone()], &mut sums)?;
             let place = self.rows.place(Place {
                 grain: grain_texts.get(&period.grain).copied().unwrap_or_default(),
                 period_start: period.first,
                 segment: segment_text,
                 segment_value: value_texts[period.value as usize],
             });
-            for (entry, labels) in group.entries.iter().zip(&labels) {
+            for ((entry, labels), counted) in group.entries.iter().zip(&labels).zip(&mut counted) {
                 let row = Row {
                     place,
                     label: labels[0],
@@ -103,23 +112,33 @@ impl<'p> Output<'p> {
                     value: 0.0,
                     mature: self.plan.periods.is_mature(period.end, entry.measure.matures_after_days),
                 };
+                let before = self.rows.rows.len();
                 match entry.sums {
                     Sums::Quotient { above, below } => self.quotient(entry.measure, sums[above], sums[below], row),
                     Sums::Span { span, .. } => self.span(entry, labels, &sums, quantiles[span][at], row),
                 }
+                *counted |= self.rows.rows.len() > before;
             }
         }
+        let counted = group.entries.iter().zip(counted).filter(|(_, counted)| *counted);
+        self.counted.extend(counted.map(|(entry, _)| entry.measure.id));
         Ok(())
     }
 
-    /// All periods of all values, each value by all grains.
-    fn periods(&self, order: &[u32], keys: &[(i32, u32)], last: Option<i32>) -> Vec<Period> {
+    /// The cells of a key in the order of a segment's values and of slots, and all periods of all values, each value by all
+    /// grains.
+    fn cut(&self, segment: &Segment, keys: &[(i32, u32)], last: Option<i32>) -> Cut {
+        let name = |cell: u32| segment.name_of[keys[cell as usize].1 as usize];
+        let mut order: Vec<u32> = (0..keys.len() as u32).collect();
+        // Cells of one value and slot, as a segment has that is put together from a finer one, stand in any order: they are
+        // added up.
+        order.sort_unstable_by_key(|cell| (name(*cell), keys[*cell as usize].0));
         let mut periods = Vec::new();
         let mut ends: BTreeMap<(Grain, Option<i32>), Option<i64>> = BTreeMap::new();
         let mut begin = 0;
         while begin < order.len() {
-            let value = keys[order[begin] as usize].1;
-            let of_value = order[begin..].iter().take_while(|cell| keys[**cell as usize].1 == value);
+            let value = name(order[begin]);
+            let of_value = order[begin..].iter().take_while(|cell| name(**cell) == value);
             let slots: Vec<i32> = of_value.map(|cell| keys[*cell as usize].0).collect();
             for grain in self.plan.periods.grains() {
                 for (first, range) in self.plan.periods.cut(*grain, &slots) {
@@ -132,7 +151,7 @@ impl<'p> Output<'p> {
             }
             begin += slots.len();
         }
-        periods
+        Cut { order, periods }
     }
 
     fn labels(&mut self, group: &Group<'_>, entry: &Entry<'p>, error: Option<f64>) -> Vec<u32> {
@@ -165,7 +184,7 @@ impl<'p> Output<'p> {
         }
         let below = (!matches!(measure.shape, Shape::Total(_))).then_some(below);
         let value = measure.unit.of_sums(above, below, self.plan.clock.base_exponent);
-        self.push(measure, Row { numerator: above, denominator: below.unwrap_or(i64::MIN), value, ..row });
+        self.push(Row { numerator: above, denominator: below.unwrap_or(i64::MIN), value, ..row });
     }
 
     /// Quantiles, mean and the share still open.
@@ -175,22 +194,22 @@ impl<'p> Output<'p> {
         if passed > 0 {
             let row = Row { denominator: passed, ..row };
             for (at, seconds) in quantiles.into_iter().flatten().enumerate().take(QUANTILES.len()) {
-                self.push(measure, Row { label: labels[at], value: measure.unit.of_seconds(seconds), ..row });
+                self.push(Row { label: labels[at], value: measure.unit.of_seconds(seconds), ..row });
             }
             // Whole seconds: the numerator is exact, and exports carry no finer times.
             let total = i128::from(sums[seconds]) * i128::from(SECOND) + i128::from(sums[micros]);
             let mean = total as f64 / passed as f64 / SECOND as f64;
             let numerator = i64::try_from(total / i128::from(SECOND)).unwrap_or(i64::MIN);
-            self.push(measure, Row { label: labels[2], numerator, value: measure.unit.of_seconds(mean), ..row });
+            self.push(Row { label: labels[2], numerator, value: measure.unit.of_seconds(mean), ..row });
         }
         let (open, begun) = (sums[open], sums[begun]);
         if begun > 0 {
             let value = open as f64 / begun as f64;
-            self.push(measure, Row { label: labels[3], numerator: open, denominator: begun, value, ..row });
+            self.push(Row { label: labels[3], numerator: open, denominator: begun, value, ..row });
         }
     }
 
-    fn push(&mut self, measure: &'p Measure, row: Row) {
+    fn push(&mut self, row: Row) {
         let (label, place) = (&self.rows.labels[row.label as usize], &self.rows.places[row.place as usize]);
         if let (Some((target, _)), true) = (label.target, row.mature)
             && &**self.rows.name(place.grain) == "month"
@@ -203,7 +222,6 @@ impl<'p> Output<'p> {
                 *known = latest;
             }
         }
-        self.counted.insert(measure.id);
         self.rows.rows.push(row);
     }
 
@@ -219,12 +237,32 @@ impl<'p> Output<'p> {
     }
 }
 
+/// Quantiles by segment, span and period.
+fn quantiles(group: &Group<'_>, states: &GroupStates, splits: &[Split], cuts: &[Cut]) -> Vec<Vec<Quantiles>> {
+    let mut of_segments = vec![Vec::with_capacity(group.spans.len()); splits.len()];
+    let keys = splits.iter().map(|split| split.key).max().map_or(0, |last| last + 1);
+    for key in 0..keys {
+        let asked: Vec<usize> = (0..splits.len()).filter(|at| splits[*at].key == key).collect();
+        let ask = |at: &usize| -> Asked<'_> {
+            let ranges = cuts[*at].periods.iter().map(|period| period.cells.clone()).collect();
+            (&cuts[*at].order, ranges)
+        };
+        let orders: Vec<Asked<'_>> = asked.iter().map(ask).collect();
+        let spans: Vec<_> =
+            (0..group.spans.len()).into_par_iter().map(|span| states.spans.quantiles(key, span, &orders)).collect();
+        for of_span in spans {
+            asked.iter().zip(of_span).for_each(|(at, found)| of_segments[*at].push(found));
+        }
+    }
+    of_segments
+}
+
 /// Adds cells up.
-fn summed(panels: &[Panel], split: usize, cells: &[u32], sums: &mut [i64]) -> Result<()> {
+fn summed(panels: &[Panel], key: usize, cells: &[u32], sums: &mut [i64]) -> Result<()> {
     for (panel, sums) in panels.iter().zip(sums.chunks_exact_mut(PANEL)) {
         let mut sum = [0; PANEL];
         for cell in cells {
-            add_checked(&mut sum, &panel.sums[split][*cell as usize])?;
+            add_checked(&mut sum, &panel.sums[key][*cell as usize])?;
         }
         sums.copy_from_slice(&sum);
     }

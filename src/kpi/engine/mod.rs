@@ -5,15 +5,19 @@
 //! merge in any order to the same bits: sums are integers, durations a set. Weeks, months, trailing windows and the whole
 //! are merged from slots and never counted again.
 
+mod by_cell;
 mod cells;
+mod days;
 mod finish;
 mod plan;
 mod read;
 mod rows;
+mod segments;
 mod spans;
 mod states;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use plan::{Plan, Settings};
 pub use states::States;

@@ -1,10 +1,11 @@
 //! What is to be counted, worked out once: which sums of which rows every measure needs.
 
 use super::Clock;
+use super::days::looked_up;
 use crate::kpi::facts::{Availability, micros};
 use crate::kpi::measure::{Measure, Shape, Subject};
 use crate::kpi::periods::{Grain, Periods};
-use crate::kpi::segment::segment_value;
+use crate::kpi::segment::segment_columns;
 use crate::types::time::SECOND;
 use polars::prelude::*;
 use std::collections::BTreeMap;
@@ -51,9 +52,27 @@ pub struct Plan<'a> {
 #[derive(Debug)]
 pub(super) struct SubjectPlan<'a> {
     pub(super) subject: Subject,
-    /// Segments that split these rows: index into [`Plan::segments`], the value of a row; none for `all`.
-    pub(super) splits: Vec<(usize, Option<Expr>)>,
+    /// The columns that segments are made of.
+    pub(super) columns: Vec<String>,
+    /// Instants whose calendar days are asked for; see [`super::days`].
+    pub(super) instants: Vec<String>,
+    /// By what rows are counted: places of columns.
+    pub(super) keys: Vec<Vec<usize>>,
+    /// Segments that split these rows.
+    pub(super) splits: Vec<Split>,
     pub(super) groups: Vec<Group<'a>>,
+}
+
+/// A segment. Rows are counted only by segments that no other has all columns of; the cells of the others are put together
+/// from theirs, as sums over carriers are sums over channels and carriers added up.
+#[derive(Debug)]
+pub(super) struct Split {
+    /// Place in [`Plan::segments`].
+    pub(super) segment: usize,
+    /// Place in [`SubjectPlan::keys`] of what it is counted by.
+    pub(super) key: usize,
+    /// Which of the key's columns its values are made of, in the order in which they are named; none for `all`.
+    pub(super) parts: Vec<usize>,
 }
 
 /// Measures of one subject on one clock.
@@ -112,12 +131,16 @@ impl<'a> Plan<'a> {
         let segments: Vec<Arc<str>> =
             std::iter::once("all").chain(segments.iter().map(String::as_str)).map(Arc::from).collect();
         let subjects = subjects.into_iter().map(|(subject, groups)| {
-            let value = |(at, segment): (usize, &Arc<str>)| {
-                let value = segment_value(segment, subject, available)?;
-                Some((at, (&**segment != "all").then_some(value)))
-            };
-            let splits = segments.iter().enumerate().filter_map(value).collect();
-            SubjectPlan { subject, splits, groups: groups.into_values().collect() }
+            let made_of = segments
+                .iter()
+                .enumerate()
+                .filter_map(|(at, segment)| Some((at, segment_columns(segment, subject, available)?)));
+            let mut groups: Vec<Group<'a>> = groups.into_values().collect();
+            let mut instants = Vec::new();
+            for summand in groups.iter_mut().flat_map(|group| &mut group.summands) {
+                *summand = looked_up(summand, clock.zone, &mut instants);
+            }
+            SubjectPlan { instants, ..SubjectPlan::new(subject, &made_of.collect::<Vec<_>>(), groups) }
         });
         Self {
             clock,
@@ -128,6 +151,41 @@ impl<'a> Plan<'a> {
             computed,
             not_computable,
         }
+    }
+}
+
+impl<'a> SubjectPlan<'a> {
+    /// `segments` are places in [`Plan::segments`] with the columns they are made of.
+    fn new(subject: Subject, segments: &[(usize, Vec<&str>)], groups: Vec<Group<'a>>) -> Self {
+        let mut columns: Vec<String> = Vec::new();
+        let mut places: Vec<Vec<usize>> = Vec::with_capacity(segments.len());
+        for (_, names) in segments {
+            let place = |name: &&str| {
+                columns.iter().position(|column| column == name).unwrap_or_else(|| {
+                    columns.push((*name).to_owned());
+                    columns.len() - 1
+                })
+            };
+            places.push(names.iter().map(place).collect());
+        }
+        let within = |small: &[usize], large: &[usize]| small.iter().all(|column| large.contains(column));
+        let is_key = |(at, own): &(usize, &Vec<usize>)| {
+            // Of two segments of the same columns the first is counted.
+            let makes_up = |(other, large): (usize, &Vec<usize>)| {
+                other != *at && within(own, large) && (!within(large, own) || other < *at)
+            };
+            !places.iter().enumerate().any(makes_up)
+        };
+        let keys: Vec<Vec<usize>> = places.iter().enumerate().filter(is_key).map(|(_, key)| key.clone()).collect();
+        let split = |((segment, _), own): (&(usize, Vec<&str>), &Vec<usize>)| {
+            // That with the fewest columns has the fewest cells, as a rule.
+            let of = keys.iter().enumerate().filter(|(_, key)| within(own, key)).min_by_key(|(_, key)| key.len());
+            let (key, of) = of?;
+            let parts = own.iter().filter_map(|column| of.iter().position(|c| c == column)).collect();
+            Some(Split { segment: *segment, key, parts })
+        };
+        let splits = segments.iter().zip(&places).filter_map(split).collect();
+        Self { subject, columns, instants: Vec::new(), keys, splits, groups }
     }
 }
 

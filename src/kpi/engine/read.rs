@@ -1,9 +1,12 @@
 //! From rows of a frame to narrow columns of numbers: what each row adds, its slots, its segment values.
 
 use super::cells::{Column, Names};
+use super::days::with_days;
 use super::plan::{Plan, SubjectPlan};
 use crate::error::{Error, Result};
 use crate::kpi::periods::{LocalDays, Periods};
+use crate::kpi::segment::NO_VALUE;
+use foldhash::fast::FixedState;
 use polars::prelude::{Column as FrameColumn, *};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -11,8 +14,8 @@ use std::collections::HashMap;
 /// Some rows of a subject.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// By segment.
-    pub(super) values: Vec<Values>,
+    /// By column of segments.
+    pub(super) values: Vec<Texts>,
     pub(super) groups: Vec<Rows>,
 }
 
@@ -29,30 +32,26 @@ pub(super) struct Rows {
     pub(super) spans: Vec<Vec<Option<i64>>>,
 }
 
-/// Segment values of rows, by number of their name.
+/// A column of texts, by number of the text.
 #[derive(Debug)]
-pub(super) struct Values {
+pub(super) struct Texts {
     names: Vec<String>,
     rows: Vec<u32>,
 }
 
-impl Values {
+impl Texts {
     /// The same by the numbers of `names`, to which new ones are added.
     pub(super) fn numbered(&self, names: &mut Names) -> Vec<u32> {
         let numbers: Vec<u32> = self.names.iter().map(|name| names.number(name)).collect();
         self.rows.iter().map(|row| numbers[*row as usize]).collect()
     }
 
-    fn all(rows: usize) -> Self {
-        Self { names: vec!["all".to_owned()], rows: vec![0; rows] }
-    }
-
     fn of(texts: &StringChunked) -> Self {
-        let mut known: HashMap<&str, u32> = HashMap::new();
+        let mut known: HashMap<&str, u32, FixedState> = HashMap::default();
         let mut names = Vec::new();
         let mut last: Option<(&str, u32)> = None;
-        let rows = texts.iter().map(|text| {
-            let text = text.unwrap_or("(none)");
+        let rows = texts.downcast_iter().flat_map(|array| array.iter()).map(|text| {
+            let text = text.unwrap_or(NO_VALUE);
             match last {
                 Some((same, number)) if same == text => number,
                 _ => {
@@ -74,26 +73,17 @@ impl Values {
 pub(super) fn read(frame: &DataFrame, of: &SubjectPlan<'_>, plan: &Plan<'_>) -> Result<Block> {
     let stage = || Error::frames("KPI rows");
     let mut asked = Vec::new();
-    for (at, (_, value)) in of.splits.iter().enumerate() {
-        asked.extend(value.clone().map(|value| value.cast(DataType::String).alias(format!("v{at}"))));
-    }
+    asked.extend(of.columns.iter().enumerate().map(|(at, c)| col(c).cast(DataType::String).alias(format!("v{at}"))));
     for (g, group) in of.groups.iter().enumerate() {
         asked.push(col(group.basis).to_physical().cast(DataType::Int64).alias(format!("t{g}")));
         asked.extend(group.summands.iter().enumerate().map(|(k, e)| e.clone().alias(format!("s{g}_{k}"))));
         asked.extend(group.spans.iter().enumerate().map(|(k, e)| e.clone().alias(format!("d{g}_{k}"))));
     }
-    let rows = frame.clone().lazy().select(asked).collect().map_err(stage())?;
+    let rows = with_days(frame, &of.instants, plan.clock.zone)?.lazy().select(asked).collect().map_err(stage())?;
     let column = |name: &str| rows.column(name).map_err(stage());
-    let mut values = Vec::with_capacity(of.splits.len());
-    let mut texts = Vec::new();
-    for (at, (_, value)) in of.splits.iter().enumerate() {
-        texts.push(match value {
-            Some(_) => Some(column(&format!("v{at}"))?.str().cloned().map_err(stage())?),
-            None => None,
-        });
-    }
-    let height = frame.height();
-    texts.par_iter().map(|t| t.as_ref().map_or_else(|| Values::all(height), Values::of)).collect_into_vec(&mut values);
+    let text = |at: usize| column(&format!("v{at}"))?.str().cloned().map_err(stage());
+    let texts = (0..of.columns.len()).map(text).collect::<Result<Vec<StringChunked>>>()?;
+    let of_columns = texts.par_iter().map(Texts::of).collect();
     let mut groups = Vec::with_capacity(of.groups.len());
     for (g, group) in of.groups.iter().enumerate() {
         let times = column(&format!("t{g}"))?.i64().cloned().map_err(stage())?;
@@ -108,10 +98,10 @@ pub(super) fn read(frame: &DataFrame, of: &SubjectPlan<'_>, plan: &Plan<'_>) -> 
             slots,
             last,
             columns: summands.par_iter().map(Summand::column).collect(),
-            spans: spans.par_iter().map(|s| s.iter().collect()).collect(),
+            spans: spans.par_iter().map(|s| values(s).collect()).collect(),
         });
     }
-    Ok(Block { values, groups })
+    Ok(Block { values: of_columns, groups })
 }
 
 /// A column as it was evaluated.
@@ -133,10 +123,28 @@ impl Summand {
     /// Null adds nothing.
     fn column(&self) -> Column {
         match self {
-            Self::Bits(bits) => Column::Bits(bits.iter().map(|bit| u8::from(bit == Some(true))).collect()),
-            Self::Ints(ints) => Column::Ints(ints.iter().map(|int| int.unwrap_or(0)).collect()),
+            Self::Bits(bits) => {
+                let mut all = Vec::with_capacity(bits.len());
+                for array in bits.downcast_iter() {
+                    match array.validity() {
+                        Some(valid) => {
+                            all.extend(
+                                array.values().iter().zip(valid.iter()).map(|(bit, valid)| u8::from(bit & valid)),
+                            );
+                        }
+                        None => all.extend(array.values().iter().map(u8::from)),
+                    }
+                }
+                Column::Bits(all)
+            }
+            Self::Ints(ints) => Column::Ints(values(ints).map(|int| int.unwrap_or(0)).collect()),
         }
     }
+}
+
+/// By row, piece after piece: the column's own iterator is called through a pointer for every row.
+fn values(ints: &Int64Chunked) -> impl Iterator<Item = Option<i64>> {
+    ints.downcast_iter().flat_map(|array| array.iter().map(|value| value.copied()))
 }
 
 /// The slot of each row's day in the zone, and the last day.
@@ -144,7 +152,7 @@ fn slots(times: &Int64Chunked, periods: &Periods, zone: chrono_tz::Tz) -> (Vec<O
     let (Some(first), Some(last)) = (times.min(), times.max()) else { return (vec![None; times.len()], None) };
     let days = LocalDays::new(zone, first, last);
     let (mut known, mut last_day) = (None, None);
-    let slots = times.iter().map(|time| {
+    let slots = values(times).map(|time| {
         let day = days.day(time?)?;
         last_day = last_day.max(Some(day));
         match known {

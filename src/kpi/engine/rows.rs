@@ -5,6 +5,7 @@ use crate::config::Target;
 use crate::error::{Error, Result};
 use crate::types::interval::wilson95;
 use polars::prelude::*;
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// What rows of one period and segment value have in common. Texts are numbers of [`Rows::text`].
@@ -42,6 +43,17 @@ pub(super) struct Row {
     pub(super) mature: bool,
 }
 
+/// How a column of the table is made of rows.
+enum Pick<'r> {
+    /// The number of a text.
+    Text(&'r (dyn Fn(&Row) -> Option<u32> + Sync)),
+    Day(&'r (dyn Fn(&Row) -> Option<i32> + Sync)),
+    /// [`i64::MIN`] is none.
+    Int(&'r (dyn Fn(&Row) -> i64 + Sync)),
+    Float(&'r (dyn Fn(&Row) -> Option<f64> + Sync)),
+    Bit(&'r (dyn Fn(&Row) -> Option<bool> + Sync)),
+}
+
 /// All rows so far. A shop of a few years has millions by day and pair of segments, so they are kept narrow: every text,
 /// place and label once, and what follows from the counts is worked out at the end.
 #[derive(Debug, Default)]
@@ -76,41 +88,45 @@ impl<'p> Rows<'p> {
         let texts: StringChunked = self.texts.list.iter().map(|text| Some(&**text)).collect();
         let (places, labels) = (&self.places, &self.labels);
         let (place, label) = (|row: &Row| &places[row.place as usize], |row: &Row| &labels[row.label as usize]);
-        let named = |name: &str, pick: &dyn Fn(&Row) -> Option<u32>| -> Result<Column> {
-            let at: IdxCa = self.rows.iter().map(pick).collect();
-            Ok(texts.take(&at).map_err(stage())?.with_name(name.into()).into_column())
-        };
-        let floats = |name: &str, pick: &dyn Fn(&Row) -> Option<f64>| {
-            self.rows.iter().map(pick).collect::<Float64Chunked>().with_name(name.into()).into_column()
-        };
-        let ints = |name: &str, pick: &dyn Fn(&Row) -> i64| {
-            let some = self.rows.iter().map(|row| Some(pick(row)).filter(|count| *count != i64::MIN));
-            some.collect::<Int64Chunked>().with_name(name.into()).into_column()
-        };
-        let bits = |name: &str, pick: &dyn Fn(&Row) -> Option<bool>| {
-            self.rows.iter().map(pick).collect::<BooleanChunked>().with_name(name.into()).into_column()
-        };
         let interval = |row: &Row| label(row).proportion.then(|| wilson95(row.numerator, row.denominator)).flatten();
-        let starts: Int32Chunked = self.rows.iter().map(|row| place(row).period_start).collect();
-        let columns = vec![
-            named("grain", &|row| Some(place(row).grain))?,
-            starts.with_name("period_start".into()).into_column().cast(&DataType::Date).map_err(stage())?,
-            named("basis", &|row| Some(label(row).basis))?,
-            named("segment", &|row| Some(place(row).segment))?,
-            named("segment_value", &|row| Some(place(row).segment_value))?,
-            named("kpi", &|row| Some(label(row).kpi))?,
-            ints("numerator", &|row| row.numerator),
-            ints("denominator", &|row| row.denominator),
-            floats("value", &|row| Some(row.value)),
-            floats("lower", &|row| interval(row).map(|i| i.0)),
-            floats("upper", &|row| interval(row).map(|i| i.1)),
-            named("unit", &|row| Some(label(row).unit))?,
-            floats("target", &|row| label(row).target.map(|(target, _)| target.value)),
-            bits("breach", &|row| label(row).target.map(|(target, _)| target.op.breached(row.value, target.value))),
-            bits("mature", &|row| Some(row.mature)),
-            named("targets_version", &|row| label(row).target.map(|(_, version)| version))?,
-            floats("quantile_error", &|row| label(row).quantile_error),
+        let breach = |row: &Row| label(row).target.map(|(target, _)| target.op.breached(row.value, target.value));
+        let columns: [(&str, Pick<'_>); 17] = [
+            ("grain", Pick::Text(&|row| Some(place(row).grain))),
+            ("period_start", Pick::Day(&|row| place(row).period_start)),
+            ("basis", Pick::Text(&|row| Some(label(row).basis))),
+            ("segment", Pick::Text(&|row| Some(place(row).segment))),
+            ("segment_value", Pick::Text(&|row| Some(place(row).segment_value))),
+            ("kpi", Pick::Text(&|row| Some(label(row).kpi))),
+            ("numerator", Pick::Int(&|row| row.numerator)),
+            ("denominator", Pick::Int(&|row| row.denominator)),
+            ("value", Pick::Float(&|row| Some(row.value))),
+            ("lower", Pick::Float(&|row| interval(row).map(|i| i.0))),
+            ("upper", Pick::Float(&|row| interval(row).map(|i| i.1))),
+            ("unit", Pick::Text(&|row| Some(label(row).unit))),
+            ("target", Pick::Float(&|row| label(row).target.map(|(target, _)| target.value))),
+            ("breach", Pick::Bit(&breach)),
+            ("mature", Pick::Bit(&|row| Some(row.mature))),
+            ("targets_version", Pick::Text(&|row| label(row).target.map(|(_, version)| version))),
+            ("quantile_error", Pick::Float(&|row| label(row).quantile_error)),
         ];
+        let column = |(name, pick): &(&str, Pick<'_>)| {
+            let rows = self.rows.iter();
+            let column = match pick {
+                Pick::Text(pick) => texts.take(&rows.map(*pick).collect::<IdxCa>()).map_err(stage())?.into_column(),
+                Pick::Day(pick) => {
+                    let days = rows.map(*pick).collect::<Int32Chunked>().into_column();
+                    days.cast(&DataType::Date).map_err(stage())?
+                }
+                Pick::Int(pick) => {
+                    let some = rows.map(|row| Some(pick(row)).filter(|count| *count != i64::MIN));
+                    some.collect::<Int64Chunked>().into_column()
+                }
+                Pick::Float(pick) => rows.map(*pick).collect::<Float64Chunked>().into_column(),
+                Pick::Bit(pick) => rows.map(*pick).collect::<BooleanChunked>().into_column(),
+            };
+            Ok(column.with_name((*name).into()))
+        };
+        let columns = columns.par_iter().map(column).collect::<Result<Vec<_>>>()?;
         DataFrame::new_infer_height(columns).map_err(stage())
     }
 }

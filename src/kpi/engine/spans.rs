@@ -1,20 +1,27 @@
 //! Durations of rows, kept whole or counted in buckets, and the quantiles of periods from them.
 
-use super::cells::NO_CELL;
+use super::by_cell::{ByCell, between, interpolated};
 use crate::kpi::sketch;
 use crate::types::time::SECOND;
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// The quantiles that are published.
 pub(super) const QUANTILES: [f64; 2] = [0.5, 0.9];
+
+/// A segment's periods: the cells of its key in the segment's order, and the ranges of them that are periods.
+pub(super) type Asked<'c> = (&'c [u32], Vec<Range<usize>>);
+
+/// The [`QUANTILES`] in seconds of each period, `None` where it has no duration.
+pub(super) type Quantiles = Vec<Option<[f64; 2]>>;
 
 /// Durations of a group's rows.
 #[derive(Debug, Clone)]
 pub(super) enum Spans {
     /// Every one of them; how many there are.
     Whole(Vec<Chunk>, u64),
-    /// By segment, by span: cell and bucket (see [`key`]) with how many, in order. Counts add up, so that parts merged in
+    /// By key, by span: cell and bucket (see [`key`]) with how many, in order. Counts add up, so that parts merged in
     /// any order give the same.
     Buckets(Vec<Vec<Counts>>),
 }
@@ -25,7 +32,7 @@ type Counts = Vec<(u64, u64)>;
 /// Durations of some rows; rows without any are left out.
 #[derive(Debug, Clone)]
 pub(super) struct Chunk {
-    /// By segment: the cell of each row.
+    /// By key of segments: the cell of each row.
     pub(super) cells: Vec<Vec<u32>>,
     /// By span.
     pub(super) lengths: Vec<Lengths>,
@@ -102,7 +109,7 @@ impl Spans {
         }
     }
 
-    /// Adds those of another state; `moved` says by segment where its cells went.
+    /// Adds those of another state; `moved` says by key where its cells went.
     pub(super) fn merge(&mut self, other: Self, moved: &[Vec<u32>], exact: u64) {
         match other {
             Self::Whole(chunks, _) => {
@@ -137,31 +144,28 @@ impl Spans {
         matches!(self, Self::Buckets(_)).then_some(sketch::RELATIVE_ERROR)
     }
 
-    /// The [`QUANTILES`] in seconds of some periods of a segment, and `None` where a period has no duration.
-    ///
-    /// `order` has the segment's cells in the order in which `periods` are ranges of them.
-    pub(super) fn quantiles(
-        &self,
-        segment: usize,
-        span: usize,
-        order: &[u32],
-        periods: &[Range<usize>],
-    ) -> Vec<Option<[f64; 2]>> {
+    /// The [`QUANTILES`] in seconds of periods of segments that are made of one key's cells, and `None` where a period has no
+    /// duration.
+    pub(super) fn quantiles(&self, key: usize, span: usize, asked: &[Asked<'_>]) -> Vec<Quantiles> {
+        let each = |of: &mut dyn FnMut(&Asked<'_>) -> Quantiles| asked.iter().map(of).collect();
         match self {
             Self::Whole(chunks, _) => {
                 let all_seconds = chunks.iter().all(|c| matches!(c.lengths[span], Lengths::Seconds(_)));
                 if all_seconds {
-                    let lengths = |chunk: &Chunk, row: usize| match &chunk.lengths[span] {
-                        Lengths::Seconds(all) => Some(all[row]).filter(|s| *s != u32::MAX),
-                        Lengths::Micros(_) => None,
-                    };
-                    exact(chunks, segment, span, order, periods, &lengths, &|s: u32| f64::from(s))
+                    let seconds = ByCell::of(chunks, key, u32::MAX, |chunk| match &chunk.lengths[span] {
+                        Lengths::Seconds(all) => Cow::Borrowed(&all[..]),
+                        Lengths::Micros(_) => Cow::default(),
+                    });
+                    each(&mut |asked| seconds.quantiles(asked, |seconds| seconds as f64))
                 } else {
-                    let lengths = |chunk: &Chunk, row: usize| chunk.lengths[span].micros(row);
-                    exact(chunks, segment, span, order, periods, &lengths, &|micros: i64| micros as f64 / SECOND as f64)
+                    let micros = ByCell::of(chunks, key, i64::MIN, |chunk| {
+                        let all = &chunk.lengths[span];
+                        (0..all.len()).map(|row| all.micros(row).unwrap_or(i64::MIN)).collect()
+                    });
+                    each(&mut |asked| micros.quantiles(asked, |micros| micros as f64 / SECOND as f64))
                 }
             }
-            Self::Buckets(all) => sketched(&all[segment][span], order, periods),
+            Self::Buckets(all) => each(&mut |(order, periods)| sketched(&all[key][span], order, periods)),
         }
     }
 }
@@ -174,7 +178,7 @@ fn cell_of(key: u64) -> usize {
     (key >> 16) as usize
 }
 
-/// Durations in buckets, by segment and span.
+/// Durations in buckets, by key and span.
 fn counted(chunks: &[Chunk]) -> Vec<Vec<Counts>> {
     let Some(first) = chunks.first() else { return Vec::new() };
     let (segments, spans) = (first.cells.len(), first.lengths.len());
@@ -216,68 +220,8 @@ fn add_counts(all: &mut Vec<Vec<Counts>>, others: Vec<Vec<Counts>>) {
     }
 }
 
-/// Quantiles of durations that are there one by one.
-fn exact<T: Copy + Ord + Default>(
-    chunks: &[Chunk],
-    segment: usize,
-    span: usize,
-    order: &[u32],
-    periods: &[Range<usize>],
-    length: &dyn Fn(&Chunk, usize) -> Option<T>,
-    seconds: &dyn Fn(T) -> f64,
-) -> Vec<Option<[f64; 2]>> {
-    let mut place = vec![NO_CELL; order.len()];
-    for (at, cell) in order.iter().enumerate() {
-        place[*cell as usize] = at as u32;
-    }
-    let each = |visit: &mut dyn FnMut(usize, T)| {
-        for chunk in chunks {
-            let cells = &chunk.cells[segment];
-            for row in 0..chunk.lengths[span].len() {
-                if let Some(length) = length(chunk, row) {
-                    visit(place[cells[row] as usize] as usize, length);
-                }
-            }
-        }
-    };
-    // By cell, in their order: first how many each has, which says where it begins.
-    let mut begins = vec![0_usize; order.len() + 1];
-    each(&mut |place, _| begins[place + 1] += 1);
-    for at in 1..begins.len() {
-        begins[at] += begins[at - 1];
-    }
-    let mut next = begins.clone();
-    let mut lengths = vec![T::default(); begins.last().copied().unwrap_or(0)];
-    each(&mut |place, length| {
-        lengths[next[place]] = length;
-        next[place] += 1;
-    });
-    let mut scratch = Vec::new();
-    periods
-        .iter()
-        .map(|period| {
-            scratch.clear();
-            scratch.extend_from_slice(&lengths[begins[period.start]..begins[period.end]]);
-            let n = scratch.len();
-            (n > 0).then(|| {
-                let (mut from, mut found) = (0, [0.0; 2]);
-                for (found, quantile) in found.iter_mut().zip(QUANTILES) {
-                    let (low, high, share) = between(n, quantile);
-                    let (_, at, above) = scratch[from..].select_nth_unstable(low - from);
-                    let at = *at;
-                    let next = if high == low { at } else { above.iter().min().copied().unwrap_or(at) };
-                    *found = interpolated(seconds(at), seconds(next), share);
-                    // What lies before is smaller than anything a higher quantile asks for.
-                    from = low;
-                }
-                found
-            })
-        })
-        .collect()
-}
-
 /// Quantiles of durations counted in buckets.
-fn sketched(counts: &Counts, order: &[u32], periods: &[Range<usize>]) -> Vec<Option<[f64; 2]>> {
+fn sketched(counts: &Counts, order: &[u32], periods: &[Range<usize>]) -> Quantiles {
     let mut buckets: Vec<(u16, u64)> = Vec::new();
     periods
         .iter()
@@ -301,18 +245,6 @@ fn sketched(counts: &Counts, order: &[u32], periods: &[Range<usize>]) -> Vec<Opt
         .collect()
 }
 
-/// Between which two of `n` ordered values a quantile lies, and how far from the lower: type 7 of Hyndman and Fan (1996),
-/// the default of DuckDB's `quantile_cont`, numpy and R.
-fn between(n: usize, quantile: f64) -> (usize, usize, f64) {
-    let at = (n as f64 - 1.0) * quantile;
-    let low = (at as usize).min(n - 1);
-    (low, (at.ceil() as usize).min(n - 1), at - low as f64)
-}
-
-fn interpolated(low: f64, high: f64, share: f64) -> f64 {
-    if low == high { low } else { share * (high - low) + low }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,8 +261,8 @@ mod tests {
         let rows: Vec<(u32, Option<i64>)> = [4, 1, 8, 2].iter().map(|s| (0, Some(s * SECOND))).collect();
         let mut spans = Spans::none();
         spans.add(chunk(&rows), 100);
-        let found = spans.quantiles(0, 0, &[0], std::slice::from_ref(&(0..1)));
-        let [Some([p50, p90])] = found[..] else { panic!("{found:?}") };
+        let found = spans.quantiles(0, 0, &[(&[0], std::iter::once(0..1).collect())]);
+        let [Some([p50, p90])] = found[0][..] else { panic!("{found:?}") };
         assert!(p50 == 3.0 && (p90 - 6.8).abs() < 1e-12, "{p50} {p90}");
         assert_eq!(spans.error(), None);
     }
@@ -350,7 +282,7 @@ mod tests {
             other.add(chunk(&rows[..cut]), 1_000);
             back.add(chunk(&rows[cut..]), 0);
             back.merge(other, &[vec![0, 1, 2]], 0);
-            let ask = |spans: &Spans| spans.quantiles(0, 0, &[2, 0, 1], &[0..1, 1..2, 2..3, 0..3, 1..3, 0..0]);
+            let ask = |spans: &Spans| spans.quantiles(0, 0, &[(&[2, 0, 1], vec![0..1, 1..2, 2..3, 0..3, 1..3, 0..0])]).remove(0);
             let (exact, forth, back) = (ask(&whole), ask(&forth), ask(&back));
             prop_assert_eq!(&forth, &back);
             for (exact, sketched) in exact.iter().zip(&forth) {

@@ -4,13 +4,11 @@ use super::cells::{Cells, NO_CELL, Names, Panel};
 use super::plan::{Group, Plan, SubjectPlan};
 use super::read::{Block, read};
 use super::spans::{Chunk, Lengths, Spans};
+use super::values::Values;
 use crate::error::Result;
 use crate::kpi::facts::Facts;
-use crate::kpi::measure::Subject;
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Rows of a part that are evaluated at a time: a hundred columns of them take some hundred megabytes.
 const BLOCK_ROWS: usize = 1 << 18;
@@ -21,11 +19,14 @@ pub struct States {
     pub(super) subjects: Vec<SubjectStates>,
 }
 
-/// Of one subject, by segment.
-#[derive(Debug, Default)]
+/// Of one subject.
+#[derive(Debug)]
 pub(super) struct SubjectStates {
-    pub(super) names: Vec<Names>,
-    /// Rows of each value, whether or not any measure counts them.
+    /// By column: its values.
+    pub(super) columns: Vec<Names>,
+    /// By key.
+    pub(super) values: Vec<Values>,
+    /// By key: rows of each value, whether or not any measure counts them.
     pub(super) rows: Vec<Vec<u64>>,
     pub(super) groups: Vec<GroupStates>,
 }
@@ -35,7 +36,7 @@ pub(super) struct SubjectStates {
 pub(super) struct GroupStates {
     /// The last day with a row.
     pub(super) last: Option<i32>,
-    /// By segment.
+    /// By key.
     pub(super) cells: Vec<Cells>,
     pub(super) panels: Vec<Panel>,
     pub(super) spans: Spans,
@@ -65,74 +66,48 @@ impl States {
     /// [`crate::error::Error::InputRefused`] if a sum does not fit 64 bits.
     pub fn merge(&mut self, plan: &Plan<'_>, other: Self) -> Result<()> {
         for (states, other) in self.subjects.iter_mut().zip(other.subjects) {
-            states.merge(other, plan.settings.exact_durations, &|_, name| name.clone())?;
+            states.merge(other, plan.settings.exact_durations)?;
         }
         Ok(())
-    }
-
-    /// Counts values with few orders together, as `other`; see [`super::Settings::min_segment_orders`].
-    pub(super) fn fold(mut self, plan: &Plan<'_>) -> Result<Self> {
-        let least = plan.settings.min_segment_orders;
-        if least < 2 {
-            return Ok(self);
-        }
-        let orders = plan.subjects.iter().position(|s| s.subject == Subject::Orders);
-        let mut of_orders: BTreeMap<usize, BTreeMap<Arc<str>, u64>> = BTreeMap::new();
-        if let Some(at) = orders {
-            for ((segment, _), (names, rows)) in
-                plan.subjects[at].splits.iter().zip(self.subjects[at].names.iter().zip(&self.subjects[at].rows))
-            {
-                of_orders.insert(*segment, names.list.iter().cloned().zip(rows.iter().copied()).collect());
-            }
-        }
-        let other: Arc<str> = Arc::from("other");
-        for (states, of) in self.subjects.iter_mut().zip(&plan.subjects) {
-            let all = std::mem::replace(states, SubjectStates::new(of));
-            let small: Vec<Vec<bool>> = (all.names.iter().zip(&all.rows).zip(&of.splits))
-                .map(|((names, rows), (segment, value))| {
-                    let known = of_orders.get(segment);
-                    let count =
-                        |(name, rows): (&Arc<str>, &u64)| known.map_or(*rows, |k| k.get(name).copied().unwrap_or(0));
-                    names.list.iter().zip(rows).map(|pair| value.is_some() && count(pair) < least).collect()
-                })
-                .collect();
-            let numbered: Vec<Names> = all.names.clone();
-            states.merge(all, plan.settings.exact_durations, &|split, name| {
-                let at = numbered[split].list.iter().position(|n| n == name);
-                if at.is_some_and(|at| small[split][at]) { Arc::clone(&other) } else { Arc::clone(name) }
-            })?;
-        }
-        Ok(self)
     }
 }
 
 impl SubjectStates {
     fn new(plan: &SubjectPlan<'_>) -> Self {
-        let splits = plan.splits.len();
         Self {
-            names: vec![Names::default(); splits],
-            rows: vec![Vec::new(); splits],
-            groups: plan.groups.iter().map(|group| GroupStates::new(group, splits)).collect(),
+            columns: vec![Names::default(); plan.columns.len()],
+            values: plan.keys.iter().map(|key| Values::new(key)).collect(),
+            rows: vec![Vec::new(); plan.keys.len()],
+            groups: plan.groups.iter().map(|group| GroupStates::new(group, plan.keys.len())).collect(),
         }
     }
 
     fn add(&mut self, plan: &Plan<'_>, of: &SubjectPlan<'_>, frame: &DataFrame) -> Result<()> {
         for start in (0..frame.height()).step_by(BLOCK_ROWS) {
-            let block = read(&frame.slice(start as i64, BLOCK_ROWS), of, plan)?;
+            let frame = frame.slice(start as i64, BLOCK_ROWS);
+            let block = read(&frame, of, plan)?;
+            let columns: Vec<Vec<u32>> =
+                self.columns.iter_mut().zip(&block.values).map(|(names, texts)| texts.numbered(names)).collect();
             let values: Vec<Vec<u32>> =
-                self.names.iter_mut().zip(&block.values).map(|(names, values)| values.numbered(names)).collect();
-            for ((rows, names), values) in self.rows.iter_mut().zip(&self.names).zip(&values) {
-                rows.resize(names.list.len(), 0);
+                self.values.par_iter_mut().map(|values| values.of_rows(&columns, frame.height())).collect();
+            for ((rows, kinds), values) in self.rows.iter_mut().zip(&self.values).zip(&values) {
+                rows.resize(kinds.len(&self.columns), 0);
                 values.iter().for_each(|value| rows[*value as usize] += 1);
             }
             self.add_block(plan, block, &values)?;
+        }
+        if of.splits.iter().any(|split| split.parts.is_empty()) {
+            for group in &self.groups {
+                let Some(cells) = group.cells.first() else { continue };
+                group.panels.iter().try_for_each(|panel| panel.fits(cells))?;
+            }
         }
         Ok(())
     }
 
     fn add_block(&mut self, plan: &Plan<'_>, block: Block, values: &[Vec<u32>]) -> Result<()> {
         let exact = plan.settings.exact_durations;
-        // Which cell each row is in: by group, by segment.
+        // Which cell each row is in: by group, by key.
         let cells: Vec<Vec<Vec<u32>>> = (self.groups.par_iter_mut().zip(&block.groups))
             .map(|(group, rows)| {
                 group.last = group.last.max(rows.last);
@@ -159,14 +134,16 @@ impl SubjectStates {
         Ok(())
     }
 
-    /// Adds another state; `name` says what a value of a segment is called from now on.
-    fn merge(&mut self, other: Self, exact: u64, name: &dyn Fn(usize, &Arc<str>) -> Arc<str>) -> Result<()> {
-        let mut values = Vec::with_capacity(self.names.len());
-        for (split, ((names, others), (rows, other_rows))) in
-            self.names.iter_mut().zip(&other.names).zip(self.rows.iter_mut().zip(&other.rows)).enumerate()
+    /// Adds another state.
+    fn merge(&mut self, other: Self, exact: u64) -> Result<()> {
+        let moved = |(names, others): (&mut Names, &Names)| others.list.iter().map(|name| names.number(name)).collect();
+        let columns: Vec<Vec<u32>> = self.columns.iter_mut().zip(&other.columns).map(moved).collect();
+        let mut values = Vec::with_capacity(self.values.len());
+        for ((own, others), (rows, other_rows)) in
+            self.values.iter_mut().zip(&other.values).zip(self.rows.iter_mut().zip(&other.rows))
         {
-            let moved: Vec<u32> = others.list.iter().map(|other| names.number(&name(split, other))).collect();
-            rows.resize(names.list.len(), 0);
+            let moved = own.merge(others, other_rows.len(), &columns);
+            rows.resize(own.len(&self.columns), 0);
             for (value, count) in moved.iter().zip(other_rows) {
                 rows[*value as usize] += count;
             }
@@ -190,15 +167,12 @@ impl SubjectStates {
 }
 
 impl GroupStates {
-    fn new(group: &Group<'_>, splits: usize) -> Self {
+    fn new(group: &Group<'_>, keys: usize) -> Self {
         let summands = group.summands.len();
         Self {
             last: None,
-            cells: vec![Cells::default(); splits],
-            panels: (0..summands)
-                .step_by(super::cells::PANEL)
-                .map(|first| Panel::new(first, summands, splits))
-                .collect(),
+            cells: vec![Cells::default(); keys],
+            panels: (0..summands).step_by(super::cells::PANEL).map(|first| Panel::new(first, summands, keys)).collect(),
             spans: Spans::none(),
         }
     }
@@ -209,7 +183,7 @@ fn cells_of(cells: &mut Cells, slots: &[Option<i32>], values: &[u32]) -> Vec<u32
     let mut last = None;
     let each = slots.iter().zip(values).map(|(slot, value)| {
         let Some(slot) = *slot else { return NO_CELL };
-        // Rows often come in the order of time, and `all` has one value.
+        // Rows often come in the order of time.
         match last {
             Some((key, cell)) if key == (slot, *value) => cell,
             _ => {

@@ -1,5 +1,6 @@
 //! Returns, tickets and feedback as rows of their own, with the columns of their order that KPIs are split by.
 
+use super::order_rows::ORDER;
 use super::{instant_type, nulls, says, word};
 use polars::prelude::*;
 
@@ -70,20 +71,20 @@ pub(super) fn tickets(table: &DataFrame) -> LazyFrame {
         ])
 }
 
-/// What tickets add to their orders: `contacts`, `disputed` (a dispute that was not withdrawn), `charged_back` and
+/// What tickets add to their orders, by [`ORDER`]: `contacts`, `disputed` (a dispute that was not withdrawn), `charged_back` and
 /// `charged_back_amount`, null where a chargeback says no amount.
 pub(super) fn of_orders(table: &DataFrame) -> LazyFrame {
     let is = |kind: &'static str| col("kind").eq(lit(kind)).fill_null(lit(false));
     let unpriced = is("chargeback").and(col("ticket_amount").is_null()).any(true);
     tickets(table)
-        .filter(col("order_id").is_not_null())
+        .filter(col(ORDER).is_not_null())
         .with_columns([
             is("contact").cast(DataType::Int64).alias("contacts"),
             is("dispute").and(col("withdrawn").not()).alias("disputed"),
             is("chargeback").alias("charged_back"),
             when(is("chargeback")).then(col("ticket_amount")).otherwise(lit(0_i64)).alias("charged_back_amount"),
         ])
-        .group_by([col("order_id")])
+        .group_by([col(ORDER)])
         .agg([
             col("contacts").sum(),
             col("disputed").any(true),

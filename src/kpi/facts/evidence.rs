@@ -1,10 +1,11 @@
 //! What went wrong with an order, whoever told of it: the warehouse's or the carrier's event, the reason of a return, the
 //! topic of a ticket or the reason of a cancellation. An order that three of them tell of is one order.
 
-use super::{Availability, nulls, plain, says};
-use crate::error::Result;
+use super::order_rows::ORDER;
+use super::words::{by_word, texts};
+use super::{Availability, Tables, plain};
+use crate::error::{Error, Result};
 use polars::prelude::*;
-use std::collections::BTreeMap;
 
 /// A kind of error that several sources tell of.
 #[derive(Debug)]
@@ -70,51 +71,58 @@ pub const MARKS: [Mark; 7] = [
 pub(super) const TOLD_IN: [(&str, &str); 4] =
     [("orders", "cancel_reason"), ("order_events", "detail"), ("returns", "reason"), ("tickets", "topic")];
 
-/// One row per return with a column per mark, null nowhere.
-pub(super) fn of_returns(returns: &DataFrame) -> LazyFrame {
-    let marks: Vec<Expr> = MARKS.iter().map(|m| says(returns, "reason", m.words).alias(m.name)).collect();
-    nulls(returns, "returns").with_columns(marks)
+// A row's marks are bits by their place in `MARKS`.
+const _: () = assert!(MARKS.len() <= u8::BITS as usize);
+
+fn marks(is: impl Fn(&Mark) -> bool) -> u8 {
+    MARKS.iter().enumerate().filter(|(_, mark)| is(mark)).fold(0, |all, (at, _)| all | 1 << at)
 }
 
-/// Orders with what events, tickets and cancellations tell of them: one row per order of which anything is told, a column
-/// per mark.
-pub(super) fn of_orders(
-    tables: &BTreeMap<&'static str, DataFrame>,
-    available: &Availability,
-) -> Result<Option<LazyFrame>> {
-    let mut parts = Vec::new();
-    let mut add = |frame: LazyFrame, mark: &dyn Fn(&Mark) -> Expr| {
-        let marks: Vec<Expr> = MARKS.iter().map(|m| mark(m).alias(m.name)).collect();
-        let has_column = |mark: &Expr| mark.into_iter().any(|part| matches!(part, Expr::Column(_)));
-        let tells: Vec<&str> =
-            MARKS.iter().zip(&marks).filter(|(_, mark)| has_column(mark)).map(|(m, _)| m.name).collect();
-        let any = tells.iter().fold(lit(false), |any, name| any.or(col(*name)));
-        let all: Vec<Expr> = std::iter::once(col("order_id")).chain(marks).collect();
-        let told = frame.filter(col("order_id").is_not_null()).select(all);
-        // Where no word tells of anything the question has no column in it, and frames of a few rows are cut up by it wrongly.
-        parts.push(if tells.is_empty() { told.limit(0) } else { told.filter(any) });
+/// What an event tells of by its kind.
+pub(super) fn of_event(event: &str) -> u8 {
+    marks(|mark| mark.event == Some(event))
+}
+
+/// What an event tells of by its detail. That of a delay at customs names documents; that of damage says how, which is no
+/// mark of its own.
+pub(super) fn of_detail(detail: &str) -> u8 {
+    marks(|mark| mark.name == "document_problem" && mark.is_told_by(detail))
+}
+
+/// What a column of reasons or topics tells of, by row.
+pub(super) fn of_reasons(reasons: &StringChunked) -> impl Iterator<Item = u8> + '_ {
+    by_word(reasons, 0, |reason| marks(|mark| mark.is_told_by(reason)))
+}
+
+/// A column per mark, named after it behind `prefix`; null nowhere.
+pub(super) fn columns(prefix: &str, told: &[u8]) -> Vec<Column> {
+    let column = |(at, mark): (usize, &Mark)| {
+        let bits = told.iter().map(|told| told >> at & 1 == 1);
+        BooleanChunked::from_iter_values(format!("{prefix}{}", mark.name).into(), bits).into_column()
     };
-    if let Some(events) = tables.get("order_events") {
-        add(nulls(events, "order_events"), &|mark| {
-            let event = mark.event.map_or(lit(false), |event| col("event").eq(lit(event)));
-            // The detail of a delay at customs; that of damage says how, which is no mark of its own.
-            if mark.name == "document_problem" { event.or(says(events, "detail", mark.words)) } else { event }
-        });
-    }
-    if let Some(tickets) = tables.get("tickets").filter(|_| available.has("tickets.order_id")) {
-        add(nulls(tickets, "tickets"), &|mark| says(tickets, "topic", mark.words));
-    }
-    if let Some(orders) = tables.get("orders").filter(|_| available.has("orders.cancel_reason")) {
-        add(orders.clone().lazy(), &|mark| says(orders, "cancel_reason", mark.words));
-    }
-    if parts.is_empty() {
+    MARKS.iter().enumerate().map(column).collect()
+}
+
+/// What events (if there are any, by order), tickets and cancellations tell of orders, by order; `None` where nobody tells
+/// of anything.
+pub(super) fn of_orders(tables: &Tables, available: &Availability, events: Option<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+    let orders = tables.get("orders");
+    let tickets = tables.get("tickets").filter(|_| available.has("tickets.order_id"));
+    let cancels = orders.filter(|_| available.has("orders.cancel_reason"));
+    if events.is_none() && tickets.is_none() && cancels.is_none() {
         return Ok(None);
     }
-    let all = concat(parts, UnionArgs::default()).map_err(crate::error::Error::frames("evidence of errors"))?;
-    Ok(Some(all.group_by([col("order_id")]).agg(any_marks())))
-}
-
-/// Each mark, whether any row has it.
-pub(super) fn any_marks() -> Vec<Expr> {
-    MARKS.iter().map(|m| col(m.name).any(true).alias(m.name)).collect()
+    let mut told = events.unwrap_or_else(|| vec![0; orders.map_or(0, DataFrame::height)]);
+    if let Some(tickets) = tickets {
+        let rows = tickets.column(ORDER).and_then(|c| c.idx().cloned()).map_err(Error::frames("evidence of errors"))?;
+        for (order, of_ticket) in rows.iter().zip(of_reasons(&texts(tickets, "topic")?)) {
+            if let Some(order) = order {
+                told[order as usize] |= of_ticket;
+            }
+        }
+    }
+    if let Some(orders) = cancels {
+        told.iter_mut().zip(of_reasons(&texts(orders, "cancel_reason")?)).for_each(|(told, reason)| *told |= reason);
+    }
+    Ok(Some(told))
 }

@@ -2,15 +2,20 @@
 
 mod availability;
 mod cases;
+mod events;
 mod evidence;
 mod history;
+mod lines;
+mod order_rows;
 mod orders;
 mod parts;
+mod words;
 
 pub use availability::Availability;
 pub use evidence::{MARKS, Mark};
 pub use history::{History, REPEAT_DAYS};
 
+use self::order_rows::{ORDER, with_order_rows};
 use super::Terms;
 use super::measure::Subject;
 use crate::contract::input::{Kind, table};
@@ -18,6 +23,8 @@ use crate::contract::segment;
 use crate::error::{Error, Result};
 use polars::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+
+type Tables = BTreeMap<&'static str, DataFrame>;
 
 /// The frames that measures count, one per subject.
 #[derive(Debug, Clone)]
@@ -75,9 +82,8 @@ impl Facts {
         segments: &[String],
     ) -> Result<Self> {
         let stage = || Error::frames("order facts");
-        let mut orders = orders::orders(tables, available, history, terms, segments)?.collect().map_err(stage())?;
-        // Joined columns come in pieces of different lengths, which a question that holds a constant takes apart wrongly.
-        orders.rechunk_mut();
+        let tables = &with_order_rows(tables)?;
+        let orders = orders::orders(tables, available, history, terms, segments)?;
         let split = |name: &str| segments.iter().any(|s| segment::parts(s).any(|p| p == name));
         let part = |name: &'static str| match split(name) {
             true => parts::parts(tables, &orders, available, terms, name),
@@ -86,7 +92,7 @@ impl Facts {
         let customers = orders.clone().lazy().filter(col("opens_customer")).collect().map_err(stage())?;
         let of_order = |rows: LazyFrame, all: bool| {
             let rows = rows.with_column(instant(terms.as_of).alias("as_of"));
-            beside(rows, &orders, all, segments).collect().map(Some).map_err(stage())
+            beside(rows.collect().map_err(stage())?, &orders, all, segments).map(Some)
         };
         Ok(Self {
             feedback: match tables.get("feedback") {
@@ -133,15 +139,18 @@ impl Facts {
 
 /// Rows that belong to orders, with columns of their order: all of them, or those that KPIs are split by. A column that
 /// both have is the row's own.
-fn beside(rows: LazyFrame, orders: &DataFrame, all: bool, segments: &[String]) -> LazyFrame {
-    let mut rows = rows;
-    let own = rows.collect_schema().map(|s| s.iter_names().map(|n| n.to_string()).collect::<Vec<_>>());
-    let own = own.unwrap_or_default();
+fn beside(mut rows: DataFrame, orders: &DataFrame, all: bool, segments: &[String]) -> Result<DataFrame> {
+    let stage = || Error::frames("facts beside those of orders");
     let split = |name: &str| segments.iter().any(|s| segment::parts(s).any(|p| p == name));
     let names = orders.get_column_names().into_iter().map(|c| c.as_str());
-    let wanted = names.filter(|c| *c == "order_id" || (!own.iter().any(|o| o == c) && (all || split(c))));
-    let orders = orders.clone().lazy().select(wanted.map(col).collect::<Vec<_>>());
-    rows.left_join(orders, col("order_id"), col("order_id"))
+    let wanted = names.filter(|c| rows.get_column_index(c).is_none() && (all || split(c)));
+    let wanted: Vec<&str> = wanted.collect();
+    let of = rows.column(ORDER).and_then(|c| c.idx().cloned()).map_err(stage())?;
+    let taken = orders.select(wanted).and_then(|orders| orders.take(&of)).map_err(stage())?;
+    rows.hstack_mut(taken.columns()).map_err(stage())?;
+    rows.drop_in_place(ORDER).map_err(stage())?;
+    rows.rechunk_mut();
+    Ok(rows)
 }
 
 /// Orders that wait at the run's clock.

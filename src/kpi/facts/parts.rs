@@ -1,6 +1,7 @@
 //! An order seen from each of its articles or categories.
 
-use super::orders::{sent_back, shipped_of_line};
+use super::lines::shipped_of_line;
+use super::orders::sent_back;
 use super::{Availability, Facts, Terms, evidence};
 use crate::error::{Error, Result};
 use polars::prelude::*;
@@ -47,8 +48,7 @@ pub(super) fn parts(
             .join(of_line, on(), on(), JoinArgs::new(JoinType::Inner))
             .collect()
             .map_err(stage())?;
-        let raw = tables.get("orders").cloned().unwrap_or_default();
-        let back = sent_back(&returns, &raw, available, terms, &[part]);
+        let back = sent_back(&returns, terms, &["order_id", part])?;
         lines = lines.join(back, key(), key(), JoinArgs::new(JoinType::Left));
     }
     let back: Vec<String> = evidence::MARKS.iter().map(|m| format!("returned_{}", m.name)).collect();
