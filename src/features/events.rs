@@ -152,7 +152,7 @@ pub(super) fn facts(
                     (of_lines, _) => of_lines,
                 };
                 for (level, delivered) in [(Level::Order, of_orders), (Level::Line, of_lines)] {
-                    deliveries(level, &delivered.unwrap_or_default(), &mut facts);
+                    deliveries(level, &delivered.unwrap_or_default(), &mut facts, fresh);
                 }
             }
             EventKind::ReturnRequest => {
@@ -206,15 +206,20 @@ fn read_value(name: &'static str, table: &str, tables: &Tables, grid: &mut Grid)
 
 /// The three streams of deliveries. Each is of the placement, known when the parcel came; that it was placed is known at
 /// once, so that what has not come yet counts in rates from then on.
-fn deliveries(level: Level, delivered: &[i64], facts: &mut Facts) {
-    let rows: Vec<u32> = (0..delivered.len() as u32).filter(|&row| delivered[row as usize] != NO_VALUE).collect();
-    let known: Vec<i64> = rows.iter().map(|&row| at(delivered, row)).collect();
+fn deliveries(level: Level, delivered: &[i64], facts: &mut Facts, fresh: &mut dyn Fresh) {
     let stream = |phase: Phase| Stream { kind: EventKind::Delivery, phase, level };
     for phase in [Phase::Happened, Phase::RipeHappened] {
-        let events = Happenings { rows: Some(rows.clone()), known_at: Some(known.clone()), ..Happenings::default() };
+        let mut is_fresh = |row: &u32| {
+            let known = at(delivered, *row);
+            known != NO_VALUE && fresh.outcome(stream(phase), *row as usize, known, 1)
+        };
+        let rows: Vec<u32> = (0..delivered.len() as u32).filter(&mut is_fresh).collect();
+        let known = rows.iter().map(|&row| at(delivered, row)).collect();
+        let events = Happenings { rows: Some(rows), known_at: Some(known), ..Happenings::default() };
         facts.events.insert(stream(phase), events);
     }
-    facts.events.insert(stream(Phase::Ripe), Happenings::default());
+    let rows = fresh.placed(level);
+    facts.events.insert(stream(Phase::Ripe), Happenings { rows, ..Happenings::default() });
 }
 
 /// The three streams of an outcome; `orders` says which order's outcome a line has, if it has none of its own.

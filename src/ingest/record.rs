@@ -96,7 +96,7 @@ fn records(
         let Some(file) = files.get(number) else { continue };
         // Of a stream the source may be gone by now; its typed copy says what it said.
         if !file.source.path.is_file() {
-            records.extend(typed_records(file, &wanted)?);
+            records.extend(typed_records(file, &wanted, plan)?);
             continue;
         }
         read::read(&file.source, plan, &mut |chunk| {
@@ -112,7 +112,7 @@ fn records(
 }
 
 /// Records as their typed copy has them: personal values are hashes there, and are masked all the same.
-fn typed_records(file: &TypedFile, wanted: &BTreeMap<u64, i64>) -> Result<BTreeMap<i64, String>> {
+fn typed_records(file: &TypedFile, wanted: &BTreeMap<u64, i64>, plan: &SourcePlan) -> Result<BTreeMap<i64, String>> {
     let stage = || Error::frames("reading quarantined records");
     let opened = std::fs::File::open(&file.parquet).map_err(Error::io("read", &file.parquet))?;
     let frame = ParquetReader::new(opened).finish().map_err(stage())?;
@@ -121,7 +121,10 @@ fn typed_records(file: &TypedFile, wanted: &BTreeMap<u64, i64>) -> Result<BTreeM
     let mut records = BTreeMap::new();
     for (at, row) in rows.iter().enumerate() {
         if let Some(&origin) = row.and_then(|row| wanted.get(&(row as u64))) {
-            records.insert(origin, json(frame.columns().iter().filter(|c| c.name() != ROW), at, |_| false)?);
+            records.insert(
+                origin,
+                json(frame.columns().iter().filter(|c| c.name() != ROW), at, |name| plan.is_personal(name))?,
+            );
         }
     }
     Ok(records)

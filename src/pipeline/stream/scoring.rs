@@ -264,6 +264,7 @@ impl<'a> Scoring<'a> {
                         "placed_at" => {
                             ahead(*group, at.saturating_add(terms.fraud_matures_after));
                             ahead(*group, at.saturating_add(terms.undelivered_after));
+                            ahead(*group, at.saturating_add(terms.return_matures_after.unwrap_or(0)));
                         }
                         "delivered_at" => ahead(*group, at.saturating_add(terms.return_window)),
                         _ => {}
@@ -400,10 +401,11 @@ impl<'a> Scoring<'a> {
         }
         let mut matrix = Matrix::default();
         for name in names {
-            let column =
-                |of: &&'_ Matrix| of.names.iter().position(|known| known == name).map(|at| of.columns[at].as_slice());
             // A feature that could not be fed yet on a day has no value there.
-            let columns: Vec<Option<&[f64]>> = days.iter().map(column).collect();
+            let mut columns: Vec<Option<&[f64]>> = Vec::with_capacity(days.len());
+            for day in &days {
+                columns.push(day.names.iter().position(|known| known == name).map(|at| day.column(at)));
+            }
             let value = |(day, row): &(u32, u32)| columns[*day as usize].map(|column| column[*row as usize]);
             matrix.push(name.clone(), places.iter().map(|place| value(place).unwrap_or(f64::NAN)).collect());
         }
