@@ -157,19 +157,23 @@ fn bench(orders: u64) {
 
     let path = |name: &str| folder.join(format!("{name}_{orders}.parquet")).display().to_string();
     let (our_rows, their_rows) = (path("ours"), path("theirs"));
-    let (mut our_seconds, mut their_seconds, mut our_memory, mut their_memory) = (vec![], vec![], vec![], vec![]);
+    // Seconds, processor seconds and MiB of each turn.
+    let (mut our_turns, mut their_turns) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let (seconds, printed) = ours(&["ten", &typed, &our_rows]);
-        our_seconds.push(seconds);
-        our_memory.push(printed.trim().parse::<f64>().unwrap());
-        let (seconds, printed) = duckdb(&["ten", &typed, AS_OF, &their_rows]);
-        their_seconds.push(seconds);
-        their_memory.push(printed.trim().parse::<f64>().unwrap());
+        our_turns.push(turn(ours(&["ten", &typed, &our_rows])));
+        their_turns.push(turn(duckdb(&["ten", &typed, AS_OF, &their_rows])));
     }
     println!("ten KPIs, median of {ROUNDS}, equal {}", duckdb(&["compare", &our_rows, &their_rows]).1.trim());
-    for (who, seconds, memory) in [("ours", our_seconds, our_memory), ("DuckDB", their_seconds, their_memory)] {
-        println!("  {who:<8} {:>8.2} s {:>8.0} MiB", median(seconds), median(memory));
+    for (who, turns) in [("ours", our_turns), ("DuckDB", their_turns)] {
+        let of = |figure: usize| median(turns.iter().map(|turn| turn[figure]).collect());
+        println!("  {who:<8} {:>8.2} s, processor {:>8.2} s, peak {:>6.0} MiB", of(0), of(1), of(2));
     }
+}
+
+/// How long a process took, and what it printed: its peak memory and processor time.
+fn turn((seconds, printed): (f64, String)) -> [f64; 3] {
+    let figures: Vec<f64> = printed.split_whitespace().map(|figure| figure.parse().unwrap()).collect();
+    [seconds, figures[1], figures[0]]
 }
 
 /// The shop of so many orders as typed Parquet, made if it is not there.
@@ -234,7 +238,7 @@ fn ten(typed: &Path, out: &Path) {
     let counted = counted(typed, &OF_TEN, &[&chosen], &Settings { grains, ..Settings::default() });
     let (mut frame, _) = counted.into_iter().next().unwrap();
     ParquetWriter::new(std::fs::File::create(out).unwrap()).finish(&mut frame).unwrap();
-    println!("{}", peak_memory_mib());
+    println!("{} {}", peak_memory_mib(), processor_seconds());
 }
 
 /// Counts from typed Parquet: rows and how many measures had any, by list.

@@ -1,9 +1,9 @@
 //! Counts any list of measures by period and segment.
 //!
 //! A [`Plan`] says which sums of which rows every measure needs. [`States`] hold these sums, and the durations of rows, by
-//! slot (a day, or more where nothing is asked by day) and segment value. They are made from any part of the facts and
-//! merge in any order to the same bits: sums are integers, durations a set. Weeks, months, trailing windows and the whole
-//! are merged from slots and never counted again.
+//! slot (a day, or more where nothing is asked by day) and value of the finest segments. They are made from any part of the
+//! facts and merge in any order to the same bits: sums are integers, durations a set. Weeks, months, trailing windows and
+//! the whole, and segments whose columns a finer one has, are put together from them and never counted again.
 
 mod by_cell;
 mod cells;
