@@ -34,6 +34,8 @@ pub struct Growing<'a> {
     orders: Option<Orders>,
     groups: Groups,
     tables: BTreeMap<&'static str, GrowingTable>,
+    /// Tables whose files have been looked at.
+    looked: BTreeSet<&'static str>,
     /// Files so far, by source, in the order of their names.
     files: Files,
     /// Names of files, in the order in which their rows were taken in.
@@ -53,6 +55,7 @@ impl<'a> Growing<'a> {
             orders: None,
             groups: Groups::default(),
             tables: BTreeMap::new(),
+            looked: BTreeSet::new(),
             files: Files::new(),
             names: Vec::new(),
             newest: None,
@@ -83,20 +86,30 @@ impl<'a> Growing<'a> {
         for contract in TABLES.iter().filter(|t| self.wanted.contains(&t.name)) {
             let Some(mapping) = self.pipeline.raw.tables.get(contract.name) else { continue };
             let of_orders = contract.of_order && contract.name != "orders";
-            if !is_fed(&self.files, mapping) || (of_orders && self.orders.is_none()) {
+            if of_orders && self.orders.is_none() {
                 continue;
             }
-            let first = !self.tables.contains_key(contract.name);
-            if !anew && is_row_by_row(mapping) {
-                // Files that came before the first order were not looked at then.
-                let files = if first { self.files.clone() } else { new.clone() };
+            if !is_fed(&self.files, mapping) {
+                // What is mapped and has not come yet is a table without rows, so that nothing changes when it comes.
+                if let Some(nothing) = mapping::nothing_yet(contract, mapping)? {
+                    self.tables.entry(contract.name).or_insert(GrowingTable::of(nothing, &mut self.groups)?);
+                }
+                continue;
+            }
+            // Files that came before the first order were not looked at then.
+            let first = self.looked.insert(contract.name);
+            if is_row_by_row(mapping) {
+                let before = if anew { self.tables.remove(contract.name) } else { None };
+                let files = if first || anew { self.files.clone() } else { new.clone() };
                 self.grow(contract, mapping, &files, as_of, &mut changed)?;
+                if let Some(before) = before {
+                    changed.extend(before.differing(&self.tables[contract.name])?);
+                }
             } else if anew || first || of_orders || is_new(mapping) {
                 let whole = self.whole(contract, mapping, as_of)?;
                 let table = GrowingTable::of(whole, &mut self.groups)?;
                 let before = self.tables.insert(contract.name, table).unwrap_or_default();
-                let after = &self.tables[contract.name];
-                changed.extend(before.differing(after)?);
+                changed.extend(before.differing(&self.tables[contract.name])?);
             }
             if contract.name == "orders" {
                 self.place(&changed, as_of)?;

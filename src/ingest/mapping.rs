@@ -139,6 +139,21 @@ fn mapped_columns(table: &Table, mapping: &TableMap, source: LazyFrame) -> LazyF
     source.select(columns)
 }
 
+/// A table without rows, with the columns that a column map will give; `None` for SQL, whose columns nobody knows before it
+/// has run.
+///
+/// # Errors
+/// [`Error::Frames`] only for defects.
+pub(super) fn nothing_yet(table: &Table, mapping: &TableMap) -> Result<Option<DataFrame>> {
+    if mapping.sql.is_some() {
+        return Ok(None);
+    }
+    let own = mapping.columns.keys().filter_map(|name| Some((name.as_str(), dtype(table.kind_of(name)?))));
+    let parts = mapping.columns.keys().filter_map(|name| Some((part_of(table, name)?.0, DataType::String)));
+    let columns = own.chain(parts).map(|(name, dtype)| Column::new_empty(name.into(), &dtype)).collect();
+    DataFrame::new(0, columns).map(Some).map_err(Error::frames("a table that has not come yet"))
+}
+
 /// The derived column that holds the part of a personal column that features may use, and its suffix in typed files.
 fn part_of(table: &Table, contract: &str) -> Option<(&'static str, &'static str)> {
     let Some(Kind::Personal(kind)) = table.kind_of(contract) else { return None };

@@ -206,9 +206,16 @@ fn accept_all(
     let rest = TABLES.iter().filter(|t| t.name != "fx_rates");
     for table in TABLES.iter().filter(|t| t.name == "fx_rates").chain(rest) {
         let Some(mapping) = pipeline.raw.tables.get(table.name) else { continue };
-        // In a stream a source may be empty still, and nothing can point to orders before there are any.
-        let is_fed = mapping.sources().iter().all(|source| files.get(source).is_some_and(|files| !files.is_empty()));
-        if !is_fed || (table.of_order && table.name != "orders" && orders.is_none()) {
+        // Nothing can point to orders before there are any.
+        if table.of_order && table.name != "orders" && orders.is_none() {
+            continue;
+        }
+        // In a stream a source may be empty still: its table is mapped and has no rows.
+        if !mapping.sources().iter().all(|source| files.get(source).is_some_and(|files| !files.is_empty())) {
+            if let Some(accepted) = mapping::nothing_yet(table, mapping)?.filter(|_| table.name != "orders") {
+                let nothing = accept::Checked { accepted, tally: Tally::default() };
+                take(table, nothing, Vec::new(), mapping.source.clone())?;
+            }
             continue;
         }
         let needed = wanted(table.name) || ["orders", "fx_rates"].contains(&table.name);

@@ -124,13 +124,13 @@ impl GrowingTable {
         let rows = frame.take(&IdxCa::from_vec("rows".into(), kept)).map_err(frames())?;
         let rows = rows.drop(ORIGIN).map_err(frames())?;
         match &mut self.frame {
-            None => self.frame = Some(rows),
-            Some(all) => {
+            Some(all) if all.height() > 0 => {
                 all.vstack_mut(&rows).map_err(frames())?;
                 if all.first_col_n_chunks() > PIECES {
                     all.rechunk_mut();
                 }
             }
+            nothing => *nothing = Some(rows),
         }
         Ok(())
     }
