@@ -124,13 +124,8 @@ impl<'a> Growing<'a> {
         let is_grown = self.pipeline.raw.tables.get("orders").is_some_and(is_row_by_row);
         let of: Vec<Group> = if is_grown { changed.iter().copied().collect() } else { self.groups.all().collect() };
         let placed = table.placed(&of)?;
-        for at in placed.values() {
-            if *at <= as_of {
-                self.newest = self.newest.max(Some(*at));
-            } else {
-                self.later.insert(*at);
-            }
-        }
+        self.newest = self.newest.max(placed.values().copied().filter(|at| *at <= as_of).max());
+        self.later.extend(placed.values().copied().filter(|at| *at > as_of));
         match &mut self.orders {
             Some(orders) if is_grown => orders.extend(placed),
             orders => *orders = Some(placed),

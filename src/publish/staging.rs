@@ -203,7 +203,7 @@ impl Staging {
     /// As [`write`](Self::write); [`Error::Frames`] when the newest file cannot be read.
     pub fn append(&mut self, table: &OutputTable, frame: &DataFrame) -> Result<()> {
         let stage = || Error::frames(format!("writing `{}`", table.name));
-        let newest = self.previous.iter().flat_map(|r| &r.files).filter(|f| f.table == table.name).next_back();
+        let newest = self.previous.iter().flat_map(|r| &r.files).rfind(|f| f.table == table.name);
         let Some(newest) = newest.filter(|f| f.rows < FULL_ROWS) else {
             return self.write_parts(table, frame);
         };

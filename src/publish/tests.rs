@@ -460,9 +460,9 @@ fn epoch(publisher: &Publisher, number: u64, days: &[(i32, u32)], exceptions: Op
 fn an_epoch_replaces_the_partitions_it_writes_and_rows_that_are_added_join_the_newest_file() {
     let out = tempfile::tempdir().unwrap();
     let publisher = Publisher::open(out.path()).unwrap();
-    epoch(&publisher, 1, &[(0, 1), (1, 2)], Some(0)).unwrap();
+    epoch(&publisher, 1, &[(0, 4), (1, 2)], Some(0)).unwrap();
     let first = tree(out.path());
-    epoch(&publisher, 2, &[(1, 2), (1, 3)], None).unwrap();
+    epoch(&publisher, 2, &[(1, 2), (1, 6)], None).unwrap();
     let second = tree(out.path());
     let day = |day: &str| format!("order_scores/placed_date={day}/part-0.parquet");
     assert_eq!(first[&day("1970-01-01")], second[&day("1970-01-01")], "a day that is not written again stays");
@@ -483,14 +483,14 @@ fn an_epoch_replaces_the_partitions_it_writes_and_rows_that_are_added_join_the_n
 fn a_partition_that_lost_its_rows_stays_without_them_for_readers_that_listed_it_and_goes_later() {
     let out = tempfile::tempdir().unwrap();
     let publisher = Publisher::open(out.path()).unwrap();
-    epoch(&publisher, 1, &[(0, 1)], Some(4)).unwrap();
-    epoch(&publisher, 2, &[(0, 1)], Some(5)).unwrap();
+    epoch(&publisher, 1, &[(0, 2)], Some(4)).unwrap();
+    epoch(&publisher, 2, &[(0, 2)], Some(5)).unwrap();
     let gone = out.path().join("exceptions/detected_date=1970-01-05/part-0.parquet");
     let rows = |path: &Path| ParquetReader::new(fs::File::open(path).unwrap()).finish().unwrap().height();
     assert_eq!(rows(&gone), 0, "it can be opened still");
     let mut number = 3;
     while gone.exists() {
-        epoch(&publisher, number, &[(0, 1)], None).unwrap();
+        epoch(&publisher, number, &[(0, 2)], None).unwrap();
         number += 1;
         assert!(number < 100, "it never goes");
     }
