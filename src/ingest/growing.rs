@@ -150,7 +150,7 @@ impl<'a> Growing<'a> {
         as_of: i64,
         changed: &mut BTreeSet<Group>,
     ) -> Result<()> {
-        let mut parts = self.tables.entry(contract.name).or_default().waiting();
+        let mut parts = self.tables.entry(contract.name).or_default().waiting(self.orders.as_ref())?;
         for source in mapping.sources() {
             for file in new.get(&source).into_iter().flatten() {
                 let only = Files::from([(source.clone(), vec![file.clone()])]);

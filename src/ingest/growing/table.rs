@@ -58,9 +58,31 @@ impl GrowingTable {
         Ok(Self { frame: Some(frame), rows, ..Self::default() })
     }
 
-    /// Takes out the rows that wait for their orders.
-    pub(super) fn waiting(&mut self) -> Vec<Waiting> {
-        std::mem::take(&mut self.orphans)
+    /// Takes out the rows whose orders have come since; the others wait on.
+    pub(super) fn waiting(&mut self, orders: Option<&Orders>) -> Result<Vec<Waiting>> {
+        let Some(orders) = orders else { return Ok(Vec::new()) };
+        let mut ready = Vec::new();
+        for part in std::mem::take(&mut self.orphans) {
+            let ids = part.frame.column("order_id").and_then(|c| c.str().cloned()).map_err(frames())?;
+            let has_come: Vec<bool> = ids.iter().map(|id| id.is_none_or(|id| orders.contains_key(id))).collect();
+            let pick = |come: bool| -> Result<Option<Waiting>> {
+                let at: Vec<IdxSize> =
+                    (0..).zip(&has_come).filter(|(_, has)| **has == come).map(|(at, _)| at).collect();
+                if at.is_empty() {
+                    return Ok(None);
+                }
+                let rows = at.iter().map(|at| part.rows[*at as usize]).collect();
+                let frame = part.frame.take(&IdxCa::from_vec("rows".into(), at)).map_err(frames())?;
+                Ok(Some(Waiting { frame, file: part.file, rows }))
+            };
+            if !has_come.contains(&true) {
+                self.orphans.push(part);
+                continue;
+            }
+            ready.extend(pick(true)?);
+            self.orphans.extend(pick(false)?);
+        }
+        Ok(ready)
     }
 
     /// Takes in the sound rows of a part, and says of which groups.
