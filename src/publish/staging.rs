@@ -264,7 +264,7 @@ impl Staging {
     /// Rows written so far, by table.
     pub fn rows(&self) -> BTreeMap<String, u64> {
         let mut rows = BTreeMap::new();
-        for file in &self.files {
+        for file in self.files.iter().filter(|file| !file.is_state()) {
             *rows.entry(file.table.clone()).or_insert(0) += file.rows;
         }
         rows
@@ -277,8 +277,10 @@ impl Staging {
     pub fn commit(mut self) -> Result<Published> {
         let rows = self.rows();
         let size_in_bytes = self.files.iter().map(|f| f.size_in_bytes).sum();
-        let files_kept = self.files.iter().filter(|f| !f.staged).count();
-        let files_written = self.files.len() - files_kept;
+        // State is no output.
+        let output = || self.files.iter().filter(|f| !f.is_state());
+        let files_kept = output().filter(|f| !f.staged).count();
+        let files_written = output().count() - files_kept;
         let live: BTreeSet<String> = self.files.iter().map(|f| f.path.clone()).collect();
         let written: BTreeSet<String> = self.files.iter().filter(|f| f.rows > 0).map(|f| f.table.clone()).collect();
         let mut files = std::mem::take(&mut self.files);
@@ -312,7 +314,8 @@ impl Staging {
                 partitions.insert(old.table.clone(), column.clone());
             }
         }
-        let files_retired = retire.len();
+        let state = format!("{STATE_DIR}/");
+        let files_retired = retire.iter().filter(|path| !path.starts_with(&state)).count();
         let record = Record::new(self.seq, self.run_id.clone(), self.name.clone(), partitions, files, retire);
         let done = commit::commit(&self.inner.out, &record, &self.inner.faults);
         // The record on disk decides whether the run counts, not whether the rest of the work went well.
