@@ -28,7 +28,9 @@ fn duckdb_polars_and_pyarrow_read_every_table_and_join_them_as_the_contract_says
     for (table, rows) in summary["published"].as_object().unwrap() {
         assert!(said.contains(&format!("{table}: {rows} rows")), "{table} has {rows} rows\n{said}");
     }
-    assert!(said.contains(&format!("{} tables, all as the contract says", OUTPUTS.len())), "{said}");
+    // What came late is told of streams alone.
+    let tables = OUTPUTS.iter().filter(|table| table.name != "late_rows").count();
+    assert!(said.contains(&format!("{tables} tables, all as the contract says")), "{said}");
 }
 
 #[test]
