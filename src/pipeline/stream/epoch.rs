@@ -229,6 +229,9 @@ impl<'a> Following<'a> {
                 }
             }
         }
+        for refused in &gathered.refused {
+            tracing::warn!(line = refused.line, why = %refused.why, "a line of standard input is no record");
+        }
         self.journal.progress.lines += gathered.lines;
         Ok(())
     }
