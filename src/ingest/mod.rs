@@ -30,13 +30,19 @@ pub use typed::ValueCounts;
 use crate::config::{Format, Pipeline};
 use crate::contract::input::{TABLES, Table};
 use crate::error::{Error, Result};
-use crate::quarantine::{Rejected, Tallies, Tally};
+use crate::quarantine::{Reason, Rejected, Tallies, Tally};
 use discover::SourceFile;
 use fx::Rates;
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// What stands for the name of a source where a line of standard input names none.
+pub const STDIN: &str = "stdin";
+
+/// What is shown of a record in which personal values may be anywhere.
+const WITHHELD: &str = "[withheld: personal columns cannot be told apart in a broken record]";
 
 /// What came in.
 #[derive(Debug)]
@@ -86,6 +92,7 @@ pub fn ingest(
             .collect::<Result<_>>()?;
         files.insert(plan.name.clone(), typed);
     }
+    typist.columns_are_there(&files)?;
     typist.accepted(files, as_of, wanted, tick)
 }
 
@@ -116,15 +123,13 @@ impl<'a> Typist<'a> {
     /// The typed copy of one file of a source, made if it is not there.
     ///
     /// # Errors
-    /// [`Error::InputRefused`] when the file as a whole cannot be used or lacks a column that is needed,
+    /// [`Error::InputRefused`] when the file as a whole cannot be used,
     /// [`Error::Environment`] when it cannot be read or its copy not be written.
     pub fn typed(&self, source: &str, name: &str, path: &Path, format: Format) -> Result<TypedFile> {
         let plan = self.plans.iter().find(|plan| plan.name == source);
         let plan = plan.ok_or_else(|| Error::Invariant(format!("no table uses the source `{source}`")))?;
         let file = SourceFile { path: path.to_owned(), name: name.to_owned(), format };
-        let typed = cache::typed(&file, plan, self.pipeline.zone.name(), self.key, self.cache)?;
-        columns_are_there(plan, std::slice::from_ref(&typed))?;
-        Ok(typed)
+        cache::typed(&file, plan, self.pipeline.zone.name(), self.key, self.cache)
     }
 
     /// Typed copies that an earlier process made.
@@ -134,6 +139,34 @@ impl<'a> Typist<'a> {
     pub fn kept(&self, source: &str, copies: &[KeptFile]) -> Result<Vec<TypedFile>> {
         let folder = self.cache.join(source);
         copies.iter().map(|copy| again::typed_again(&folder, copy)).collect()
+    }
+
+    /// Whether some record of every source has each column that is needed. A stream is young at first: it says so and goes on.
+    ///
+    /// # Errors
+    /// [`Error::InputRefused`] for the first column that no record has.
+    pub fn columns_are_there(&self, files: &BTreeMap<String, Vec<TypedFile>>) -> Result<()> {
+        self.plans.iter().try_for_each(|plan| columns_are_there(plan, files.get(&plan.name).map_or(&[], Vec::as_slice)))
+    }
+
+    /// A line of standard input that is no record of any source, as quarantine shows it: where any source holds personal
+    /// data, it may hold some too.
+    pub fn refused_line(&self, file: &str, row: u64, reason: Reason, detail: &str, raw: &str) -> Rejected {
+        let raw_record = match self.plans.iter().any(plan::SourcePlan::has_personal) {
+            true => WITHHELD.to_owned(),
+            false => typed::shorten(raw),
+        };
+        Rejected {
+            source: STDIN.to_owned(),
+            file: file.to_owned(),
+            row,
+            table: None,
+            column: None,
+            reason,
+            detail: detail.to_owned(),
+            order_id: None,
+            raw_record,
+        }
     }
 
     /// The tables that files give, checked. A source without a file feeds no table yet.
@@ -147,9 +180,6 @@ impl<'a> Typist<'a> {
         wanted: &dyn Fn(&str) -> bool,
         tick: &(dyn Fn(&str) + Sync),
     ) -> Result<Ingested> {
-        for plan in &self.plans {
-            columns_are_there(plan, files.get(&plan.name).map_or(&[], Vec::as_slice))?;
-        }
         let mut ingested = Ingested {
             tables: BTreeMap::new(),
             rejected: Vec::new(),
@@ -309,6 +339,16 @@ impl Ingested {
             by.entry(&row.source).or_insert(Tally { read: whole, ..Tally::default() }).quarantined += 1;
         }
         by
+    }
+
+    /// Counts rows that were refused before they were any source's.
+    pub fn refuse(&mut self, rejected: &[Rejected]) {
+        for row in rejected {
+            let tally = self.sources.entry(row.source.clone()).or_default();
+            (tally.read, tally.quarantined) = (tally.read + 1, tally.quarantined + 1);
+        }
+        self.rejected.extend_from_slice(rejected);
+        self.rejected.sort();
     }
 
     /// Refuses the whole input if a source or table lost more than `max_share` of its rows.

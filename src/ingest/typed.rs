@@ -1,5 +1,6 @@
 //! A chunk of text becomes typed columns; a row with a value that is not of its type becomes a rejected row.
 
+use super::WITHHELD;
 use super::personal::{self, PersonalKey, mask_if_personal};
 use super::plan::{Becomes, ColumnPlan, CurrencyOf, SourcePlan};
 use super::read::{Cells, Chunk};
@@ -120,11 +121,7 @@ impl Typer<'_> {
 
     fn reject_broken(&self, broken: &super::read::Broken) -> Rejected {
         // Where fields are not in their places, a personal value may be in any of them.
-        let raw_record = if self.plan.has_personal() {
-            "[withheld: personal columns cannot be told apart in a broken record]".to_owned()
-        } else {
-            shorten(&broken.raw)
-        };
+        let raw_record = if self.plan.has_personal() { WITHHELD.to_owned() } else { shorten(&broken.raw) };
         Rejected {
             source: self.plan.name.clone(),
             file: self.file.to_owned(),
@@ -387,7 +384,7 @@ fn quote(value: Option<&str>) -> String {
 /// The most of a raw record that quarantine keeps: a record that swallowed half a file must not fill it.
 const RAW_CHARS: usize = 8_192;
 
-fn shorten(raw: &str) -> String {
+pub(super) fn shorten(raw: &str) -> String {
     if raw.len() <= RAW_CHARS {
         return raw.to_owned();
     }

@@ -1,5 +1,6 @@
 //! One line of standard input: which source it names, and the record without that.
 
+use crate::quarantine::Reason;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -14,23 +15,26 @@ const SOURCE: &str = "source";
 /// other byte as it came: a number must not pass through a float on its way to exact money.
 ///
 /// `sources` must be sorted. The error says why the line is refused, and repeats no value of it.
-pub(super) fn split(line: &[u8], sources: &[String]) -> Result<(usize, Vec<u8>), String> {
-    let text = std::str::from_utf8(line).map_err(|e| format!("byte {} is not UTF-8", e.valid_up_to() + 1))?.trim();
+pub(super) fn split(line: &[u8], sources: &[String]) -> Result<(usize, Vec<u8>), (Reason, String)> {
+    let text = std::str::from_utf8(line)
+        .map_err(|e| (Reason::BadEncoding, format!("byte {} is not UTF-8", e.valid_up_to() + 1)))?;
+    let text = text.trim();
     if !text.starts_with('{') {
-        return Err("it is not a JSON object".to_owned());
+        return Err((Reason::NotAnObject, "it is not a JSON object".to_owned()));
     }
-    let named: Named =
-        serde_json::from_str(text).map_err(|e| format!("it is not valid JSON at character {}", e.column()))?;
+    let named: Named = serde_json::from_str(text)
+        .map_err(|e| (Reason::NotJson, format!("it is not valid JSON at character {}", e.column())))?;
+    let unknown = |why: String| Err((Reason::UnknownSource, why));
     let source = match named {
         Named { times: 1, source: Some(source) } => source,
-        Named { times: 0, .. } => return Err(format!("it has no member `{SOURCE}`")),
-        Named { times: 1, source: None } => return Err(format!("its `{SOURCE}` is not a text")),
-        Named { .. } => return Err(format!("it has more than one member `{SOURCE}`")),
+        Named { times: 0, .. } => return unknown(format!("it has no member `{SOURCE}`")),
+        Named { times: 1, source: None } => return unknown(format!("its `{SOURCE}` is not a text")),
+        Named { .. } => return unknown(format!("it has more than one member `{SOURCE}`")),
     };
-    let at = sources.binary_search(&source).map_err(|_| {
+    let Ok(at) = sources.binary_search(&source) else {
         let known = sources.join("`, `");
-        format!("its `{SOURCE}` names no source of the pipeline; there are `{known}`")
-    })?;
+        return unknown(format!("its `{SOURCE}` names no source of the pipeline; there are `{known}`"));
+    };
     let (before, after) = around(text);
     let mut record = Vec::with_capacity(before.len() + after.len() + 1);
     record.extend_from_slice(before.as_bytes());
@@ -151,7 +155,9 @@ mod tests {
     }
 
     fn record(line: &str) -> Result<(usize, String), String> {
-        split(line.as_bytes(), &sources()).map(|(at, bytes)| (at, String::from_utf8(bytes).unwrap()))
+        split(line.as_bytes(), &sources())
+            .map(|(at, bytes)| (at, String::from_utf8(bytes).unwrap()))
+            .map_err(|(_, why)| why)
     }
 
     #[test]
@@ -187,7 +193,7 @@ mod tests {
         }
         assert_eq!(
             split(b"{\"source\":\"orders\",\"a\":\"\xff\"}", &sources()),
-            Err("byte 25 is not UTF-8".to_owned())
+            Err((Reason::BadEncoding, "byte 25 is not UTF-8".to_owned()))
         );
     }
 

@@ -3,6 +3,7 @@
 use super::line::{MAX_LINE_BYTES, split};
 use super::queue::{Content, Held, Item, Queue};
 use crate::error::{Error, Result};
+use crate::quarantine::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -40,7 +41,9 @@ impl Default for LinesSettings {
 pub struct RefusedLine {
     /// Its number in the input, from 1, counted from the input's very beginning.
     pub line: u64,
-    /// Why it was refused; holds no value of the line.
+    /// Why it was refused, as the code that `quarantine` has for it.
+    pub reason: Reason,
+    /// Why it was refused, in words; holds no value of the line.
     pub why: String,
     /// The line as it came, its first 64 KiB at most, what is not UTF-8 replaced. It may hold personal data.
     pub raw: String,
@@ -121,7 +124,9 @@ impl Lines {
                 match content {
                     Content::Record { source, record } => by_source[source].extend_from_slice(&record),
                     Content::Blank => {}
-                    Content::Refused { why, raw } => batch.refused.push(RefusedLine { line, why, raw }),
+                    Content::Refused { reason, why, raw } => {
+                        batch.refused.push(RefusedLine { line, reason, why, raw });
+                    }
                 }
             }
             self.queue.has_room();
@@ -213,13 +218,13 @@ impl Reader {
         let shown: &[u8] = if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
         let content = if long {
             let why = format!("it is longer than {MAX_LINE_BYTES} bytes");
-            Content::Refused { why, raw: raw(shown) }
+            Content::Refused { reason: Reason::NotJson, why, raw: raw(shown) }
         } else if shown.iter().all(u8::is_ascii_whitespace) {
             Content::Blank
         } else {
             match split(shown, &self.sources) {
                 Ok((source, record)) => Content::Record { source, record },
-                Err(why) => Content::Refused { why, raw: raw(shown) },
+                Err((reason, why)) => Content::Refused { reason, why, raw: raw(shown) },
             }
         };
         Ok(Some(Some(content)))

@@ -1,5 +1,6 @@
 //! The queue between the thread that reads standard input and the loop that takes lines: bounded in lines and in bytes.
 
+use crate::quarantine::Reason;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub(super) enum Content {
     /// Nothing but white space.
     Blank,
     /// No record, and why.
-    Refused { why: String, raw: String },
+    Refused { reason: Reason, why: String, raw: String },
 }
 
 impl Content {
@@ -29,7 +30,7 @@ impl Content {
         match self {
             Self::Record { record, .. } => record.len(),
             Self::Blank => 0,
-            Self::Refused { why, raw } => why.len() + raw.len(),
+            Self::Refused { why, raw, .. } => why.len() + raw.len(),
         }
     }
 }

@@ -84,6 +84,8 @@ pub struct Published {
     pub files_retired: usize,
     /// Bytes of the files of this run, kept ones included.
     pub size_in_bytes: u64,
+    /// Bytes of all state that goes on from here.
+    pub state_bytes: u64,
 }
 
 impl Staging {
@@ -314,6 +316,7 @@ impl Staging {
                 partitions.insert(old.table.clone(), column.clone());
             }
         }
+        let state_bytes = files.iter().filter(|file| file.is_state()).map(|file| file.size_in_bytes).sum();
         let state = format!("{STATE_DIR}/");
         let files_retired = retire.iter().filter(|path| !path.starts_with(&state)).count();
         let record = Record::new(self.seq, self.run_id.clone(), self.name.clone(), partitions, files, retire);
@@ -321,7 +324,7 @@ impl Staging {
         // The record on disk decides whether the run counts, not whether the rest of the work went well.
         self.committed = commit::is_published(&self.inner.out, self.seq);
         done?;
-        Ok(Published { seq: self.seq, rows, files_written, files_kept, files_retired, size_in_bytes })
+        Ok(Published { seq: self.seq, rows, files_written, files_kept, files_retired, size_in_bytes, state_bytes })
     }
 }
 

@@ -36,6 +36,8 @@ reasons! {
     NotJson = "not_json", "the line must hold one JSON value; look for a cut line or a stray comma";
     /// A JSON value that is not an object.
     NotAnObject = "not_an_object", "each line must be one JSON object with column names as keys";
+    /// A line of standard input that names no source of the pipeline.
+    UnknownSource = "unknown_source", "each line needs one member `source` with the name of a source of the pipeline";
     /// A list or object where one value is needed.
     NestedValue = "nested_value", "flatten the field before export, or do not map it";
     /// A text that is no date in any of the formats.

@@ -367,6 +367,60 @@ fn lines_of_standard_input_count_once_also_when_they_are_replayed() {
 }
 
 #[test]
+fn a_line_that_is_no_record_stands_in_quarantine_with_its_number_and_its_reason() {
+    let folder = tiny();
+    let feed = |text: &str| {
+        let mut command = stream(folder.path(), &["--once", "--stdin"]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let done = child.wait_with_output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let line =
+        |n: u32, at: &str| format!(r#"{{"source":"orders","id":"o{n}","at":"{at}","who":"c","amount":"5.00"}}"#) + "\n";
+    let good = line(1, "2025-01-05T10:00:00Z");
+    feed(&format!("{good}[1]\n{{\"source\":\"nobody\"}}\n{}", line(2, "yesterday")));
+    // Nobody's record at all: that an epoch has nothing else is no reason to lose it.
+    feed("{\"a\":\n");
+    feed(&line(3, "2025-01-06T10:00:00Z"));
+    let found = query(
+        &folder.path().join("out"),
+        "SELECT source, file, \"row\", reason, raw_record FROM quarantine ORDER BY file, reason, \"row\"",
+    );
+    let found: Vec<[String; 4]> = found
+        .iter()
+        .map(|row| ["source", "file", "row", "reason"].map(|name| row[name].to_string().replace('"', "")))
+        .collect();
+    let expected = [
+        ["stdin", "stdin", "2", "not_an_object"],
+        ["stdin", "stdin", "1", "not_json"],
+        ["stdin", "stdin", "3", "unknown_source"],
+        ["orders", "stdin-0000000001", "2", "not_a_date"],
+    ];
+    assert_eq!(found, expected.map(|row| row.map(str::to_owned)));
+    assert_eq!(orders(folder.path()), 2);
+    let status = std::fs::read_to_string(folder.path().join("out/_state/stream-status.json")).unwrap();
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!((&status["lines_refused"], &status["rows_quarantined"]), (&3.into(), &4.into()));
+    assert!(status["state_bytes"].as_u64() > Some(0));
+}
+
+#[test]
+fn a_column_that_no_record_has_yet_is_no_reason_to_refuse_the_first_lines() {
+    let folder = tiny();
+    let pipeline = TINY.replace("amount = \"amount\"", "amount = \"amount\", channel = \"via\"");
+    std::fs::write(folder.path().join("tiny.toml"), pipeline).unwrap();
+    let mut child =
+        stream(folder.path(), &["--once", "--stdin"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let text =
+        "{\"source\":\"orders\",\"id\":\"o1\",\"at\":\"2025-01-05T10:00:00Z\",\"who\":\"c\",\"amount\":\"5.00\"}\n";
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(orders(folder.path()), 1);
+}
+
+#[test]
 fn a_full_disk_ends_a_stream_cleanly_and_it_goes_on_when_there_is_room() {
     let folder = tiny();
     let Some(disk) = SmallDisk::new(&folder.path().join("disk"), 8 << 10) else { return };

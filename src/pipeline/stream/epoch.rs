@@ -10,13 +10,14 @@ use crate::config::{Pipeline, ReturnUnit, stream_duration, stream_span};
 use crate::contract::SCHEMA_VERSION;
 use crate::contract::output::CACHE_DIR;
 use crate::error::{Error, Result};
-use crate::ingest::{Ingested, KeptFile, PersonalKey, TypedFile, Typist, kept_file};
-use crate::intake::{TakenFile, Verdict};
+use crate::ingest::{Ingested, KeptFile, PersonalKey, STDIN, TypedFile, Typist, kept_file};
+use crate::intake::{RefusedLine, TakenFile, Verdict};
 use crate::pipeline::chain::{About, Computed, Models, Stopwatch, named};
 use crate::pipeline::inputs::{COMPUTED_ON, known};
 use crate::pipeline::summary::{Stage, peak_memory_mib};
 use crate::pipeline::{follow, training};
-use crate::publish::{Publisher, Replaces};
+use crate::publish::{Published, Publisher, Replaces};
+use crate::quarantine::Reason;
 use crate::registry::Registry;
 use crate::types::time::SECOND;
 use polars::prelude::*;
@@ -24,6 +25,9 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// What the names of files begin with that are made of lines of standard input.
+const LINES_NAME: &str = "stdin-";
 
 /// Whether anything comes after an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,16 +201,19 @@ impl<'a> Following<'a> {
             (file.taken.clone(), typed)
         });
         let mut typed: Vec<(TakenFile, Result<TypedFile>)> = landed.collect();
-        for (source, records) in &gathered.records {
-            typed.push(self.lines(source, records)?);
-        }
         let now = (self.options.now)();
+        for (source, records) in &gathered.records {
+            match self.lines(source, records)? {
+                (file, Ok(of_lines)) => typed.push((file, Ok(of_lines))),
+                (file, Err(error)) => self.refuse_records(&file, records, &error),
+            }
+        }
         for unreadable in &gathered.unreadable {
             self.journal.progress.failures.failed(&unreadable.file, &unreadable.why, now);
         }
         for (file, typed) in typed {
-            let too_bad = typed.and_then(|typed| self.is_usable(&file, &typed).map(|()| typed));
-            match too_bad {
+            let usable = typed.and_then(|typed| self.is_usable(&file, &typed).map(|()| typed));
+            match usable {
                 // Something else was put in its place while it was read.
                 Ok(typed) if typed.content_hash != file.content_hash => {}
                 Ok(typed) => {
@@ -229,22 +236,36 @@ impl<'a> Following<'a> {
                 }
             }
         }
-        for refused in &gathered.refused {
-            tracing::warn!(line = refused.line, why = %refused.why, "a line of standard input is no record");
+        for RefusedLine { line, reason, why, raw } in &gathered.refused {
+            tracing::warn!(line, %why, "a line of standard input is no record");
+            self.journal.refuse(self.typist.refused_line(STDIN, *line, *reason, why, raw));
         }
         self.journal.progress.lines += gathered.lines;
         Ok(())
     }
 
+    /// Lines cannot be read a second time: where they cannot be used together, each is refused.
+    fn refuse_records(&mut self, file: &TakenFile, records: &[u8], error: &Error) {
+        tracing::warn!(source = %file.source, %error, "lines of standard input cannot be used");
+        for (row, record) in records.split(|b| *b == b'\n').filter(|record| !record.is_empty()).enumerate() {
+            let (raw, why) = (String::from_utf8_lossy(record), format!("`{}`: {error}", file.source));
+            let number = row as u64 + 1;
+            self.journal.refuse(self.typist.refused_line(&file.name, number, Reason::UnreadableFile, &why, &raw));
+        }
+    }
+
     /// The records of one source on standard input as a file of their own.
     fn lines(&self, source: &str, records: &[u8]) -> Result<(TakenFile, Result<TypedFile>)> {
-        let name = format!("stdin-{:010}", self.journal.progress.epoch);
+        let name = format!("{LINES_NAME}{:010}", self.journal.progress.epoch);
         let folder = self.options.out.join(CACHE_DIR).join("_lines");
         crate::ingest::create_private(&folder)?;
         let path: PathBuf = folder.join(format!("{source}-{name}"));
         std::fs::write(&path, records).map_err(Error::io("write", &path))?;
         let typed = self.typist.typed(source, &name, &path, LINES_FORMAT);
         let _ = std::fs::remove_file(&path);
+        if let Err(error @ (Error::Environment { .. } | Error::Invariant(_))) = typed {
+            return Err(error);
+        }
         let content_hash = blake3::hash(records).to_hex().to_string();
         let file = TakenFile { source: source.to_owned(), name, size_in_bytes: records.len() as u64, content_hash };
         Ok((file, typed))
@@ -252,6 +273,9 @@ impl<'a> Following<'a> {
 
     /// A file of which more rows are refused than the pipeline lets pass is not that source's.
     fn is_usable(&self, file: &TakenFile, typed: &TypedFile) -> Result<()> {
+        if file.name.starts_with(LINES_NAME) {
+            return Ok(());
+        }
         let (refused, read) = (typed.findings.rejected.len() as u64, typed.findings.read);
         let most = self.pipeline.raw.quarantine.max_share;
         let first = typed.findings.rejected.first();
@@ -281,7 +305,13 @@ impl<'a> Following<'a> {
 
     /// All tables of all files.
     fn whole(&self, end: i64, tick: &(dyn Fn(&str) + Sync)) -> Result<Ingested> {
-        self.typist.accepted(self.files.clone(), end, &|table| COMPUTED_ON.contains(&table), tick)
+        if let Err(error) = self.typist.columns_are_there(&self.files) {
+            tracing::warn!(%error, "so far");
+        }
+        let mut ingested =
+            self.typist.accepted(self.files.clone(), end, &|table| COMPUTED_ON.contains(&table), tick)?;
+        ingested.refuse(self.journal.refused());
+        Ok(ingested)
     }
 
     /// Publishes the scores of new orders, and days that are to be decided again.
@@ -310,7 +340,7 @@ impl<'a> Following<'a> {
         self.journal.write(&mut staging)?;
         let figures = (scoring.scored(), scoring.waiting());
         let published = staging.commit()?;
-        Ok(self.made(as_of, begun, Vec::new(), figures, published.files_written))
+        Ok(self.made(as_of, begun, Vec::new(), figures, &published))
     }
 
     fn made(
@@ -319,17 +349,19 @@ impl<'a> Following<'a> {
         begun: Instant,
         failed_on: Vec<String>,
         (orders_scored, orders_waiting): (u64, u64),
-        files: usize,
+        published: &Published,
     ) -> Made {
         let all = || self.files.values().flatten();
         let figures = Figures {
             as_of,
             seconds: begun.elapsed().as_secs_f64(),
             rows_accepted: all().map(|file| file.findings.typed).sum(),
-            rows_quarantined: all().map(|file| file.findings.rejected.len() as u64).sum(),
+            rows_quarantined: all().map(|file| file.findings.rejected.len() as u64).sum::<u64>()
+                + self.journal.progress.lines_refused,
             orders_scored,
             orders_waiting,
-            published_files: files as u64,
+            published_files: published.files_written as u64,
+            state_bytes: published.state_bytes,
         };
         Made { failed_on, figures }
     }
@@ -379,7 +411,7 @@ impl<'a> Following<'a> {
         let figures = self.scoring.as_ref().map_or((scored, 0), |s| (s.scored(), s.waiting()));
         let published = staging.commit()?;
         follow::keep_only(&options.out, &run_id);
-        Ok(self.made(as_of, begun, summary.failed_on, figures, published.files_written))
+        Ok(self.made(as_of, begun, summary.failed_on, figures, &published))
     }
 
     /// Publishes that files were taken which gave no order yet.

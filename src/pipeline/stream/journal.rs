@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::ingest::{Ingested, KeptFile, kept_file};
 use crate::intake::{Failures, TakenFile};
 use crate::publish::{Publisher, Staging};
+use crate::quarantine::Rejected;
 use crate::types::time::HOUR;
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,9 @@ pub(super) struct Progress {
     /// The run that last told the whole shop anew.
     #[serde(default)]
     pub(super) run_id: Option<String>,
+    /// Lines of standard input that were refused.
+    #[serde(default)]
+    pub(super) lines_refused: u64,
 }
 
 /// The journal.
@@ -72,6 +76,10 @@ pub(in crate::pipeline) struct Journal {
     pub(super) progress: Progress,
     taken: Vec<Taken>,
     known: BTreeSet<TakenFile>,
+    /// Lines of standard input that are no records, all of them: the sources have them no more.
+    refused: Vec<Rejected>,
+    /// How many of these the epochs before had.
+    refused_before: usize,
     /// The watermark that the epoch in hand began with.
     before: Option<i64>,
     /// State files that hold it, by name below the state folder.
@@ -83,6 +91,9 @@ struct Written {
     progress: Progress,
     /// All files in a whole journal, those of one epoch in a difference.
     taken: Vec<Taken>,
+    /// Refused lines, likewise.
+    #[serde(default)]
+    refused: Vec<Rejected>,
 }
 
 impl Journal {
@@ -104,6 +115,7 @@ impl Journal {
             journal.progress = written.progress;
             journal.known.extend(written.taken.iter().map(|taken| taken.file.clone()));
             journal.taken.extend(written.taken);
+            journal.refused.extend(written.refused);
             journal.names.push(name);
         }
         Ok(journal)
@@ -120,7 +132,15 @@ impl Journal {
             mapping: mapping(pipeline)?,
             ..Progress::default()
         };
-        Ok(Self { progress, taken: Vec::new(), known: BTreeSet::new(), before: None, names: Vec::new() })
+        Ok(Self {
+            progress,
+            taken: Vec::new(),
+            known: BTreeSet::new(),
+            refused: Vec::new(),
+            refused_before: 0,
+            before: None,
+            names: Vec::new(),
+        })
     }
 
     /// The journal of a batch run that read everything there was: a stream goes on from it.
@@ -185,12 +205,24 @@ impl Journal {
         self.progress.epoch += 1;
         self.progress.streamed = true;
         self.before = self.progress.watermark;
+        self.refused_before = self.refused.len();
     }
 
     /// Adds a file to the epoch that is being made.
     pub(super) fn take(&mut self, file: TakenFile, typed: KeptFile) {
         self.known.insert(file.clone());
         self.taken.push(Taken { epoch: self.progress.epoch, file, typed });
+    }
+
+    /// Adds a line that is no record to the epoch that is being made.
+    pub(super) fn refuse(&mut self, line: Rejected) {
+        self.progress.lines_refused += 1;
+        self.refused.push(line);
+    }
+
+    /// Every line that was refused, in the order of taking.
+    pub(super) fn refused(&self) -> &[Rejected] {
+        &self.refused
     }
 
     /// Adds to the ledger of what came late. It moves the KPIs like everything else; scores that were given stay.
@@ -236,14 +268,15 @@ impl Journal {
     pub(in crate::pipeline) fn write(&mut self, staging: &mut Staging) -> Result<()> {
         let epoch = self.progress.epoch;
         let whole = epoch % WHOLE_EVERY == 1 || self.names.is_empty();
-        let taken: Vec<Taken> = match whole {
-            true => self.taken.clone(),
-            false => self.taken.iter().rev().take_while(|taken| taken.epoch == epoch).cloned().collect(),
+        let (first, first_refused) = match whole {
+            true => (0, 0),
+            false => (self.taken.partition_point(|taken| taken.epoch < epoch), self.refused_before),
         };
-        let mut written = Written { progress: self.progress.clone(), taken };
-        if !whole {
-            written.taken.reverse();
-        }
+        let written = Written {
+            progress: self.progress.clone(),
+            taken: self.taken[first..].to_vec(),
+            refused: self.refused[first_refused..].to_vec(),
+        };
         let bytes = serde_json::to_vec(&written).map_err(|e| Error::Invariant(format!("the journal: {e}")))?;
         let name = format!("{FOLDER}/journal-{epoch:010}.json");
         staging.write_state(&name, &bytes)?;

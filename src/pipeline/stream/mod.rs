@@ -138,7 +138,7 @@ fn follow(
         let gathered = intake.gather(&following.journal, stop)?;
         telling.looked(&following.journal, &gathered);
         let (files, lines) = (gathered.files.len() as u64, gathered.lines);
-        let gathered_nothing = gathered.is_empty();
+        let (gathered_nothing, tries_again) = (gathered.is_empty(), gathered.tries_again);
         let last = match (gathered.drained, options.once) {
             (true, true) => Last::OfAll,
             (true, false) => Last::SoFar,
@@ -179,7 +179,10 @@ fn follow(
             done.watermark = following.journal.progress.watermark;
         }
         // What could not be read is tried again before the end.
-        let tried_again = following.journal.progress.failures.next_try_at().is_some();
+        let tried_again = match gathered_nothing {
+            true => tries_again,
+            false => following.journal.progress.failures.next_try_at().is_some(),
+        };
         if stop.is_set() || (options.once && last == Last::OfAll && !tried_again) {
             break;
         }

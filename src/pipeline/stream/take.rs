@@ -45,6 +45,8 @@ pub(super) struct Gathered {
     pub(super) refused: Vec<RefusedLine>,
     /// Files that have not landed whole.
     pub(super) growing: u64,
+    /// Whether a file is there that could not be read and is tried again soon.
+    pub(super) tries_again: bool,
     /// Whether nothing else is there now.
     pub(super) drained: bool,
 }
@@ -107,6 +109,7 @@ impl Intake {
         let mut gathered = Gathered {
             drained: !ready.more,
             growing: ready.growing,
+            tries_again: ready.paused > 0 && Instant::now() < self.patience,
             files: ready.files,
             unreadable: ready.unreadable,
             ..Gathered::default()

@@ -31,6 +31,7 @@ pub(super) struct Figures {
     pub(super) orders_scored: u64,
     pub(super) orders_waiting: u64,
     pub(super) published_files: u64,
+    pub(super) state_bytes: u64,
 }
 
 impl Telling {
@@ -119,6 +120,7 @@ impl Telling {
             status.orders_scored = figures.orders_scored;
             status.orders_waiting = figures.orders_waiting;
             status.published_files += figures.published_files;
+            status.state_bytes = figures.state_bytes;
             status.peak_memory_mib = peak_memory_mib();
             status.last_error = None;
         });
@@ -144,5 +146,6 @@ fn of_journal(status: &mut Status, journal: &Journal) {
     status.files_taken = journal.taken().len() as u64;
     status.files_set_aside = progress.failures.set_aside().count() as u64;
     status.lines_taken = progress.lines;
+    status.lines_refused = progress.lines_refused;
     status.rows_late = progress.late.values().sum();
 }
