@@ -24,6 +24,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 fn main() {
+    // RUST_LOG=ordersight=debug tells how long each stage of each epoch takes.
+    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
     let at = |place: usize, default: u64| numbers.get(place).copied().unwrap_or(default);
     let (orders, of_file) = (at(0, 100_000), at(1, 20_000));

@@ -181,7 +181,7 @@ impl<'a> Following<'a> {
         let is_fast = stepped.is_some() && self.scorer.can_score(self.pipeline, &self.registry)?;
         let scores_alone = is_fast && last != Last::OfAll && !self.refresh_is_due();
         let made = match &stepped {
-            Some(stepped) if scores_alone => self.score(stepped, as_of, begun)?,
+            Some(stepped) if scores_alone => self.score(stepped, as_of, begun, &mut stages)?,
             _ => {
                 let late = stepped.as_ref().map_or(&[][..], |stepped| &stepped.late);
                 let made = self.refresh(end, as_of, stages, begun, late, tick)?;
@@ -315,7 +315,7 @@ impl<'a> Following<'a> {
     }
 
     /// Publishes the scores of new orders, and days that are to be decided again.
-    fn score(&mut self, stepped: &Stepped, as_of: i64, begun: Instant) -> Result<Made> {
+    fn score(&mut self, stepped: &Stepped, as_of: i64, begun: Instant, stages: &mut Stopwatch) -> Result<Made> {
         let (pipeline, options) = (self.pipeline, self.options);
         let Some(scoring) = &self.scoring else {
             return Err(Error::Invariant("orders were scored that are not followed".to_owned()));
@@ -329,17 +329,22 @@ impl<'a> Following<'a> {
         ]);
         let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &run_id, metadata)?;
         if !stepped.days.is_empty() {
-            let (ingested, features) = scoring.of_days(&options.out, &stepped.days, as_of)?;
+            let days = || scoring.of_days(&options.out, &stepped.days, as_of);
+            let (ingested, features) = stages.time("days", days)?;
             if !features.placed_at.is_empty() {
-                let scores = self.scorer.score(pipeline, &ingested, &features, &self.registry, as_of)?;
-                staging.write_partitions(named("order_scores")?, &scores.order_scores)?;
-                staging.write_partitions(named("order_features")?, &scores.order_features)?;
+                let scorer = &mut self.scorer;
+                let score = || scorer.score(pipeline, &ingested, &features, &self.registry, as_of);
+                let scores = stages.time("risk", score)?;
+                stages.time("write", || {
+                    staging.write_partitions(named("order_scores")?, &scores.order_scores)?;
+                    staging.write_partitions(named("order_features")?, &scores.order_features)
+                })?;
             }
         }
         self.journal.late(&mut staging, &stepped.late)?;
         self.journal.write(&mut staging)?;
         let figures = (scoring.scored(), scoring.waiting());
-        let published = staging.commit()?;
+        let published = stages.time("commit", || staging.commit())?;
         Ok(self.made(as_of, begun, Vec::new(), figures, &published))
     }
 
