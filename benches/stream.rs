@@ -1,11 +1,12 @@
 //! A stream measured: how many orders a second it takes in, how long from a landed file to readable scores, and how long a
 //! start takes that goes on from what was there.
 //!
-//! `cargo bench --bench stream -- ORDERS [FILE_ORDERS [PER_SECOND SECONDS]]` makes a shop of ORDERS orders with their lines,
-//! trains `boosted` models, lands the orders in files of FILE_ORDERS (20,000 if not given) and streams them as of the shop's
-//! end; `refresh` is so long that the whole shop is told once, in the end, which is timed apart. Then the stream is started
-//! once more with nothing new. With PER_SECOND, files of a second's orders land once a second for SECONDS seconds, and the
-//! time from each landing to the commit that has its orders is measured.
+//! `cargo bench --bench stream -- ORDERS [TOGETHER [PER_SECOND SECONDS]]` makes a shop of ORDERS orders with their lines,
+//! events, returns, tickets and feedback, trains `boosted` models, lands TOGETHER (20,000 if not given) orders at a time with
+//! everything that happened since, and streams them as of the shop's end; `refresh` is so long that the whole shop is told at
+//! first and in the end, which is timed apart. Then the stream is started once more with nothing new. With PER_SECOND, a
+//! second's orders land once a second for SECONDS seconds, and the time from each landing to the commit that has its orders is
+//! measured. `RUST_LOG=ordersight=debug` tells how long each stage of each epoch takes.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -18,21 +19,22 @@ use ordersight::pipeline::{Clock, StreamOptions, TrainOptions, stream, train};
 use ordersight::publish::snapshot;
 use ordersight::risk::Target;
 use ordersight::synthetic::{ShopSpec, generate};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use polars::prelude::*;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 fn main() {
-    // RUST_LOG=ordersight=debug tells how long each stage of each epoch takes.
     tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
     let at = |place: usize, default: u64| numbers.get(place).copied().unwrap_or(default);
     let (orders, of_file) = (at(0, 100_000), at(1, 20_000));
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("input");
-    let shop = generate(&ShopSpec { orders, dirty_share: 0.0, ..ShopSpec::default() }, &input, &mut |_| {}).unwrap();
-    let whole = pipeline(&input, "orders.csv", &input, &[]);
+    let shop = generate(&ShopSpec { orders, days: 120, dirty_share: 0.0, ..ShopSpec::default() }, &input, &mut |_| {})
+        .unwrap();
+    let whole = pipeline(&input, None, &[]);
     let clock = Clock { as_of: shop.end, started_at: 0 };
     let models = folder.path().join("models");
     let training = TrainOptions {
@@ -46,13 +48,9 @@ fn main() {
     train(&whole, &[Target::Fraud, Target::Return], &training, &|_| {}).unwrap();
 
     let land = folder.path().join("land");
-    let files = cut(&input.join("orders.csv"), &land, of_file);
-    let lines = pipeline(
-        &input,
-        "*.csv",
-        &land,
-        &["stream.refresh=\"9d\"", "stream.stable_for=\"0s\"", "stream.epoch_files=1"],
-    );
+    let files = cut(&input, &land, of_file);
+    let sets = ["stream.refresh=\"9d\"", "stream.stable_for=\"0s\"", "stream.epoch_files=6"];
+    let lines = pipeline(&input, Some(&land), &sets);
     let out = folder.path().join("out");
     let options = |once: bool| StreamOptions {
         out: out.clone(),
@@ -64,7 +62,7 @@ fn main() {
         replayed: false,
         now: || chrono::Utc::now().timestamp_micros(),
     };
-    println!("{orders} orders in {files} files");
+    println!("{orders} orders in {files} landings");
     let seen: Mutex<Vec<(String, Instant)>> = Mutex::new(Vec::new());
     let begun = Instant::now();
     let tick = |message: &str| {
@@ -93,43 +91,122 @@ fn main() {
     }
 }
 
-/// The demo's pipeline over a shop's orders, as they lie in a folder, and its lines. What comes with a parcel is left out.
-fn pipeline(input: &Path, orders: &str, folder: &Path, sets: &[&str]) -> Pipeline {
+/// The demo's pipeline over files as they lie in a folder, or over the shop as it was made.
+fn pipeline(input: &Path, landing: Option<&Path>, sets: &[&str]) -> Pipeline {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/demo.toml")).unwrap();
-    let text = text
-        .replace("${ORDERSIGHT_DEMO_DATA:-../out/demo/input}/orders.csv", &folder.join(orders).display().to_string());
+    let mut text = text;
+    for (table, ending, _) in TABLES {
+        let Some(folder) = landing else { continue };
+        let of_demo = format!("${{ORDERSIGHT_DEMO_DATA:-../out/demo/input}}/{table}.{ending}");
+        assert!(text.contains(&of_demo), "{of_demo}");
+        text = text.replace(&of_demo, &folder.join(format!("*-{table}.{ending}")).display().to_string());
+    }
     let data = input.display().to_string();
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
     Pipeline::parse(&text, "demo.toml", &base, &sets, &|_| Some(data.clone())).unwrap()
 }
 
-/// Cuts a CSV file into files of so many records; how many there are.
-fn cut(orders: &Path, land: &Path, of_file: u64) -> u64 {
+/// Tables that land, how their files end, and the column of their time; lines come with their orders.
+const TABLES: [(&str, &str, &str); 6] = [
+    ("orders", "csv", "placed_at"),
+    ("order_items", "parquet", ""),
+    ("order_events", "parquet", "occurred_at"),
+    ("returns", "csv", "requested_at"),
+    ("feedback", "csv", "received_at"),
+    ("tickets", "ndjson", "opened_at"),
+];
+
+/// Cuts a shop into what lands together: so many orders, and everything that happened up to the last of them. How many there
+/// are; what happens after the last order comes with it.
+fn cut(input: &Path, land: &Path, of_file: u64) -> u64 {
     std::fs::create_dir_all(land).unwrap();
-    let mut lines = BufReader::new(std::fs::File::open(orders).unwrap()).lines();
-    let header = lines.next().unwrap().unwrap();
-    let (mut number, mut held, mut writer) = (0, of_file, None);
-    for line in lines {
-        if held == of_file {
-            let path = land.join(format!("{number:06}.csv"));
-            let mut file = BufWriter::new(std::fs::File::create(path).unwrap());
-            writeln!(file, "{header}").unwrap();
-            (number, held, writer) = (number + 1, 0, Some(file));
-        }
-        writeln!(writer.as_mut().unwrap(), "{}", line.unwrap()).unwrap();
-        held += 1;
+    let mut cuts: Vec<String> = Vec::new();
+    let mut of_order: HashMap<String, usize> = HashMap::new();
+    let mut times: Vec<(String, String)> =
+        csv_rows(&input.join("orders.csv")).map(|record| (record[1].to_owned(), record[0].to_owned())).collect();
+    times.sort();
+    for (number, (at, id)) in times.into_iter().enumerate() {
+        let cut = number / of_file as usize;
+        cuts.resize(cut + 1, String::new());
+        cuts[cut] = at;
+        of_order.insert(id, cut);
     }
-    number
+    let last = cuts.len() - 1;
+    let by_time = |at: &str| cuts.partition_point(|end| end.as_str() < at).min(last);
+    for (table, ending, clock) in TABLES {
+        let path = input.join(format!("{table}.{ending}"));
+        let to = |cut: usize| land.join(format!("t{cut:06}-{table}.{ending}"));
+        match ending {
+            "csv" => {
+                let mut reader = csv::Reader::from_path(&path).unwrap();
+                let header = reader.headers().unwrap().clone();
+                let column = header.iter().position(|name| name == clock).unwrap();
+                let mut parts: Vec<Vec<csv::StringRecord>> = vec![Vec::new(); cuts.len()];
+                for record in reader.records().map(Result::unwrap) {
+                    let cut = if table == "orders" { of_order[&record[0]] } else { by_time(&record[column]) };
+                    parts[cut].push(record);
+                }
+                for (cut, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
+                    let mut writer = csv::Writer::from_path(to(cut)).unwrap();
+                    writer.write_record(&header).unwrap();
+                    part.iter().for_each(|record| writer.write_record(record).unwrap());
+                    writer.flush().unwrap();
+                }
+            }
+            "ndjson" => {
+                let mut parts: Vec<String> = vec![String::new(); cuts.len()];
+                for line in std::fs::read_to_string(&path).unwrap().lines() {
+                    let at = line.split(&format!("\"{clock}\":\"")).nth(1).unwrap().split('"').next().unwrap();
+                    let part = &mut parts[by_time(at)];
+                    part.push_str(line);
+                    part.push('\n');
+                }
+                for (cut, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
+                    std::fs::write(to(cut), part).unwrap();
+                }
+            }
+            _ => {
+                let frame = ParquetReader::new(std::fs::File::open(&path).unwrap()).finish().unwrap();
+                let mut parts: Vec<Vec<IdxSize>> = vec![Vec::new(); cuts.len()];
+                let ids = frame.column("order_id").unwrap().str().unwrap();
+                let ends: Vec<i64> = cuts.iter().map(|end| parse_instant(end)).collect();
+                let clock = (!clock.is_empty()).then(|| frame.column(clock).unwrap().to_physical_repr());
+                for row in 0..frame.height() {
+                    let cut = match &clock {
+                        None => of_order[ids.get(row).unwrap()],
+                        Some(clock) => {
+                            let at = clock.i64().unwrap().get(row).unwrap_or(0);
+                            ends.partition_point(|end| *end < at).min(last)
+                        }
+                    };
+                    parts[cut].push(row as IdxSize);
+                }
+                for (cut, part) in parts.into_iter().enumerate().filter(|(_, part)| !part.is_empty()) {
+                    let mut rows = frame.take(&IdxCa::from_vec("rows".into(), part)).unwrap();
+                    ParquetWriter::new(std::fs::File::create(to(cut)).unwrap()).finish(&mut rows).unwrap();
+                }
+            }
+        }
+    }
+    cuts.len() as u64
+}
+
+fn csv_rows(path: &Path) -> impl Iterator<Item = csv::StringRecord> {
+    csv::Reader::from_path(path).unwrap().into_records().map(Result::unwrap)
+}
+
+fn parse_instant(text: &str) -> i64 {
+    chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros()
 }
 
 /// Files of a second's orders, landing once a second: from landing to commit.
 fn delays(input: &Path, folder: &Path, per_second: u64, seconds: u64, options: StreamOptions) {
     let (cuts, land, out) = (folder.join("cuts"), folder.join("live"), folder.join("live-out"));
-    cut(&input.join("orders.csv"), &cuts, per_second);
+    cut(input, &cuts, per_second);
     std::fs::create_dir_all(&land).unwrap();
     let sets = ["stream.refresh=\"9d\"", "stream.stable_for=\"0s\"", "stream.epoch=\"200ms\""];
-    let live = pipeline(input, "*.csv", &land, &sets);
+    let live = pipeline(input, Some(&land), &sets);
     let stop = Stop::manual();
     let landed: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
     let mut waits: Vec<Duration> = Vec::new();
@@ -140,12 +217,14 @@ fn delays(input: &Path, folder: &Path, per_second: u64, seconds: u64, options: S
         let (landing, cuts) = (&landed, &cuts);
         scope.spawn(move || {
             for number in 0..seconds {
-                let name = format!("{number:06}.csv");
-                let from: PathBuf = cuts.join(&name);
-                if !from.exists() {
-                    break;
+                // Orders come last, so that a landing is complete when they are there.
+                for (table, ending, _) in TABLES.iter().rev() {
+                    let name = format!("t{number:06}-{table}.{ending}");
+                    let from: PathBuf = cuts.join(&name);
+                    if from.exists() {
+                        std::fs::rename(from, land.join(&name)).unwrap();
+                    }
                 }
-                std::fs::rename(from, land.join(&name)).unwrap();
                 landing.lock().unwrap().push(Instant::now());
                 std::thread::sleep(Duration::from_secs(1));
             }

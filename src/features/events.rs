@@ -58,7 +58,7 @@ pub(super) fn missing(spec: &FeatureSpec, tables: &Tables, settled: &Settled) ->
 }
 
 /// The table that tells of a kind of event.
-fn table_of(events: EventKind) -> &'static str {
+pub(super) fn table_of(events: EventKind) -> &'static str {
     match events {
         EventKind::Order | EventKind::Fraud | EventKind::Return | EventKind::Delivery => "orders",
         EventKind::Line => "order_items",

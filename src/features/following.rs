@@ -12,6 +12,7 @@ use super::kernel::NO_KEY;
 use super::tables::{NO_ROW, Tables};
 use super::{Features, Known, Terms, Windows, possible, together};
 use crate::config::FeatureSpec;
+use crate::contract::input::table;
 use crate::error::{Error, Result};
 use foldhash::quality::FixedState;
 use polars::prelude::{DataFrame, DataType};
@@ -206,7 +207,7 @@ impl<'f> Telling<'f> {
             .collect();
         let mut row_contents = BTreeMap::new();
         for name in sub.rows.keys() {
-            row_contents.insert(*name, row_hashes(tables.frame(name), OF_ROWS)?);
+            row_contents.insert(*name, row_hashes(tables.frame(name), &told_of(name, &following.possible))?);
         }
         Ok(Self {
             following,
@@ -271,18 +272,31 @@ impl Fresh for Telling<'_> {
     }
 }
 
-/// What of rows of other tables is told.
-const OF_ROWS: &[&str] = &[
-    "order_id",
-    "customer_id",
-    "kind",
+/// What of rows of other tables is told: whose they are, when they came, and what can be added up over them. What becomes of
+/// a return or a ticket later changes nothing of that.
+fn told_of(name: &str, specs: &[FeatureSpec]) -> Vec<&'static str> {
+    let mut columns = vec!["order_id", "customer_id", "known_at"];
+    columns.extend(table(name).map(|contract| contract.clock));
+    if name == "tickets" {
+        columns.push("kind");
+    }
+    let counted = specs.iter().filter(|spec| events::table_of(spec.events) == name);
+    columns.extend(counted.filter_map(|spec| spec.value).map(|value| value.name));
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
+/// Instants at which something that features count becomes known, but for spans after them.
+pub const TOLD_AT: &[&str] = &[
+    "placed_at",
+    "delivered_at",
+    "fraud_known_at",
     "requested_at",
     "opened_at",
     "received_at",
+    "decided_at",
     "known_at",
-    "amount",
-    "quantity",
-    "score",
 ];
 
 /// What of orders, or of their lines, is told of their placement. A parcel that gets a carrier changes nothing of it.
@@ -332,4 +346,68 @@ pub fn row_hashes(frame: &DataFrame, columns: &[&str]) -> Result<Vec<u64>> {
 /// A number for each stream of outcomes.
 fn number(stream: Stream) -> u8 {
     (stream.kind as u8) << 3 | (stream.phase as u8) << 1 | stream.level as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{TERMS, declared, frame, instants};
+    use super::*;
+    use crate::types::time::HOUR;
+    use polars::prelude::Column;
+
+    /// One customer's orders at hours 1, 2 and 3, the first of which is asked back at hour 1½.
+    fn step(
+        following: &mut Following,
+        orders: std::ops::Range<usize>,
+        asking: usize,
+        received: Option<i64>,
+        amount: i64,
+    ) -> Option<Vec<f64>> {
+        let ids: Vec<String> = orders.clone().map(|n| format!("o{n}")).collect();
+        let placed: Vec<Option<i64>> = orders.clone().map(|n| Some((n as i64 + 1) * HOUR)).collect();
+        let orders_table = frame(vec![
+            Column::new("order_id".into(), &ids),
+            instants("placed_at", &placed),
+            Column::new("customer_id".into(), vec!["c"; ids.len()]),
+            Column::new("amount".into(), vec![100_i64; ids.len()]),
+        ]);
+        let returns = frame(vec![
+            Column::new("order_id".into(), ["o0"]),
+            Column::new("return_id".into(), ["r0"]),
+            instants("requested_at", &[Some(3 * HOUR / 2)]),
+            instants("received_at", &[received]),
+            Column::new("amount".into(), [amount]),
+        ]);
+        let tables = BTreeMap::from([("orders", orders_table), ("returns", returns)]);
+        let numbers: Vec<u32> = orders.map(|n| n as u32).collect();
+        let rows = BTreeMap::from([("returns", vec![7_u128])]);
+        let specs = declared(
+            r#"
+            [[features.declare]]
+            entity = "customer"
+            events = "return_request"
+            value = "amount"
+            aggregates = ["sum"]
+            "#,
+        );
+        let sub = Sub { tables: &tables, orders: &numbers, asking, rows: &rows };
+        match following.step(&sub, &specs, &TERMS).unwrap() {
+            Step::Anew => None,
+            Step::Features(features) => {
+                let at = features.matrix.names.iter().position(|n| n.contains("return_request")).unwrap();
+                Some(features.matrix.column(at).to_vec())
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_features_count_makes_them_be_counted_anew() {
+        let mut following = Following::default();
+        assert_eq!(step(&mut following, 0..1, 1, None, 50), Some(vec![0.0]));
+        // The parcel came back: nothing that was told has changed.
+        assert_eq!(step(&mut following, 1..2, 1, Some(2 * HOUR), 50), Some(vec![50.0]));
+        // Another amount: what was told was wrong.
+        assert_eq!(step(&mut following, 2..3, 1, Some(2 * HOUR), 60), None);
+        assert_eq!(step(&mut following, 0..3, 3, Some(2 * HOUR), 60), Some(vec![0.0, 60.0, 60.0]));
+    }
 }

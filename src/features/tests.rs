@@ -5,7 +5,7 @@ use crate::config::{Pipeline, built_in_features};
 use crate::types::time::{DAY, HOUR};
 use polars::prelude::*;
 
-const TERMS: Terms = Terms {
+pub(super) const TERMS: Terms = Terms {
     zone: chrono_tz::UTC,
     as_of: 400 * DAY,
     fraud_matures_after: 10 * DAY,
@@ -15,17 +15,17 @@ const TERMS: Terms = Terms {
     return_unit: Level::Order,
 };
 
-fn instants(name: &str, times: &[Option<i64>]) -> Column {
+pub(super) fn instants(name: &str, times: &[Option<i64>]) -> Column {
     let utc = DataType::Datetime(TimeUnit::Microseconds, Some(polars::prelude::TimeZone::UTC));
     Column::new(name.into(), times).cast(&utc).unwrap()
 }
 
-fn frame(columns: Vec<Column>) -> DataFrame {
+pub(super) fn frame(columns: Vec<Column>) -> DataFrame {
     DataFrame::new_infer_height(columns).unwrap()
 }
 
 /// The declared features, in the grammar of a pipeline file.
-fn declared(text: &str) -> Vec<FeatureSpec> {
+pub(super) fn declared(text: &str) -> Vec<FeatureSpec> {
     let file = format!(
         "name = \"t\"\nsources.s = {{ path = \"s.csv\" }}\ntables.orders = {{ sql = \"SELECT * FROM s\" }}\n\
          features.catalogue = \"none\"\n{text}"

@@ -25,6 +25,19 @@ use table::{GrowingTable, Waiting};
 /// Files by source.
 type Files = BTreeMap<String, Vec<TypedFile>>;
 
+/// Tables of which scores and decisions of an order read what was not known when it was placed. Features of an order never
+/// change, and what comes of it later is told in its own tables.
+const DECIDED_ON: [&str; 3] = ["orders", "order_items", "review_decisions"];
+
+/// What further files have changed.
+#[derive(Debug, Default)]
+pub struct Changed {
+    /// Groups of which any row is new, another or gone.
+    pub groups: BTreeSet<Group>,
+    /// Those of them that are to be decided on anew if they were scored before.
+    pub decided_on: BTreeSet<Group>,
+}
+
 /// Accepted tables so far.
 pub struct Growing<'a> {
     pipeline: &'a Pipeline,
@@ -63,18 +76,18 @@ impl<'a> Growing<'a> {
         }
     }
 
-    /// Takes in further files and gives the groups of which any row is new, another or gone. `as_of` is the clock by which
-    /// one version of a row replaces another.
+    /// Takes in further files and says what has changed by them. `as_of` is the clock by which one version of a row replaces
+    /// another.
     ///
     /// # Errors
     /// [`Error::Config`] when mappings do not fit the data.
-    pub fn take(&mut self, new: &Files, as_of: i64) -> Result<BTreeSet<Group>> {
+    pub fn take(&mut self, new: &Files, as_of: i64) -> Result<Changed> {
         for (source, files) in new {
             let all = self.files.entry(source.clone()).or_default();
             all.extend(files.iter().cloned());
             all.sort_by(|a, b| Path::new(&a.name).cmp(Path::new(&b.name)));
         }
-        let mut changed = BTreeSet::new();
+        let mut all = Changed::default();
         let is_new = |mapping: &TableMap| mapping.sources().iter().any(|s| new.get(s).is_some_and(|f| !f.is_empty()));
         let rates = self.pipeline.raw.tables.get("fx_rates").filter(|m| is_new(m) && is_fed(&self.files, m));
         // Money of any table may have been converted by other rates.
@@ -96,6 +109,7 @@ impl<'a> Growing<'a> {
                 }
                 continue;
             }
+            let mut changed = BTreeSet::new();
             // Files that came before the first order were not looked at then.
             let first = self.looked.insert(contract.name);
             if is_row_by_row(mapping) {
@@ -114,8 +128,12 @@ impl<'a> Growing<'a> {
             if contract.name == "orders" {
                 self.place(&changed, as_of)?;
             }
+            if DECIDED_ON.contains(&contract.name) {
+                all.decided_on.extend(&changed);
+            }
+            all.groups.extend(changed);
         }
-        Ok(changed)
+        Ok(all)
     }
 
     /// Brings the times of orders up to date. An order that is made of several rows can fall away with a further one.

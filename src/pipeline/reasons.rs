@@ -9,9 +9,13 @@ use crate::risk::reasons::{FeatureText, Reason, Unit, reasons};
 use polars::chunked_array::builder::AnonymousOwnedListBuilder;
 use polars::prelude::*;
 use rayon::prelude::*;
+use std::collections::HashMap;
 
 /// Reasons given for a flagged order.
 const REASONS: usize = 5;
+
+/// Rows whose reasons are looked for together.
+const TOGETHER: usize = 256;
 
 /// The reasons of the rows that are asked for; none for the others. They cost a look at every feature.
 pub(super) fn reasons_of(
@@ -22,12 +26,18 @@ pub(super) fn reasons_of(
     asked: &(dyn Fn(usize) -> bool + Sync),
 ) -> Vec<Vec<Reason>> {
     let Scored::Present { model, .. } = scored else { return vec![Vec::new(); rows] };
-    let words = |name: &str| Some(words(pipeline, name));
-    let of = |row: usize| match asked(row) {
-        true => reasons(&model.model.contributions(&matrix.row(row)), REASONS, &words),
-        false => Vec::new(),
+    let known: HashMap<&str, FeatureText> =
+        matrix.names.iter().map(|name| (name.as_str(), words(pipeline, name))).collect();
+    let words = |name: &str| known.get(name).cloned();
+    let asked: Vec<usize> = (0..rows).filter(|row| asked(*row)).collect();
+    let of = |some: &[usize]| -> Vec<Vec<Reason>> {
+        let rows: Vec<Vec<f64>> = some.iter().map(|row| matrix.row(*row)).collect();
+        model.model.contributions_of(&rows).iter().map(|all| reasons(all, REASONS, &words)).collect()
     };
-    (0..rows).into_par_iter().map(of).collect()
+    let found: Vec<Vec<Vec<Reason>>> = asked.par_chunks(TOGETHER).map(of).collect();
+    let mut lists = vec![Vec::new(); rows];
+    asked.into_iter().zip(found.into_iter().flatten()).for_each(|(row, reasons)| lists[row] = reasons);
+    lists
 }
 
 /// How to talk of a feature.

@@ -174,33 +174,50 @@ impl Model {
         }
     }
 
-    /// What each feature did to the score of one row, in feature order.
+    /// What each feature did to the score of one row, in feature order: [`Self::contributions_of`] that row.
+    pub fn contributions(&self, row: &[f64]) -> Vec<Contribution> {
+        self.contributions_of(&[row.to_vec()]).pop().unwrap_or_default()
+    }
+
+    /// What each feature did to the score of each row, in feature order; quicker together than one by one.
     ///
     /// They add up: [`Self::base_log_odds`] plus all contributions is the log-odds of the row's probability (to
-    /// rounding). `row` has one value a feature, in the model's order.
-    pub fn contributions(&self, row: &[f64]) -> Vec<Contribution> {
-        let (averages, raw): (Vec<f64>, Vec<f64>) = match &self.learner {
-            Learner::Logistic { prepare, linear } => linear_parts(prepare, linear, row),
-            Learner::Ftrl { prepare, state } => linear_parts(prepare, &state.linear(), row),
-            Learner::Boosted { averages, forest } => (averages.clone(), forest.contributions(row)),
+    /// rounding). A row has one value a feature, in the model's order.
+    pub fn contributions_of(&self, rows: &[Vec<f64>]) -> Vec<Vec<Contribution>> {
+        let parts: Vec<(Vec<f64>, Vec<f64>)> = match &self.learner {
+            Learner::Logistic { prepare, linear } => {
+                rows.iter().map(|row| linear_parts(prepare, linear, row)).collect()
+            }
+            Learner::Ftrl { prepare, state } => {
+                let linear = state.linear();
+                rows.iter().map(|row| linear_parts(prepare, &linear, row)).collect()
+            }
+            Learner::Boosted { averages, forest } => {
+                forest.contributions(rows).into_iter().map(|raw| (averages.clone(), raw)).collect()
+            }
             Learner::Blend { prepare, linear, forest } => {
-                let (averages, mut all) = linear_parts(prepare, linear, row);
-                all.iter_mut()
-                    .zip(forest.contributions(row))
-                    .for_each(|(one, trees)| *one = f64::midpoint(*one, trees));
-                (averages, all)
+                let both = rows.iter().zip(forest.contributions(rows));
+                let one = |(row, trees): (&Vec<f64>, Vec<f64>)| {
+                    let (averages, mut all) = linear_parts(prepare, linear, row);
+                    all.iter_mut().zip(trees).for_each(|(one, trees)| *one = f64::midpoint(*one, trees));
+                    (averages, all)
+                };
+                both.map(one).collect()
             }
         };
         let base = self.base_raw();
-        let slope = self.calibration.slope(base, base + raw.iter().sum::<f64>());
-        let named = self.features.iter().zip(row).zip(averages.into_iter().zip(raw));
-        let one = |((feature, &value), (average, raw)): ((&String, &f64), (f64, f64))| Contribution {
-            feature: feature.clone(),
-            value,
-            average,
-            contribution: slope * raw,
+        let of_row = |(row, (averages, raw)): (&Vec<f64>, (Vec<f64>, Vec<f64>))| {
+            let slope = self.calibration.slope(base, base + raw.iter().sum::<f64>());
+            let named = self.features.iter().zip(row).zip(averages.into_iter().zip(raw));
+            let one = |((feature, &value), (average, raw)): ((&String, &f64), (f64, f64))| Contribution {
+                feature: feature.clone(),
+                value,
+                average,
+                contribution: slope * raw,
+            };
+            named.map(one).collect()
         };
-        named.map(one).collect()
+        rows.iter().zip(parts).map(of_row).collect()
     }
 
     /// Refuses feature names that are not exactly the model's.

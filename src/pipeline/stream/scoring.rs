@@ -7,7 +7,7 @@ use crate::config::Pipeline;
 use crate::contract::input::{Kind, table};
 use crate::error::{Error, Result};
 use crate::features::matrix::Matrix;
-use crate::features::{self, Features, Following, Step, Sub};
+use crate::features::{self, Features, Following, Step, Sub, TOLD_AT};
 use crate::ingest::{Group, Growing, Ingested, TypedFile, key_hashes};
 use crate::pipeline::as_of::known_at;
 use crate::pipeline::desk;
@@ -23,9 +23,6 @@ const READ: &[&str] = &["orders", "order_items", "returns", "tickets", "feedback
 /// Tables whose rows are events of their own.
 const EVENTS: [&str; 3] = ["returns", "tickets", "feedback"];
 
-/// Times that lie in the future by their nature.
-const PROMISES: [&str; 2] = ["promised_ship_at", "promised_delivery_at"];
-
 /// Steps between two times at which the engine lets go of what nothing can reach any more.
 const EXPIRE_EVERY: u64 = 64;
 
@@ -36,7 +33,9 @@ pub(super) struct Scoring<'a> {
     following: Following,
     /// Groups that files have changed since the last step.
     changed: BTreeSet<Group>,
-    /// The same of the step that is being made.
+    /// Those of them of which what is decided on has changed.
+    decided_on: BTreeSet<Group>,
+    /// The same as `changed` of the step that is being made.
     changed_before: BTreeSet<Group>,
     /// When something about a group becomes known by the passing of time alone; UTC microseconds.
     due: BTreeMap<i64, Vec<Group>>,
@@ -82,6 +81,7 @@ impl<'a> Scoring<'a> {
             growing: Growing::new(pipeline, READ),
             following: Following::default(),
             changed: BTreeSet::new(),
+            decided_on: BTreeSet::new(),
             changed_before: BTreeSet::new(),
             due: BTreeMap::new(),
             logged: HashMap::new(),
@@ -97,7 +97,8 @@ impl<'a> Scoring<'a> {
     /// As [`Growing::take`].
     pub(super) fn take(&mut self, new: &BTreeMap<String, Vec<TypedFile>>, end: i64) -> Result<()> {
         let changed = self.growing.take(new, end)?;
-        self.changed.extend(changed);
+        self.changed.extend(changed.groups);
+        self.decided_on.extend(changed.decided_on);
         Ok(())
     }
 
@@ -124,9 +125,11 @@ impl<'a> Scoring<'a> {
     pub(super) fn step(&mut self, out: &Path, as_of: i64, before: Option<i64>) -> Result<Stepped> {
         let mut touched = std::mem::take(&mut self.changed);
         self.changed_before.clone_from(&touched);
-        self.decided_anew(out, &mut touched)?;
+        let mut decided_on = std::mem::take(&mut self.decided_on);
+        self.decided_anew(out, &mut decided_on)?;
+        touched.extend(&decided_on);
         let mut stepped = Stepped::default();
-        for group in &touched {
+        for group in &decided_on {
             stepped.days.extend(self.logged.get(group).map(|(day, _)| *day));
         }
         self.moved(&mut stepped)?;
@@ -253,7 +256,7 @@ impl<'a> Scoring<'a> {
         for (name, frame) in tables {
             let Some(contract) = table(name) else { continue };
             let groups_of = self.growing.row_groups(name, groups);
-            for column in contract.columns.iter().filter(|c| c.kind == Kind::Instant && !PROMISES.contains(&c.name)) {
+            for column in contract.columns.iter().filter(|c| c.kind == Kind::Instant && TOLD_AT.contains(&c.name)) {
                 if frame.get_column_index(column.name).is_none() {
                     continue;
                 }

@@ -28,6 +28,9 @@ const RULE: [(f64, f64); 5] = [
 
 const _: () = assert!(MAX_DEPTH <= 2 * RULE.len(), "more features on a way down need more points");
 
+/// Rows that go down all ways side by side.
+const BLOCK: usize = 64;
+
 /// All ways down all trees.
 #[derive(Debug, Clone)]
 pub(super) struct Ways {
@@ -120,40 +123,89 @@ impl Ways {
         }
     }
 
-    /// The log-odds that each feature added to the raw score of `row`, against [`Self::average`].
+    /// The log-odds that each feature added to the raw score of each row, against [`Self::average`], one value a feature.
     ///
-    /// The average and all of them come to the raw score, to rounding.
-    pub(super) fn contributions(&self, row: &[f64]) -> Vec<f64> {
-        let mut all = vec![0.0; row.len()];
+    /// The average and all of a row come to its raw score, to rounding.
+    pub(super) fn contributions(&self, rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        rows.chunks(BLOCK).flat_map(|rows| self.of_block(rows)).collect()
+    }
+
+    /// Leaf by leaf for all rows of a block: what a leaf gives depends only on which of its steps let a row pass, so few
+    /// values are worked out, and most rows look theirs up.
+    fn of_block(&self, rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let width = rows.first().map_or(0, Vec::len);
+        let columns: Vec<[f64; BLOCK]> = (0..width)
+            .map(|feature| std::array::from_fn(|row| rows.get(row).map_or(0.0, |values| values[feature])))
+            .collect();
+        let mut all = vec![vec![0.0; width]; rows.len()];
+        let mut known = Known::default();
         let mut begin = 0;
         for &(value, end) in &self.leaves {
-            add_leaf(&self.steps[begin..end], value, row, &mut all);
+            let steps = &self.steps[begin..end];
             begin = end;
+            let mut passed = [0_u16; BLOCK];
+            for (bit, step) in steps.iter().enumerate() {
+                let column = &columns[step.feature];
+                passed.iter_mut().zip(column).for_each(|(passed, x)| *passed |= u16::from(step.lets_pass(*x)) << bit);
+            }
+            known.forget();
+            for (all, passed) in all.iter_mut().zip(passed) {
+                let values = known.of(passed, || of_leaf(steps, value, passed));
+                steps.iter().zip(values).for_each(|(step, value)| all[step.feature] += value);
+            }
         }
         all
     }
 }
 
-/// Adds the values of one leaf. The five points of the rule go side by side.
-fn add_leaf(steps: &[Step], value: f64, row: &[f64], all: &mut [f64]) {
-    let told = |step: &Step| step.lets_pass(row[step.feature]);
-    let factors = |step: &Step| {
-        let passes = if told(step) { 1.0 } else { 0.0 };
-        RULE.map(|(t, _)| passes * t + step.share * (1.0 - t))
-    };
+/// What a leaf gives to each of its steps, by which of them let a row pass.
+struct Known {
+    /// Place in `values`, plus one.
+    places: Vec<u16>,
+    passed: Vec<u16>,
+    values: Vec<[f64; MAX_DEPTH]>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { places: vec![0; 1 << MAX_DEPTH], passed: Vec::new(), values: Vec::new() }
+    }
+}
+
+impl Known {
+    fn forget(&mut self) {
+        self.passed.drain(..).for_each(|passed| self.places[usize::from(passed)] = 0);
+        self.values.clear();
+    }
+
+    fn of(&mut self, passed: u16, work_out: impl FnOnce() -> [f64; MAX_DEPTH]) -> &[f64; MAX_DEPTH] {
+        let place = &mut self.places[usize::from(passed)];
+        if *place == 0 {
+            self.passed.push(passed);
+            self.values.push(work_out());
+            *place = self.values.len() as u16;
+        }
+        &self.values[usize::from(*place) - 1]
+    }
+}
+
+/// The values of one leaf for the steps that a row passed, as bits. The five points of the rule go side by side.
+fn of_leaf(steps: &[Step], value: f64, passed: u16) -> [f64; MAX_DEPTH] {
+    let passes = |bit: usize| if passed >> bit & 1 == 1 { 1.0 } else { 0.0 };
+    let factors = |bit: usize| RULE.map(|(t, _)| passes(bit) * t + steps[bit].share * (1.0 - t));
     // `before[i]` is the product of the factors of the steps before `i`, `after` of those after it.
     let mut before = [[1.0; RULE.len()]; MAX_DEPTH + 1];
-    for (at, step) in steps.iter().enumerate() {
-        before[at + 1] = times(before[at], factors(step));
+    for bit in 0..steps.len() {
+        before[bit + 1] = times(before[bit], factors(bit));
     }
-    let mut after = [1.0; RULE.len()];
-    for (at, step) in steps.iter().enumerate().rev() {
-        let others = times(before[at], after);
+    let (mut after, mut values) = ([1.0; RULE.len()], [0.0; MAX_DEPTH]);
+    for (bit, step) in steps.iter().enumerate().rev() {
+        let others = times(before[bit], after);
         let integral: f64 = others.iter().zip(RULE).map(|(product, (_, weight))| product * weight).sum();
-        let passes = if told(step) { 1.0 } else { 0.0 };
-        all[step.feature] += value * (passes - step.share) * integral;
-        after = times(after, factors(step));
+        values[bit] = value * (passes(bit) - step.share) * integral;
+        after = times(after, factors(bit));
     }
+    values
 }
 
 fn times(a: [f64; RULE.len()], b: [f64; RULE.len()]) -> [f64; RULE.len()] {

@@ -114,11 +114,11 @@ impl Forest {
         out
     }
 
-    /// The log-odds each feature added to the score of one row, against [`Self::average`]: exact Shapley values.
+    /// The log-odds each feature added to the score of each row, against [`Self::average`]: exact Shapley values.
     ///
-    /// `row` has one value a feature. The average and all of them come to the row's log-odds, to rounding.
-    pub fn contributions(&self, row: &[f64]) -> Vec<f64> {
-        self.ways.contributions(row)
+    /// A row has one value a feature. The average and all of them come to the row's log-odds, to rounding.
+    pub fn contributions(&self, rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        self.ways.contributions(rows)
     }
 }
 

@@ -117,7 +117,7 @@ fn contributions_are_shapley_values_by_their_definition() {
     for row in (0..500).step_by(41) {
         let row = matrix.row(row);
         let values: Vec<f64> = (0..16).map(|told| value(&forest, &row, told)).collect();
-        let contributions = forest.contributions(&row);
+        let contributions = forest.contributions(std::slice::from_ref(&row)).remove(0);
         for (feature, contribution) in contributions.iter().enumerate() {
             let others = (0..16_usize).filter(|told| told & 1 << feature == 0);
             let weight = |told: usize| [6.0, 2.0, 2.0, 6.0][told.count_ones() as usize] / 24.0;
@@ -161,8 +161,11 @@ fn contributions_agree_with_those_of_forust_and_come_to_the_score_on_wide_deep_m
     let data = forust_ml::Matrix::new(&data, rows.rows(), rows.width());
     let theirs = booster.predict_contributions(&data, ContributionsMethod::Shapley, false);
     let scores = forest.raw_scores(&rows.columns);
+    let all = forest.contributions(&(0..60).map(|row| rows.row(row)).collect::<Vec<_>>());
     for (row, theirs) in theirs.chunks(13).enumerate() {
-        let ours = forest.contributions(&rows.row(row));
+        // Among others and alone.
+        let ours = forest.contributions(&[rows.row(row)]).remove(0);
+        assert_eq!(ours, all[row]);
         // forust computes in f32.
         assert!(ours.iter().zip(theirs).all(|(ours, theirs)| (ours - theirs).abs() < 2e-4), "{ours:?} {theirs:?}");
         assert!((forest.average() - theirs[12]).abs() < 1e-5);
