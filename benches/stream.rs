@@ -205,7 +205,7 @@ fn delays(input: &Path, folder: &Path, per_second: u64, seconds: u64, options: S
     let (cuts, land, out) = (folder.join("cuts"), folder.join("live"), folder.join("live-out"));
     cut(input, &cuts, per_second);
     std::fs::create_dir_all(&land).unwrap();
-    let sets = ["stream.refresh=\"9d\"", "stream.stable_for=\"0s\"", "stream.epoch=\"200ms\""];
+    let sets = ["stream.refresh=\"10s\"", "stream.stable_for=\"0s\"", "stream.epoch=\"200ms\""];
     let live = pipeline(input, Some(&land), &sets);
     let stop = Stop::manual();
     let landed: Mutex<Vec<Instant>> = Mutex::new(Vec::new());

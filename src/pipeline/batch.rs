@@ -1,6 +1,6 @@
 //! One batch run: ingest, KPIs and satisfaction, features, scores, decisions, publish.
 
-use super::chain::{About, Computed, Models, Stopwatch, named};
+use super::chain::{About, Computed, Models, ScoresToo, Stopwatch, named};
 use super::inputs::{Clock, read};
 use super::summary::{Stage, Summary, peak_memory_mib};
 use super::training;
@@ -47,7 +47,7 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     let publishing = Instant::now();
     let run_id = computed.run_id(pipeline, &inputs.hashes, as_of);
     let mut staging = publisher.begin(&run_id, computed.metadata(pipeline, &run_id, as_of))?;
-    computed.write(&mut staging, &inputs.ingested.rejected, &run_id)?;
+    computed.write(&mut staging, &inputs.ingested.rejected, &run_id, ScoresToo::Yes)?;
     let about = About { run_id, clock: options.clock, out: &options.out };
     let mut summary = computed.summary(pipeline, &inputs, about);
     // Writing is timed up to here: the row that tells of it is itself part of what is committed.

@@ -23,6 +23,8 @@ use crate::satisfaction;
 use polars::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// The models in service, found before anything is computed: a missing one is told now, not after an hour of work.
@@ -44,6 +46,14 @@ impl<'a> Models<'a> {
             challengers: Challengers::new(pipeline, &inputs.ingested, registry)?,
         })
     }
+}
+
+/// Whether scores are written with what is told of the whole shop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ScoresToo {
+    Yes,
+    /// Newer ones are published.
+    No,
 }
 
 /// Everything that a run computes, before it is written.
@@ -156,7 +166,13 @@ impl Computed {
     ///
     /// # Errors
     /// As [`Staging::write`].
-    pub(super) fn write(&self, staging: &mut Staging, rejected: &[Rejected], run_id: &str) -> Result<()> {
+    pub(super) fn write(
+        &self,
+        staging: &mut Staging,
+        rejected: &[Rejected],
+        run_id: &str,
+        scores: ScoresToo,
+    ) -> Result<()> {
         staging.write(named("kpi")?, &self.kpis.frame)?;
         let measured = satisfied::with_index(&self.satisfactions.frame, &self.satisfied.index)?;
         staging.write(named("satisfaction")?, &measured)?;
@@ -164,8 +180,10 @@ impl Computed {
         if let Some(frame) = &self.waiting.frame {
             staging.write(named("open_cases")?, frame)?;
         }
-        staging.write(named("order_scores")?, &self.scores.order_scores)?;
-        staging.write(named("order_features")?, &self.scores.order_features)?;
+        if scores == ScoresToo::Yes {
+            staging.write(named("order_scores")?, &self.scores.order_scores)?;
+            staging.write(named("order_features")?, &self.scores.order_features)?;
+        }
         staging.write(named("review_queue")?, &self.scores.review_queue)?;
         staging.write(named("quarantine")?, &quarantine(rejected, run_id)?)?;
         staging.write(named("exceptions")?, &self.stuck.exceptions)?;
@@ -354,16 +372,26 @@ fn absolute(path: &Path) -> std::path::PathBuf {
 pub(super) struct Stopwatch {
     pub(super) begun: Instant,
     pub(super) stages: Vec<Stage>,
+    /// Set when nobody waits for the work any more.
+    give_up: Arc<AtomicBool>,
 }
 
 impl Default for Stopwatch {
     fn default() -> Self {
-        Self { begun: Instant::now(), stages: Vec::new() }
+        Self::giving_up(Arc::default())
     }
 }
 
 impl Stopwatch {
+    /// Of work that ends before its next stage once `give_up` is set.
+    pub(super) fn giving_up(give_up: Arc<AtomicBool>) -> Self {
+        Self { begun: Instant::now(), stages: Vec::new(), give_up }
+    }
+
     pub(super) fn time<T>(&mut self, stage: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.give_up.load(Ordering::Relaxed) {
+            return Err(Error::Invariant(format!("given up before the stage `{stage}`")));
+        }
         let begun = Instant::now();
         let done = work()?;
         let seconds = begun.elapsed().as_secs_f64();

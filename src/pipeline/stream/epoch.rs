@@ -2,6 +2,7 @@
 
 use super::StreamOptions;
 use super::journal::Journal;
+use super::retelling::{Job, Retelling, Shared, retell, whole};
 use super::scorer::Scorer;
 use super::scoring::{LateRow, Scoring, Stepped};
 use super::take::{Gathered, LINES_FORMAT};
@@ -10,12 +11,10 @@ use crate::config::{Pipeline, ReturnUnit, stream_duration, stream_span};
 use crate::contract::SCHEMA_VERSION;
 use crate::contract::output::CACHE_DIR;
 use crate::error::{Error, Result};
-use crate::ingest::{Ingested, KeptFile, PersonalKey, STDIN, TypedFile, Typist, kept_file};
+use crate::ingest::{KeptFile, PersonalKey, STDIN, TypedFile, Typist, kept_file};
 use crate::intake::{RefusedLine, TakenFile, Verdict};
-use crate::pipeline::chain::{About, Computed, Models, Stopwatch, named};
-use crate::pipeline::inputs::{COMPUTED_ON, known};
-use crate::pipeline::summary::{Stage, peak_memory_mib};
-use crate::pipeline::{follow, training};
+use crate::pipeline::chain::{ScoresToo, Stopwatch, named};
+use crate::pipeline::follow;
 use crate::publish::{Published, Publisher, Replaces};
 use crate::quarantine::Reason;
 use crate::registry::Registry;
@@ -24,6 +23,7 @@ use polars::prelude::*;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 /// What the names of files begin with that are made of lines of standard input.
@@ -44,6 +44,8 @@ pub(super) enum Last {
 pub(super) struct Following<'a> {
     pipeline: &'a Pipeline,
     options: &'a StreamOptions,
+    key: &'a PersonalKey,
+    cache: &'a Path,
     typist: Typist<'a>,
     publisher: Publisher,
     registry: Registry,
@@ -53,15 +55,16 @@ pub(super) struct Following<'a> {
     /// Files of the epoch that is being made.
     new: BTreeMap<String, Vec<TypedFile>>,
     /// Scores of orders, once each; `None` where lines are scored: these are told anew with the whole shop.
-    scoring: Option<Scoring<'a>>,
+    scoring: Option<Shared<'a>>,
     scorer: Scorer,
-    /// When the whole shop was last told anew.
-    refreshed_at: Option<Instant>,
+    /// Looks at the whole shop beside the epochs.
+    retelling: Retelling<'a>,
 }
 
 /// What an epoch published.
 pub(super) struct Made {
-    pub(super) failed_on: Vec<String>,
+    /// What `fail_on` found, where the whole shop was looked at.
+    pub(super) failed_on: Option<Vec<String>>,
     pub(super) figures: Figures,
 }
 
@@ -75,7 +78,7 @@ impl<'a> Following<'a> {
         options: &'a StreamOptions,
         key: &'a PersonalKey,
         cache: &'a Path,
-        publisher: Publisher,
+        (publisher, retelling): (Publisher, Retelling<'a>),
     ) -> Result<Self> {
         let typist = Typist::new(pipeline, cache, key)?;
         let journal = Journal::read(&publisher, pipeline)?;
@@ -100,9 +103,12 @@ impl<'a> Following<'a> {
             }
         }
         let (new, scorer) = (BTreeMap::new(), Scorer::default());
+        let scoring = scoring.map(|scoring| Arc::new(RwLock::new(scoring)));
         Ok(Self {
             pipeline,
             options,
+            key,
+            cache,
             typist,
             publisher,
             registry,
@@ -111,7 +117,7 @@ impl<'a> Following<'a> {
             new,
             scoring,
             scorer,
-            refreshed_at: None,
+            retelling,
         })
     }
 
@@ -119,28 +125,24 @@ impl<'a> Following<'a> {
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub(super) fn again(
-        self,
-        pipeline: &'a Pipeline,
-        options: &'a StreamOptions,
-        key: &'a PersonalKey,
-        cache: &'a Path,
-    ) -> Result<Self> {
-        Self::start(pipeline, options, key, cache, self.publisher)
+    pub(super) fn again(mut self) -> Result<Self> {
+        self.retelling.give_up();
+        Self::start(self.pipeline, self.options, self.key, self.cache, (self.publisher, self.retelling))
     }
 
     /// Whether an epoch has anything to do: something came, or the clock has to be moved to where it was told to end.
-    pub(super) fn is_due(&self, gathered: &Gathered, last: Last) -> bool {
+    pub(super) fn is_due(&mut self, gathered: &Gathered, last: Last) -> bool {
+        let told = self.retelling.is_ready();
         let progress = &self.journal.progress;
         let closes = last != Last::No && !self.files.is_empty();
         let behind = self.options.as_of.is_some_and(|end| progress.watermark < Some(end));
-        let stale = progress.refreshed < progress.watermark && (last == Last::OfAll || self.refresh_is_due());
-        !gathered.is_empty() || (closes && (behind || stale))
+        let stale = progress.refreshed < progress.watermark && (last == Last::OfAll || self.retelling_is_due());
+        !gathered.is_empty() || told || (closes && (behind || stale))
     }
 
-    fn refresh_is_due(&self) -> bool {
-        let every = stream_duration(&self.pipeline.raw.stream.refresh);
-        self.refreshed_at.is_none_or(|at| at.elapsed() >= every)
+    /// Whoever asks for everything once looks at it in the end.
+    fn retelling_is_due(&self) -> bool {
+        !self.options.once && self.retelling.is_due(stream_duration(&self.pipeline.raw.stream.refresh))
     }
 
     /// Makes one epoch and publishes it; `None` when what came gave nothing to publish yet.
@@ -159,8 +161,8 @@ impl<'a> Following<'a> {
         self.journal.begin();
         stages.time("ingest", || self.take(gathered, tick))?;
         let new = std::mem::take(&mut self.new);
-        if let Some(scoring) = &mut self.scoring {
-            stages.time("accept", || scoring.take(&new, end))?;
+        if let Some(scoring) = &self.scoring {
+            stages.time("accept", || writing(scoring).take(&new, end))?;
         }
         let Some(as_of) = stages.time("accept", || self.watermark(last, end))? else {
             self.commit_journal()?;
@@ -169,27 +171,43 @@ impl<'a> Following<'a> {
         let before = self.journal.progress.watermark.replace(as_of);
         tick("features");
         let out = &self.options.out;
-        let stepped = match &mut self.scoring {
-            Some(scoring) => Some(stages.time("features", || scoring.step(out, as_of, before))?),
+        let stepped = match &self.scoring {
+            Some(scoring) => Some(stages.time("features", || writing(scoring).step(out, as_of, before))?),
             None => None,
         };
         // Every order waits still.
-        if self.scoring.as_ref().is_some_and(|scoring| scoring.scored() == 0) {
+        if self.scoring.as_ref().is_some_and(|scoring| reading(scoring).scored() == 0) {
             self.commit_journal()?;
             return Ok(None);
         }
         let is_fast = stepped.is_some() && self.scorer.can_score(self.pipeline, &self.registry)?;
-        let scores_alone = is_fast && last != Last::OfAll && !self.refresh_is_due();
+        // The first epoch tells everything, so that every table is there.
+        let scores_alone = is_fast && last != Last::OfAll && self.journal.progress.refreshed.is_some();
         let made = match &stepped {
-            Some(stepped) if scores_alone => self.score(stepped, as_of, begun, &mut stages)?,
+            Some(stepped) if scores_alone => {
+                let made = self.score(stepped, as_of, begun, &mut stages)?;
+                if self.journal.progress.refreshed < Some(as_of) && self.retelling_is_due() {
+                    let job = self.job(end, as_of);
+                    self.retelling.begin(job);
+                }
+                made
+            }
             _ => {
+                self.retelling.give_up();
                 let late = stepped.as_ref().map_or(&[][..], |stepped| &stepped.late);
+                let looked = Instant::now();
                 let made = self.refresh(end, as_of, stages, begun, late, tick)?;
-                self.refreshed_at = Some(Instant::now());
+                self.retelling.ended(looked);
                 made
             }
         };
         Ok(Some(made))
+    }
+
+    /// What the whole shop is to be told of now.
+    fn job(&self, end: i64, as_of: i64) -> Job<'a> {
+        let (files, refused) = (self.files.clone(), self.journal.refused().to_vec());
+        Job { files, refused, end, as_of, scoring: self.scoring.clone() }
     }
 
     /// Types what came, and enters it into the journal. What cannot be read is tried again some time, or set aside.
@@ -293,8 +311,13 @@ impl<'a> Following<'a> {
     /// Everything placed before has been waited for; `None` before the first order.
     fn watermark(&self, last: Last, end: i64) -> Result<Option<i64>> {
         let newest = match &self.scoring {
-            Some(scoring) => scoring.newest(end),
-            None => self.whole(end, &|_| {})?.tables.get("orders").map(|o| newest_by(o, end)).transpose()?.flatten(),
+            Some(scoring) => reading(scoring).newest(end),
+            None => whole(&self.typist, &self.files, &[], end, &|_| {})?
+                .tables
+                .get("orders")
+                .map(|o| newest_by(o, end))
+                .transpose()?
+                .flatten(),
         };
         let reached = newest.map(|at| at.saturating_sub(stream_span(&self.pipeline.raw.stream.lateness)));
         // All that will come by the clock it was given has come.
@@ -303,25 +326,17 @@ impl<'a> Following<'a> {
         Ok(reached.max(self.journal.progress.watermark))
     }
 
-    /// All tables of all files.
-    fn whole(&self, end: i64, tick: &(dyn Fn(&str) + Sync)) -> Result<Ingested> {
-        if let Err(error) = self.typist.columns_are_there(&self.files) {
-            tracing::warn!(%error, "so far");
-        }
-        let mut ingested =
-            self.typist.accepted(self.files.clone(), end, &|table| COMPUTED_ON.contains(&table), tick)?;
-        ingested.refuse(self.journal.refused());
-        Ok(ingested)
-    }
-
     /// Publishes the scores of new orders, and days that are to be decided again.
     fn score(&mut self, stepped: &Stepped, as_of: i64, begun: Instant, stages: &mut Stopwatch) -> Result<Made> {
         let (pipeline, options) = (self.pipeline, self.options);
-        let Some(scoring) = &self.scoring else {
+        let Some(scoring) = self.scoring.as_deref() else {
             return Err(Error::Invariant("orders were scored that are not followed".to_owned()));
         };
-        let run_id = self.journal.progress.run_id.clone().unwrap_or_else(|| "stream".to_owned());
-        let metadata = BTreeMap::from([
+        let retold = self.retelling.take()?;
+        let run_id = retold.as_ref().map(|retold| retold.run_id.clone()).or(self.journal.progress.run_id.clone());
+        let run_id = run_id.unwrap_or_else(|| "stream".to_owned());
+        let mut metadata = retold.as_ref().map_or_else(BTreeMap::new, |retold| retold.metadata.clone());
+        metadata.extend([
             ("pipeline".to_owned(), pipeline.raw.name.clone()),
             ("schema_version".to_owned(), SCHEMA_VERSION.to_owned()),
             ("epoch".to_owned(), self.journal.progress.epoch.to_string()),
@@ -329,7 +344,7 @@ impl<'a> Following<'a> {
         ]);
         let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &run_id, metadata)?;
         if !stepped.days.is_empty() {
-            let days = || scoring.of_days(&options.out, &stepped.days, as_of);
+            let days = || reading(scoring).of_days(&options.out, &stepped.days, as_of);
             let (ingested, features) = stages.time("days", days)?;
             if !features.placed_at.is_empty() {
                 let scorer = &mut self.scorer;
@@ -341,18 +356,28 @@ impl<'a> Following<'a> {
                 })?;
             }
         }
+        let mut failed_on = None;
+        if let Some(retold) = retold {
+            (self.journal.progress.refreshed, self.journal.progress.run_id) =
+                (Some(retold.as_of), Some(run_id.clone()));
+            let write = || retold.write(pipeline, options, &mut staging, ScoresToo::No);
+            failed_on = Some(stages.time("retold", write)?.failed_on);
+        }
         self.journal.late(&mut staging, &stepped.late)?;
         self.journal.write(&mut staging)?;
-        let figures = (scoring.scored(), scoring.waiting());
+        let figures = (reading(scoring).scored(), reading(scoring).waiting());
         let published = stages.time("commit", || staging.commit())?;
-        Ok(self.made(as_of, begun, Vec::new(), figures, &published))
+        if failed_on.is_some() {
+            follow::keep_only(&options.out, &run_id);
+        }
+        Ok(self.made(as_of, begun, failed_on, figures, &published))
     }
 
     fn made(
         &self,
         as_of: i64,
         begun: Instant,
-        failed_on: Vec<String>,
+        failed_on: Option<Vec<String>>,
         (orders_scored, orders_waiting): (u64, u64),
         published: &Published,
     ) -> Made {
@@ -371,52 +396,30 @@ impl<'a> Following<'a> {
         Made { failed_on, figures }
     }
 
-    /// Tells the whole shop anew.
+    /// Tells the whole shop anew, now.
     fn refresh(
         &mut self,
         end: i64,
         as_of: i64,
-        mut stages: Stopwatch,
+        stages: Stopwatch,
         begun: Instant,
         late: &[LateRow],
         tick: &(dyn Fn(&str) + Sync),
     ) -> Result<Made> {
         let (pipeline, options) = (self.pipeline, self.options);
-        let ingested = stages.time("accept", || self.whole(end, tick))?;
-        let inputs = known(&options.out, ingested, as_of)?;
-        let models = Models::new(pipeline, &inputs, &self.registry, as_of)?;
-        let scoring = &self.scoring;
-        let features = || match scoring {
-            Some(scoring) => scoring.features(&inputs.ingested.tables, as_of),
-            None => {
-                let terms = training::feature_terms(pipeline, as_of);
-                crate::features::build(&inputs.ingested.tables, &pipeline.features, &terms)
-            }
-        };
-        let computed = Computed::new(pipeline, &inputs, models, as_of, features, (&mut stages, tick))?;
-        let publishing = Instant::now();
-        let run_id = computed.run_id(pipeline, &inputs.hashes, as_of);
-        let metadata = computed.metadata(pipeline, &run_id, as_of);
-        let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &run_id, metadata)?;
-        computed.write(&mut staging, &inputs.ingested.rejected, &run_id)?;
-        let clock = super::clock(as_of, (options.now)());
-        let about = About { run_id: run_id.clone(), clock, out: &options.out };
-        let mut summary = computed.summary(pipeline, &inputs, about);
-        stages.stages.push(Stage { stage: "write", seconds: publishing.elapsed().as_secs_f64() });
-        summary.stages = std::mem::take(&mut stages.stages);
-        summary.peak_memory_mib = peak_memory_mib();
-        summary.finished_at = clock.started_at + begun.elapsed().as_micros() as i64;
-        staging.append(named("runs")?, &summary.frame()?)?;
+        let retold = retell(pipeline, options, &self.typist, &self.job(end, as_of), (stages, tick))?;
+        let run_id = retold.run_id.clone();
+        let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &run_id, retold.metadata.clone())?;
+        let summary = retold.write(pipeline, options, &mut staging, ScoresToo::Yes)?;
         self.journal.progress.refreshed = Some(as_of);
         self.journal.progress.run_id = Some(run_id.clone());
         self.journal.late(&mut staging, late)?;
         self.journal.write(&mut staging)?;
-        follow::keep(&options.out, &run_id, pipeline, &inputs.ingested, as_of)?;
         let scored = summary.tables.get("orders").map_or(0, |t| t.accepted);
-        let figures = self.scoring.as_ref().map_or((scored, 0), |s| (s.scored(), s.waiting()));
+        let figures = self.scoring.as_ref().map_or((scored, 0), |s| (reading(s).scored(), reading(s).waiting()));
         let published = staging.commit()?;
         follow::keep_only(&options.out, &run_id);
-        Ok(self.made(as_of, begun, summary.failed_on, figures, &published))
+        Ok(self.made(as_of, begun, Some(summary.failed_on), figures, &published))
     }
 
     /// Publishes that files were taken which gave no order yet.
@@ -426,6 +429,14 @@ impl<'a> Following<'a> {
         self.journal.write(&mut staging)?;
         staging.commit().map(drop)
     }
+}
+
+fn writing<'s, 'a>(scoring: &'s RwLock<Scoring<'a>>) -> RwLockWriteGuard<'s, Scoring<'a>> {
+    scoring.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn reading<'s, 'a>(scoring: &'s RwLock<Scoring<'a>>) -> RwLockReadGuard<'s, Scoring<'a>> {
+    scoring.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// As a batch reads them: by name; of one name as they came.

@@ -12,6 +12,7 @@
 
 mod epoch;
 mod journal;
+mod retelling;
 mod scorer;
 mod scoring;
 mod take;
@@ -28,6 +29,7 @@ use crate::ingest::create_private;
 use crate::intake::{Lines, Stop};
 use crate::publish::Publisher;
 use epoch::{Following, Last};
+use retelling::Retelling;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use take::Intake;
@@ -121,7 +123,23 @@ fn follow(
     let key = super::personal_key(&options.out, options.secret.as_deref())?;
     let cache = options.out.join(crate::contract::output::CACHE_DIR);
     let lines = options.lines.take();
-    let mut following = Following::start(pipeline, options, &key, &cache, publisher)?;
+    let options = &*options;
+    std::thread::scope(|scope| {
+        let retelling = Retelling::start(scope, pipeline, options, &key);
+        let following = Following::start(pipeline, options, &key, &cache, (publisher, retelling))?;
+        go_on(pipeline, options, following, lines, stop, (tick, telling))
+    })
+}
+
+/// Makes epochs.
+fn go_on(
+    pipeline: &Pipeline,
+    options: &StreamOptions,
+    mut following: Following<'_>,
+    lines: Option<Lines>,
+    stop: &Stop,
+    (tick, telling): (&(dyn Fn(&str) + Sync), &Telling),
+) -> Result<Streamed> {
     let taken = if options.replayed { following.journal.progress.lines } else { 0 };
     let mut intake = Intake::new(pipeline, lines, (options.once, taken), options.now)?;
     let mut done = Streamed {
@@ -158,7 +176,9 @@ fn follow(
                     done.files += following.journal.taken().len() as u64 - before;
                     done.lines += lines;
                     if let Some(made) = made {
-                        done.failed_on = made.failed_on;
+                        if let Some(failed_on) = made.failed_on {
+                            done.failed_on = failed_on;
+                        }
                         telling.published(&following.journal, made.figures);
                     }
                 }
@@ -166,7 +186,7 @@ fn follow(
                     // Nothing of the epoch counted; it is made again when there is room.
                     telling.failed(&error);
                     tracing::warn!(%error, "waiting");
-                    following = following.again(pipeline, options, &key, &cache)?;
+                    following = following.again()?;
                     intake.give_back(gathered);
                     if stop.wait(PAUSE) {
                         break;

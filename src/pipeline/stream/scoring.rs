@@ -378,7 +378,9 @@ impl<'a> Scoring<'a> {
         let groups: BTreeSet<Group> = groups.filter(is_there).collect();
         let groups: Vec<Group> = groups.into_iter().collect();
         let ingested = Ingested::of_tables(self.known(out, &groups, as_of)?);
-        let features = self.features(&ingested.tables, as_of)?;
+        let matrix = self.matrix(&ingested.tables)?;
+        let terms = feature_terms(self.pipeline, as_of);
+        let features = features::of_log(&ingested.tables, matrix, &self.pipeline.features, &terms)?;
         Ok((ingested, features))
     }
 
@@ -386,7 +388,7 @@ impl<'a> Scoring<'a> {
     ///
     /// # Errors
     /// [`Error::Invariant`] for an order that was not scored.
-    pub(super) fn features(&self, tables: &BTreeMap<&'static str, DataFrame>, as_of: i64) -> Result<Features> {
+    pub(super) fn matrix(&self, tables: &BTreeMap<&'static str, DataFrame>) -> Result<Matrix> {
         let days: Vec<&Matrix> = self.days.values().map(|day| &day.matrix).collect();
         let numbers: HashMap<i32, u32> = self.days.keys().copied().zip(0..).collect();
         let mut places: Vec<(u32, u32)> = Vec::new();
@@ -412,7 +414,7 @@ impl<'a> Scoring<'a> {
             let value = |(day, row): &(u32, u32)| columns[*day as usize].map(|column| column[*row as usize]);
             matrix.push(name.clone(), places.iter().map(|place| value(place).unwrap_or(f64::NAN)).collect());
         }
-        features::of_log(tables, matrix, &self.pipeline.features, &feature_terms(self.pipeline, as_of))
+        Ok(matrix)
     }
 }
 

@@ -1,0 +1,233 @@
+//! The whole shop told anew: KPIs, satisfaction, exceptions, customers, the monitor. It costs more the larger the shop is, and
+//! scores do not wait for it: it is computed beside the epochs, of what one of them had, and published with a later one.
+
+use super::scoring::Scoring;
+use super::{StreamOptions, clock};
+use crate::config::Pipeline;
+use crate::contract::output::CACHE_DIR;
+use crate::error::{Error, Result};
+use crate::ingest::{Ingested, PersonalKey, TypedFile, Typist};
+use crate::pipeline::chain::{About, Computed, Models, ScoresToo, Stopwatch, named};
+use crate::pipeline::inputs::{COMPUTED_ON, Inputs, known};
+use crate::pipeline::summary::{Stage, Summary, peak_memory_mib};
+use crate::pipeline::{follow, training};
+use crate::publish::Staging;
+use crate::quarantine::Rejected;
+use crate::registry::Registry;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// The share of its time that a stream looks at the whole shop at most, as rests of so many times what the last look took.
+const RESTS: u32 = 4;
+
+/// Scores so far, which epochs add to and a look at the whole shop reads.
+pub(super) type Shared<'a> = Arc<RwLock<Scoring<'a>>>;
+
+/// What the whole shop is told of.
+pub(super) struct Job<'a> {
+    /// Every file that counted, by source.
+    pub(super) files: BTreeMap<String, Vec<TypedFile>>,
+    /// Lines that were no records.
+    pub(super) refused: Vec<Rejected>,
+    /// The clock by which one version of a row replaces another.
+    pub(super) end: i64,
+    /// The watermark.
+    pub(super) as_of: i64,
+    /// Scores; none where lines are scored, which are counted anew.
+    pub(super) scoring: Option<Shared<'a>>,
+}
+
+/// What was told, to be published.
+pub(super) struct Retold {
+    computed: Computed,
+    inputs: Inputs,
+    stages: Stopwatch,
+    pub(super) run_id: String,
+    pub(super) metadata: BTreeMap<String, String>,
+    pub(super) as_of: i64,
+}
+
+/// All tables of all files.
+///
+/// # Errors
+/// As [`Typist::accepted`].
+pub(super) fn whole(
+    typist: &Typist<'_>,
+    files: &BTreeMap<String, Vec<TypedFile>>,
+    refused: &[Rejected],
+    end: i64,
+    tick: &(dyn Fn(&str) + Sync),
+) -> Result<Ingested> {
+    if let Err(error) = typist.columns_are_there(files) {
+        tracing::warn!(%error, "so far");
+    }
+    let mut ingested = typist.accepted(files.clone(), end, &|table| COMPUTED_ON.contains(&table), tick)?;
+    ingested.refuse(refused);
+    Ok(ingested)
+}
+
+/// Tells the whole shop anew.
+///
+/// # Errors
+/// Every kind of [`Error`].
+pub(super) fn retell(
+    pipeline: &Pipeline,
+    options: &StreamOptions,
+    typist: &Typist<'_>,
+    job: &Job<'_>,
+    (mut stages, tick): (Stopwatch, &(dyn Fn(&str) + Sync)),
+) -> Result<Retold> {
+    let as_of = job.as_of;
+    let ingested = stages.time("accept", || whole(typist, &job.files, &job.refused, job.end, tick))?;
+    let inputs = known(&options.out, ingested, as_of)?;
+    let registry = Registry::open(&options.models);
+    let models = Models::new(pipeline, &inputs, &registry, as_of)?;
+    let terms = training::feature_terms(pipeline, as_of);
+    let features = || match &job.scoring {
+        Some(scoring) => {
+            let matrix = scoring.read().unwrap_or_else(PoisonError::into_inner).matrix(&inputs.ingested.tables)?;
+            crate::features::of_log(&inputs.ingested.tables, matrix, &pipeline.features, &terms)
+        }
+        None => crate::features::build(&inputs.ingested.tables, &pipeline.features, &terms),
+    };
+    let computed = Computed::new(pipeline, &inputs, models, as_of, features, (&mut stages, tick))?;
+    let run_id = computed.run_id(pipeline, &inputs.hashes, as_of);
+    let metadata = computed.metadata(pipeline, &run_id, as_of);
+    Ok(Retold { computed, inputs, stages, run_id, metadata, as_of })
+}
+
+impl Retold {
+    /// Adds everything to a commit. Scores are left out where epochs have given some since.
+    ///
+    /// # Errors
+    /// As [`Staging::write`].
+    pub(super) fn write(
+        self,
+        pipeline: &Pipeline,
+        options: &StreamOptions,
+        staging: &mut Staging,
+        scores: ScoresToo,
+    ) -> Result<Summary> {
+        let Self { computed, inputs, mut stages, run_id, as_of, .. } = self;
+        let publishing = Instant::now();
+        computed.write(staging, &inputs.ingested.rejected, &run_id, scores)?;
+        let clock = clock(as_of, (options.now)());
+        let about = About { run_id: run_id.clone(), clock, out: &options.out };
+        let mut summary = computed.summary(pipeline, &inputs, about);
+        stages.stages.push(Stage { stage: "write", seconds: publishing.elapsed().as_secs_f64() });
+        summary.stages = std::mem::take(&mut stages.stages);
+        summary.peak_memory_mib = peak_memory_mib();
+        summary.finished_at = clock.started_at;
+        summary.started_at = clock.started_at - stages.begun.elapsed().as_micros() as i64;
+        staging.append(named("runs")?, &summary.frame()?)?;
+        // Before the commit, so that whatever is published can be followed back to its rows.
+        follow::keep(&options.out, &run_id, pipeline, &inputs.ingested, as_of)?;
+        Ok(summary)
+    }
+}
+
+/// Looks at the whole shop on a thread of its own.
+pub(super) struct Retelling<'a> {
+    ask: Sender<Job<'a>>,
+    told: Receiver<Result<Retold>>,
+    give_up: Arc<AtomicBool>,
+    /// When the look in hand was begun.
+    begun: Option<Instant>,
+    ready: Option<Result<Retold>>,
+    /// When the last look ended, and how long it took.
+    last: Option<(Instant, Duration)>,
+}
+
+impl<'a> Retelling<'a> {
+    /// Starts the thread, which ends when this is dropped.
+    pub(super) fn start<'scope>(
+        scope: &'scope std::thread::Scope<'scope, '_>,
+        pipeline: &'scope Pipeline,
+        options: &'scope StreamOptions,
+        key: &'scope PersonalKey,
+    ) -> Self
+    where
+        'a: 'scope,
+    {
+        let (ask, asked) = channel::<Job<'a>>();
+        let (tell, told) = channel();
+        let give_up = Arc::new(AtomicBool::new(false));
+        let gives_up = Arc::clone(&give_up);
+        scope.spawn(move || {
+            for job in asked {
+                let stages = Stopwatch::giving_up(Arc::clone(&gives_up));
+                let cache = options.out.join(CACHE_DIR);
+                let retold = Typist::new(pipeline, &cache, key)
+                    .and_then(|typist| retell(pipeline, options, &typist, &job, (stages, &|_| {})));
+                drop(job);
+                if tell.send(retold).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { ask, told, give_up, begun: None, ready: None, last: None }
+    }
+
+    /// Whether it is time for a look: the last one is long enough ago, and none is in hand.
+    pub(super) fn is_due(&self, every: Duration) -> bool {
+        self.begun.is_none() && self.last.is_none_or(|(at, took)| at.elapsed() >= every.max(took * RESTS))
+    }
+
+    /// Begins a look.
+    pub(super) fn begin(&mut self, job: Job<'a>) {
+        if self.ask.send(job).is_ok() {
+            self.begun = Some(Instant::now());
+        }
+    }
+
+    /// Whether a look has come to its end that nobody has taken.
+    pub(super) fn is_ready(&mut self) -> bool {
+        if self.begun.is_some() && self.ready.is_none() {
+            self.ready = match self.told.try_recv() {
+                Ok(retold) => Some(retold),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => {
+                    Some(Err(Error::Invariant("the look at the whole shop broke off".to_owned())))
+                }
+            };
+        }
+        self.ready.is_some()
+    }
+
+    /// What the look told, if it has ended.
+    ///
+    /// # Errors
+    /// Those of [`retell`].
+    pub(super) fn take(&mut self) -> Result<Option<Retold>> {
+        if !self.is_ready() {
+            return Ok(None);
+        }
+        if let Some(begun) = self.begun.take() {
+            self.ended(begun);
+        }
+        self.ready.take().transpose()
+    }
+
+    /// Notes a look that ended now.
+    pub(super) fn ended(&mut self, begun: Instant) {
+        self.last = Some((Instant::now(), begun.elapsed()));
+    }
+
+    /// Gives up the look in hand, if there is one.
+    pub(super) fn give_up(&mut self) {
+        if self.begun.take().is_some() && self.ready.take().is_none() {
+            self.give_up.store(true, Ordering::Relaxed);
+            let _ = self.told.recv();
+            self.give_up.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Retelling<'_> {
+    fn drop(&mut self) {
+        self.give_up.store(true, Ordering::Relaxed);
+    }
+}
