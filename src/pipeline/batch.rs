@@ -47,7 +47,9 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     let publishing = Instant::now();
     let run_id = computed.run_id(pipeline, &inputs.hashes, as_of);
     let mut staging = publisher.begin(&run_id, computed.metadata(pipeline, &run_id, as_of))?;
-    computed.write(&mut staging, &inputs.ingested.rejected, &run_id, ScoresToo::Yes)?;
+    for (table, frame) in computed.tables(&inputs.ingested.rejected, &run_id, ScoresToo::Yes)? {
+        staging.write(table, &frame)?;
+    }
     let about = About { run_id, clock: options.clock, out: &options.out };
     let mut summary = computed.summary(pipeline, &inputs, about);
     // Writing is timed up to here: the row that tells of it is itself part of what is committed.

@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::exceptions::Found;
 use crate::features::Features;
 use crate::kpi;
-use crate::publish::Staging;
 use crate::quarantine::Rejected;
 use crate::registry::Registry;
 use crate::risk::Target;
@@ -162,39 +161,37 @@ impl Computed {
         metadata
     }
 
-    /// Writes every table but `runs`.
+    /// Every table but `runs`.
     ///
     /// # Errors
-    /// As [`Staging::write`].
-    pub(super) fn write(
+    /// [`Error::Frames`] and [`Error::Invariant`] only for defects.
+    pub(super) fn tables(
         &self,
-        staging: &mut Staging,
         rejected: &[Rejected],
         run_id: &str,
         scores: ScoresToo,
-    ) -> Result<()> {
-        staging.write(named("kpi")?, &self.kpis.frame)?;
+    ) -> Result<Vec<(&'static OutputTable, DataFrame)>> {
         let measured = satisfied::with_index(&self.satisfactions.frame, &self.satisfied.index)?;
-        staging.write(named("satisfaction")?, &measured)?;
-        staging.write(named("scorecard")?, &self.scorecard.frame)?;
-        if let Some(frame) = &self.waiting.frame {
-            staging.write(named("open_cases")?, frame)?;
-        }
+        let mut tables = vec![
+            ("kpi", self.kpis.frame.clone()),
+            ("satisfaction", measured),
+            ("scorecard", self.scorecard.frame.clone()),
+            ("review_queue", self.scores.review_queue.clone()),
+            ("quarantine", quarantine(rejected, run_id)?),
+            ("exceptions", self.stuck.exceptions.clone()),
+            ("model_monitor", self.monitored.frame.clone()),
+            ("order_satisfaction", self.satisfied.orders.clone()),
+            ("customer_profile", self.satisfied.customers.clone()),
+            ("satisfaction_model", self.satisfied.model.clone()),
+            ("satisfaction_drivers", self.satisfied.drivers.clone()),
+        ];
         if scores == ScoresToo::Yes {
-            staging.write(named("order_scores")?, &self.scores.order_scores)?;
-            staging.write(named("order_features")?, &self.scores.order_features)?;
+            tables.push(("order_scores", self.scores.order_scores.clone()));
+            tables.push(("order_features", self.scores.order_features.clone()));
         }
-        staging.write(named("review_queue")?, &self.scores.review_queue)?;
-        staging.write(named("quarantine")?, &quarantine(rejected, run_id)?)?;
-        staging.write(named("exceptions")?, &self.stuck.exceptions)?;
-        if let Some(frame) = &self.stuck.inventory {
-            staging.write(named("inventory_position")?, frame)?;
-        }
-        staging.write(named("model_monitor")?, &self.monitored.frame)?;
-        staging.write(named("order_satisfaction")?, &self.satisfied.orders)?;
-        staging.write(named("customer_profile")?, &self.satisfied.customers)?;
-        staging.write(named("satisfaction_model")?, &self.satisfied.model)?;
-        staging.write(named("satisfaction_drivers")?, &self.satisfied.drivers)
+        tables.extend(self.waiting.frame.clone().map(|frame| ("open_cases", frame)));
+        tables.extend(self.stuck.inventory.clone().map(|frame| ("inventory_position", frame)));
+        tables.into_iter().map(|(name, frame)| Ok((named(name)?, frame))).collect()
     }
 
     /// What the run did, for people and for the `runs` table.

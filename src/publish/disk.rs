@@ -76,6 +76,11 @@ pub(super) fn length(path: &Path) -> Result<Option<u64>> {
     }
 }
 
+/// Whether a file of this length is there.
+pub(super) fn is_there(path: &Path, size_in_bytes: u64) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == size_in_bytes)
+}
+
 /// True when the file holds exactly `bytes`.
 pub(super) fn holds(path: &Path, bytes: &[u8]) -> Result<bool> {
     if length(path)? != Some(bytes.len() as u64) {

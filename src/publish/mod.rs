@@ -19,6 +19,7 @@ mod layout;
 mod lock;
 mod parallel;
 pub mod parquet;
+mod parts;
 mod record;
 mod snapshot;
 mod staging;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use fault::{FAIL_AT, Step};
 pub use layout::{PartitionType, is_appended};
+pub use parts::Prepared;
 pub use record::PartitionColumn;
 pub use snapshot::{LiveFile, LiveTable, Snapshot, read, snapshot};
 pub use staging::{Published, Replaces, Staging};

@@ -63,6 +63,9 @@ pub(super) struct FileEntry {
     /// The commit since which it has been kept without rows, for readers that listed it before; `None` for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) emptied_at: Option<u64>,
+    /// A hash of its rows, whatever run told them; `None` where they are told anew each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) content: Option<String>,
 }
 
 impl FileEntry {
@@ -84,6 +87,11 @@ impl Record {
     ) -> Self {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Self { version: VERSION, seq, run_id, staging, retire, partitions, files }
+    }
+
+    /// The live file of this path.
+    pub(super) fn file(&self, path: &str) -> Option<&FileEntry> {
+        self.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok().and_then(|at| self.files.get(at))
     }
 
     /// The files that come from the staging folder.

@@ -1,21 +1,16 @@
 //! A run that is being written: its files, before they count.
 
-use super::layout::{PartitionType, file_path, is_appended, staging_name};
+use super::layout::{file_path, is_appended, staging_name};
 use super::parquet::{FileOptions, encode};
+use super::parts::{Encoded, Prepared, encoded, files_of, partition_of};
 use super::record::{FileEntry, PartitionColumn, Record};
 use super::{Inner, commit, disk, fault::Step, parallel};
 use crate::contract::output::{EVALUATION_DIR, OutputTable, STAGING_DIR, STATE_DIR};
 use crate::error::{Error, Result};
-use crate::types::time::date_of;
-use polars::prelude::{
-    DataFrame, DataType, IdxCa, IntoColumn, ParquetReader, SerReader, SortMultipleOptions, StringChunked,
-};
+use polars::prelude::{DataFrame, ParquetReader, SerReader};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Name of the helper column that carries row numbers through the sort; no output column is called so.
-const ROW: &str = "__row";
 
 /// Commits for which a file stays that has no rows any more: at one a second, a minute.
 const EMPTY_FOR: u64 = 60;
@@ -159,35 +154,55 @@ impl Staging {
         self.kept_state.insert(format!("{STATE_DIR}/{name}"));
     }
 
-    fn write_parts(&mut self, table: &OutputTable, frame: &DataFrame) -> Result<()> {
+    /// Writes a table that was encoded before, all of it.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_prepared(&mut self, prepared: &Prepared) -> Result<()> {
+        let name = self.begin_table(prepared.table)?;
+        for file in &prepared.files {
+            let entry = self.stage_encoded(prepared.table, file)?;
+            self.files.push(entry);
+        }
+        self.partitions.extend(prepared.partition.clone().map(|column| (name.to_owned(), column)));
+        self.whole.insert(name);
+        Ok(())
+    }
+
+    fn begin_table(&mut self, table: &OutputTable) -> Result<&'static str> {
         let known = crate::contract::output::output(table.name)
             .ok_or_else(|| Error::Invariant(format!("`{}` is not an output table", table.name)))?;
         if !self.tables.insert(known.name) {
             return Err(Error::Invariant(format!("table `{}` was written twice in one run", table.name)));
         }
-        let parts = split(table, frame)?;
-        let rows = match table.partition {
-            Some(column) => frame.drop(column).map_err(Error::frames(format!("writing `{}`", table.name)))?,
-            None => frame.clone(),
-        };
+        Ok(known.name)
+    }
+
+    fn write_parts(&mut self, table: &OutputTable, frame: &DataFrame) -> Result<()> {
+        let name = self.begin_table(table)?;
+        let (parts, rows) = files_of(table, frame)?;
         let threads = rayon::current_num_threads();
-        let files = parallel::map(&parts.parts, threads, |part| self.write_part(table, &rows, part))?;
+        let files = parallel::map(&parts.parts, threads, |part| {
+            self.stage_encoded(table, &encoded(table, &rows, part, &self.metadata)?)
+        })?;
         self.files.extend(files);
-        if let (Some(name), Some(kind)) = (table.partition, parts.kind) {
-            self.partitions.insert(table.name.to_owned(), PartitionColumn { name: name.to_owned(), kind });
-        }
+        self.partitions.extend(partition_of(table, &parts).map(|column| (name.to_owned(), column)));
         Ok(())
     }
 
-    fn write_part(&self, table: &OutputTable, frame: &DataFrame, part: &Part) -> Result<FileEntry> {
-        let rows = match &part.rows {
-            Some(rows) => frame.take(rows).map_err(Error::frames(format!("writing `{}`", table.name)))?,
-            None => frame.clone(),
-        };
-        let options = FileOptions { sorted_by: table.sort, bloom: table.bloom };
-        let bytes = encode(&rows, options, &self.metadata)?;
-        let path = file_path(table, part.value.as_deref(), self.seq);
-        self.stage(table.name, part.value.clone(), path, &bytes, rows.height() as u64)
+    /// Stages a file. One whose rows an epoch tells again as they were published stays, and tells of the run that told
+    /// them first.
+    fn stage_encoded(&self, table: &OutputTable, file: &Encoded) -> Result<FileEntry> {
+        let path = file_path(table, file.partition.as_deref(), self.seq);
+        if self.replaces == Replaces::Epoch
+            && let Some(old) = self.previous.as_ref().and_then(|previous| previous.file(&path))
+            && old.content.as_ref() == Some(&file.content)
+            && disk::is_there(&self.inner.out.join(&path), old.size_in_bytes)
+        {
+            return Ok(FileEntry { staged: false, ..old.clone() });
+        }
+        let entry = self.stage(table.name, file.partition.clone(), path, &file.bytes, file.rows)?;
+        Ok(FileEntry { content: Some(file.content.clone()), ..entry })
     }
 
     /// Writes the evaluation's own document of a target, `evaluation/TARGET.json`, which is no table.
@@ -260,6 +275,7 @@ impl Staging {
             blake3: blake3::hash(bytes).to_hex().to_string(),
             staged: !kept,
             emptied_at: None,
+            content: None,
         })
     }
 
@@ -334,91 +350,5 @@ impl Drop for Staging {
         if !self.committed && !self.inner.faults.stopped() {
             let _ = disk::remove_folder(&self.folder);
         }
-    }
-}
-
-/// The rows of one file.
-struct Part {
-    /// Partition value; `None` for null, or without a partition column.
-    value: Option<String>,
-    /// Row numbers in the order of the file; `None` for the frame as it is.
-    rows: Option<IdxCa>,
-}
-
-struct Parts {
-    kind: Option<PartitionType>,
-    parts: Vec<Part>,
-}
-
-/// Sorts by partition and sort columns, and cuts where the partition changes.
-///
-/// Only the key columns are sorted, with a row number; each file then gathers its own rows, so that a wide frame is never
-/// held twice. Rows with equal keys keep their order.
-fn split(table: &OutputTable, frame: &DataFrame) -> Result<Parts> {
-    let stage = || format!("sorting `{}`", table.name);
-    let values = table.partition.map(|column| partition_values(table, frame, column)).transpose()?;
-    let kind = values.as_ref().map(|(kind, _)| *kind);
-    let values = values.map(|(_, values)| values);
-    if frame.height() == 0 {
-        let value = kind.map(|kind| kind.of_nothing().to_owned());
-        return Ok(Parts { kind, parts: vec![Part { value, rows: None }] });
-    }
-    let sort: Vec<&str> = table.sort.iter().copied().filter(|name| frame.get_column_index(name).is_some()).collect();
-    let mut keys = frame.select(sort.iter().copied()).map_err(Error::frames(stage()))?;
-    let mut by: Vec<&str> = sort;
-    if let (Some(column), Some(values)) = (table.partition, &values) {
-        keys.with_column(values.clone().with_name(column.into()).into_column()).map_err(Error::frames(stage()))?;
-        by.retain(|name| *name != column);
-        by.insert(0, column);
-    }
-    if by.is_empty() {
-        return Ok(Parts { kind, parts: vec![Part { value: None, rows: None }] });
-    }
-    let keys = keys.with_row_index(ROW.into(), None).map_err(Error::frames(stage()))?;
-    by.push(ROW);
-    let sorted = keys.sort(by, SortMultipleOptions::default()).map_err(Error::frames(stage()))?;
-    let rows = sorted.column(ROW).and_then(|c| c.idx().cloned()).map_err(Error::frames(stage()))?;
-    let Some(column) = table.partition else {
-        return Ok(Parts { kind, parts: vec![Part { value: None, rows: Some(rows) }] });
-    };
-    let sorted = sorted.column(column).and_then(|c| c.str().cloned()).map_err(Error::frames(stage()))?;
-    let mut parts = Vec::new();
-    let mut start = 0;
-    let mut current: Option<Option<&str>> = None;
-    for (index, value) in sorted.iter().enumerate() {
-        if let Some(value) = current.filter(|c| *c != value).map(|_| value) {
-            parts.push((current.flatten(), start..index));
-            (start, current) = (index, Some(value));
-        }
-        current.get_or_insert(value);
-    }
-    parts.push((current.flatten(), start..sorted.len()));
-    let parts = parts
-        .into_iter()
-        .map(|(value, range)| Part {
-            value: value.map(str::to_owned),
-            rows: Some(rows.slice(range.start as i64, range.len())),
-        })
-        .collect();
-    Ok(Parts { kind, parts })
-}
-
-/// The partition column as text (an ISO date sorts as its day), and its type. Empty texts become null: see `layout`.
-fn partition_values(table: &OutputTable, frame: &DataFrame, column: &str) -> Result<(PartitionType, StringChunked)> {
-    let missing =
-        |what: String| Error::Invariant(format!("table `{}`: partition column `{column}` {what}", table.name));
-    let series = frame.column(column).map_err(|_| missing("is not in the frame".to_owned()))?;
-    let stage = || format!("partitioning `{}`", table.name);
-    match series.dtype() {
-        DataType::Date => {
-            let days = series.date().map_err(Error::frames(stage()))?;
-            let texts = days.physical().iter().map(|day| Some(date_of(day?)?.to_string())).collect();
-            Ok((PartitionType::Date, texts))
-        }
-        DataType::String => {
-            let texts = series.str().map_err(Error::frames(stage()))?;
-            Ok((PartitionType::Text, texts.iter().map(|text| text.filter(|t| !t.is_empty())).collect()))
-        }
-        other => Err(missing(format!("must be a date or a text, got {other}"))),
     }
 }

@@ -498,3 +498,25 @@ fn a_partition_that_lost_its_rows_stays_without_them_for_readers_that_listed_it_
     run(&publisher, 1).unwrap();
     assert!(!paths(out.path()).iter().any(|path| path.contains("exceptions")), "a run takes everything else away");
 }
+
+#[test]
+fn what_an_epoch_tells_again_as_it_was_is_left_alone_whatever_run_tells_it() {
+    let out = tempfile::tempdir().unwrap();
+    let publisher = Publisher::open(out.path()).unwrap();
+    let told = |number: u64, days: &[(i32, u32)]| {
+        let metadata = BTreeMap::from([("run_id".to_owned(), number.to_string())]);
+        let scores = scores(days, 7);
+        let prepared = Prepared::new(table("order_scores"), &scores, &metadata, 1).unwrap();
+        let mut staging = publisher.begin_replacing(Replaces::Epoch, &number.to_string(), metadata).unwrap();
+        staging.write_prepared(&prepared).unwrap();
+        let published = staging.commit().unwrap();
+        (published.files_written, published.files_kept, tree(out.path()))
+    };
+    let (written, _, first) = told(1, &[(0, 4), (1, 2)]);
+    assert_eq!(written, 2);
+    let (written, kept, second) = told(2, &[(0, 4), (1, 2), (1, 6)]);
+    assert_eq!((written, kept), (1, 1));
+    let day = |day: &str| format!("order_scores/placed_date={day}/part-0.parquet");
+    assert_eq!(first[&day("1970-01-01")], second[&day("1970-01-01")]);
+    assert_ne!(first[&day("1970-01-02")], second[&day("1970-01-02")]);
+}

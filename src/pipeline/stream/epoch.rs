@@ -360,7 +360,7 @@ impl<'a> Following<'a> {
         if let Some(retold) = retold {
             (self.journal.progress.refreshed, self.journal.progress.run_id) =
                 (Some(retold.as_of), Some(run_id.clone()));
-            let write = || retold.write(pipeline, options, &mut staging, ScoresToo::No);
+            let write = || retold.write(pipeline, options, &mut staging);
             failed_on = Some(stages.time("retold", write)?.failed_on);
         }
         self.journal.late(&mut staging, &stepped.late)?;
@@ -407,10 +407,10 @@ impl<'a> Following<'a> {
         tick: &(dyn Fn(&str) + Sync),
     ) -> Result<Made> {
         let (pipeline, options) = (self.pipeline, self.options);
-        let retold = retell(pipeline, options, &self.typist, &self.job(end, as_of), (stages, tick))?;
+        let retold = retell(pipeline, options, &self.typist, (&self.job(end, as_of), ScoresToo::Yes), (stages, tick))?;
         let run_id = retold.run_id.clone();
         let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &run_id, retold.metadata.clone())?;
-        let summary = retold.write(pipeline, options, &mut staging, ScoresToo::Yes)?;
+        let summary = retold.write(pipeline, options, &mut staging)?;
         self.journal.progress.refreshed = Some(as_of);
         self.journal.progress.run_id = Some(run_id.clone());
         self.journal.late(&mut staging, late)?;

@@ -11,7 +11,7 @@ use crate::pipeline::chain::{About, Computed, Models, ScoresToo, Stopwatch, name
 use crate::pipeline::inputs::{COMPUTED_ON, Inputs, known};
 use crate::pipeline::summary::{Stage, Summary, peak_memory_mib};
 use crate::pipeline::{follow, training};
-use crate::publish::Staging;
+use crate::publish::{Prepared, Staging};
 use crate::quarantine::Rejected;
 use crate::registry::Registry;
 use std::collections::BTreeMap;
@@ -44,6 +44,7 @@ pub(super) struct Job<'a> {
 pub(super) struct Retold {
     computed: Computed,
     inputs: Inputs,
+    tables: Vec<Prepared>,
     stages: Stopwatch,
     pub(super) run_id: String,
     pub(super) metadata: BTreeMap<String, String>,
@@ -69,7 +70,7 @@ pub(super) fn whole(
     Ok(ingested)
 }
 
-/// Tells the whole shop anew.
+/// Tells the whole shop anew. Scores are left out beside the epochs: newer ones will be published by then.
 ///
 /// # Errors
 /// Every kind of [`Error`].
@@ -77,7 +78,7 @@ pub(super) fn retell(
     pipeline: &Pipeline,
     options: &StreamOptions,
     typist: &Typist<'_>,
-    job: &Job<'_>,
+    (job, scores): (&Job<'_>, ScoresToo),
     (mut stages, tick): (Stopwatch, &(dyn Fn(&str) + Sync)),
 ) -> Result<Retold> {
     let as_of = job.as_of;
@@ -96,24 +97,26 @@ pub(super) fn retell(
     let computed = Computed::new(pipeline, &inputs, models, as_of, features, (&mut stages, tick))?;
     let run_id = computed.run_id(pipeline, &inputs.hashes, as_of);
     let metadata = computed.metadata(pipeline, &run_id, as_of);
-    Ok(Retold { computed, inputs, stages, run_id, metadata, as_of })
+    let threads = if scores == ScoresToo::Yes { rayon::current_num_threads() } else { 1 };
+    let encode = || {
+        let tables = computed.tables(&inputs.ingested.rejected, &run_id, scores)?;
+        tables.iter().map(|(table, frame)| Prepared::new(table, frame, &metadata, threads)).collect()
+    };
+    let tables = stages.time("encode", encode)?;
+    Ok(Retold { computed, inputs, tables, stages, run_id, metadata, as_of })
 }
 
 impl Retold {
-    /// Adds everything to a commit. Scores are left out where epochs have given some since.
+    /// Adds everything to a commit.
     ///
     /// # Errors
     /// As [`Staging::write`].
-    pub(super) fn write(
-        self,
-        pipeline: &Pipeline,
-        options: &StreamOptions,
-        staging: &mut Staging,
-        scores: ScoresToo,
-    ) -> Result<Summary> {
-        let Self { computed, inputs, mut stages, run_id, as_of, .. } = self;
+    pub(super) fn write(self, pipeline: &Pipeline, options: &StreamOptions, staging: &mut Staging) -> Result<Summary> {
+        let Self { computed, inputs, tables, mut stages, run_id, as_of, .. } = self;
         let publishing = Instant::now();
-        computed.write(staging, &inputs.ingested.rejected, &run_id, scores)?;
+        for table in &tables {
+            staging.write_prepared(table)?;
+        }
         let clock = clock(as_of, (options.now)());
         let about = About { run_id: run_id.clone(), clock, out: &options.out };
         let mut summary = computed.summary(pipeline, &inputs, about);
@@ -161,7 +164,7 @@ impl<'a> Retelling<'a> {
                 let stages = Stopwatch::giving_up(Arc::clone(&gives_up));
                 let cache = options.out.join(CACHE_DIR);
                 let retold = Typist::new(pipeline, &cache, key)
-                    .and_then(|typist| retell(pipeline, options, &typist, &job, (stages, &|_| {})));
+                    .and_then(|typist| retell(pipeline, options, &typist, (&job, ScoresToo::No), (stages, &|_| {})));
                 drop(job);
                 if tell.send(retold).is_err() {
                     break;

@@ -1,0 +1,180 @@
+//! A table cut into files, and these encoded: before there is a commit to put them into, or within one.
+
+use super::layout::PartitionType;
+use super::parallel;
+use super::parquet::{FileOptions, encode};
+use super::record::PartitionColumn;
+use crate::contract::output::OutputTable;
+use crate::error::{Error, Result};
+use crate::types::time::date_of;
+use polars::prelude::{DataFrame, DataType, IdxCa, IntoColumn, SortMultipleOptions, StringChunked};
+use std::collections::BTreeMap;
+
+/// Name of the helper column that carries row numbers through the sort; no output column is called so.
+const ROW: &str = "__row";
+
+/// A whole table in files that are written with a later commit.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(super) table: &'static OutputTable,
+    pub(super) partition: Option<PartitionColumn>,
+    pub(super) files: Vec<Encoded>,
+}
+
+/// The bytes of a file.
+#[derive(Debug)]
+pub(super) struct Encoded {
+    pub(super) partition: Option<String>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) rows: u64,
+    /// A hash of its rows: all of it but what tells of the run.
+    pub(super) content: String,
+}
+
+impl Prepared {
+    /// Encodes all rows of a table on so many threads, as [`super::Staging::write`] does; `metadata` is what each file tells of
+    /// the run.
+    ///
+    /// # Errors
+    /// [`Error::Frames`] and [`Error::Invariant`] only for defects.
+    pub fn new(
+        table: &'static OutputTable,
+        frame: &DataFrame,
+        metadata: &BTreeMap<String, String>,
+        threads: usize,
+    ) -> Result<Self> {
+        let (parts, rows) = files_of(table, frame)?;
+        let files = parallel::map(&parts.parts, threads, |part| encoded(table, &rows, part, metadata))?;
+        Ok(Self { table, partition: partition_of(table, &parts), files })
+    }
+}
+
+/// A table cut into files, and its rows as they stand in these.
+pub(super) fn files_of(table: &OutputTable, frame: &DataFrame) -> Result<(Parts, DataFrame)> {
+    let parts = split(table, frame)?;
+    let rows = match table.partition {
+        Some(column) => frame.drop(column).map_err(Error::frames(format!("writing `{}`", table.name)))?,
+        None => frame.clone(),
+    };
+    Ok((parts, rows))
+}
+
+pub(super) fn partition_of(table: &OutputTable, parts: &Parts) -> Option<PartitionColumn> {
+    table.partition.zip(parts.kind).map(|(name, kind)| PartitionColumn { name: name.to_owned(), kind })
+}
+
+/// One file of a table.
+pub(super) fn encoded(
+    table: &OutputTable,
+    frame: &DataFrame,
+    part: &Part,
+    metadata: &BTreeMap<String, String>,
+) -> Result<Encoded> {
+    let rows = match &part.rows {
+        Some(rows) => frame.take(rows).map_err(Error::frames(format!("writing `{}`", table.name)))?,
+        None => frame.clone(),
+    };
+    let options = FileOptions { sorted_by: table.sort, bloom: table.bloom };
+    let bytes = encode(&rows, options, metadata)?;
+    let content = content(&rows, &bytes);
+    Ok(Encoded { partition: part.value.clone(), rows: rows.height() as u64, bytes, content })
+}
+
+/// A hash of a Parquet file but for its footer, which tells of the run, and of the columns, which only the footer names.
+fn content(rows: &DataFrame, bytes: &[u8]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (name, kind) in rows.schema().iter() {
+        hasher.update(name.as_bytes()).update(b"\0").update(kind.to_string().as_bytes()).update(b"\n");
+    }
+    // A file ends with its footer, the footer's length in four bytes, and the mark of the format.
+    let length = bytes.len().checked_sub(8).and_then(|at| bytes.get(at..at + 4)?.try_into().ok());
+    let footer = length.map_or(0, u32::from_le_bytes) as usize + 8;
+    hasher.update(&bytes[..bytes.len().saturating_sub(footer)]);
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The rows of one file.
+pub(super) struct Part {
+    /// Partition value; `None` for null, or without a partition column.
+    pub(super) value: Option<String>,
+    /// Row numbers in the order of the file; `None` for the frame as it is.
+    pub(super) rows: Option<IdxCa>,
+}
+
+pub(super) struct Parts {
+    pub(super) kind: Option<PartitionType>,
+    pub(super) parts: Vec<Part>,
+}
+
+/// Sorts by partition and sort columns, and cuts where the partition changes.
+///
+/// Only the key columns are sorted, with a row number; each file then gathers its own rows, so that a wide frame is never
+/// held twice. Rows with equal keys keep their order.
+pub(super) fn split(table: &OutputTable, frame: &DataFrame) -> Result<Parts> {
+    let stage = || format!("sorting `{}`", table.name);
+    let values = table.partition.map(|column| partition_values(table, frame, column)).transpose()?;
+    let kind = values.as_ref().map(|(kind, _)| *kind);
+    let values = values.map(|(_, values)| values);
+    if frame.height() == 0 {
+        let value = kind.map(|kind| kind.of_nothing().to_owned());
+        return Ok(Parts { kind, parts: vec![Part { value, rows: None }] });
+    }
+    let sort: Vec<&str> = table.sort.iter().copied().filter(|name| frame.get_column_index(name).is_some()).collect();
+    let mut keys = frame.select(sort.iter().copied()).map_err(Error::frames(stage()))?;
+    let mut by: Vec<&str> = sort;
+    if let (Some(column), Some(values)) = (table.partition, &values) {
+        keys.with_column(values.clone().with_name(column.into()).into_column()).map_err(Error::frames(stage()))?;
+        by.retain(|name| *name != column);
+        by.insert(0, column);
+    }
+    if by.is_empty() {
+        return Ok(Parts { kind, parts: vec![Part { value: None, rows: None }] });
+    }
+    let keys = keys.with_row_index(ROW.into(), None).map_err(Error::frames(stage()))?;
+    by.push(ROW);
+    let sorted = keys.sort(by, SortMultipleOptions::default()).map_err(Error::frames(stage()))?;
+    let rows = sorted.column(ROW).and_then(|c| c.idx().cloned()).map_err(Error::frames(stage()))?;
+    let Some(column) = table.partition else {
+        return Ok(Parts { kind, parts: vec![Part { value: None, rows: Some(rows) }] });
+    };
+    let sorted = sorted.column(column).and_then(|c| c.str().cloned()).map_err(Error::frames(stage()))?;
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut current: Option<Option<&str>> = None;
+    for (index, value) in sorted.iter().enumerate() {
+        if let Some(value) = current.filter(|c| *c != value).map(|_| value) {
+            parts.push((current.flatten(), start..index));
+            (start, current) = (index, Some(value));
+        }
+        current.get_or_insert(value);
+    }
+    parts.push((current.flatten(), start..sorted.len()));
+    let parts = parts
+        .into_iter()
+        .map(|(value, range)| Part {
+            value: value.map(str::to_owned),
+            rows: Some(rows.slice(range.start as i64, range.len())),
+        })
+        .collect();
+    Ok(Parts { kind, parts })
+}
+
+/// The partition column as text (an ISO date sorts as its day), and its type. Empty texts become null: see `layout`.
+fn partition_values(table: &OutputTable, frame: &DataFrame, column: &str) -> Result<(PartitionType, StringChunked)> {
+    let missing =
+        |what: String| Error::Invariant(format!("table `{}`: partition column `{column}` {what}", table.name));
+    let series = frame.column(column).map_err(|_| missing("is not in the frame".to_owned()))?;
+    let stage = || format!("partitioning `{}`", table.name);
+    match series.dtype() {
+        DataType::Date => {
+            let days = series.date().map_err(Error::frames(stage()))?;
+            let texts = days.physical().iter().map(|day| Some(date_of(day?)?.to_string())).collect();
+            Ok((PartitionType::Date, texts))
+        }
+        DataType::String => {
+            let texts = series.str().map_err(Error::frames(stage()))?;
+            Ok((PartitionType::Text, texts.iter().map(|text| text.filter(|t| !t.is_empty())).collect()))
+        }
+        other => Err(missing(format!("must be a date or a text, got {other}"))),
+    }
+}
