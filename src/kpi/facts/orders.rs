@@ -147,8 +147,11 @@ fn failed_by_seller(orders: &DataFrame, available: &Availability) -> Expr {
     let stockout = evidence::says_mark(orders, "cancel_reason", "stockout");
     let unnamed = if told("cancelled_by") { col("cancelled_by").is_null() } else { lit(true) };
     let by_seller = if told("cancelled_by") { col("cancelled_by").eq(lit("seller")) } else { lit(false) };
-    let excused = says(orders, "cancel_reason", BUYERS_REASONS)
-        .or(evidence::says_mark(orders, "cancel_reason", "address_problem"));
+    let excused = says(orders, "cancel_reason", BUYERS_REASONS).or(evidence::says_mark(
+        orders,
+        "cancel_reason",
+        "address_problem",
+    ));
     let of_his_own = by_seller.fill_null(lit(false)).and(excused.not());
     of_his_own.or(unnamed.and(cancelled(orders, available)).and(stockout))
 }

@@ -7,7 +7,6 @@ mod predicted;
 use super::profiled::profiled;
 use super::scoring::Scored;
 use crate::config::Pipeline;
-use crate::contract::segment;
 use crate::error::{Error, Result};
 use crate::features::kernel::NO_VALUE;
 use crate::features::tables::Tables;
@@ -17,7 +16,8 @@ use crate::satisfaction::drivers::{Drivers, drivers};
 use crate::satisfaction::factors;
 use crate::satisfaction::facts::facts;
 use crate::satisfaction::journey::Journeys;
-use crate::satisfaction::table::{self, MEANINGS, Segment};
+use crate::satisfaction::split::segments;
+use crate::satisfaction::table::{self, MEANINGS};
 use frames::{driver_rows, order_rows, test_rows};
 use polars::prelude::*;
 use predicted::predict;
@@ -86,12 +86,13 @@ pub(super) fn satisfied(
     let journeys = Journeys::new(&read, pipeline.zone, as_of)?;
     let answers = Answers::new(&read)?;
     let points = factors::of_orders(&journeys, &answers);
-    let segments = segments(&read, &pipeline.raw.kpi.segments)?;
+    let kpi = &pipeline.raw.kpi;
+    let segments = segments(&read, &journeys, &kpi.segments, kpi.min_segment_orders)?;
     let index = table::rows(&table::Orders {
         placed_day: days,
         points: &points,
         segments: &segments,
-        grains: &pipeline.raw.kpi.grains,
+        grains: &kpi.grains,
         weights: pipeline.raw.satisfaction.weights.in_order(),
         zone: pipeline.zone,
         as_of,
@@ -163,46 +164,6 @@ pub(super) fn with_index(counted: &DataFrame, index: &DataFrame) -> Result<DataF
     concat_lf_diagonal([counted.clone().lazy(), index.clone().lazy()], UnionArgs::default())
         .and_then(LazyFrame::collect)
         .map_err(Error::frames("satisfaction index"))
-}
-
-/// Ways to split orders that the input has. What is in the order splits lines and not orders: no order belongs to one `sku`.
-fn segments(tables: &Tables, names: &[String]) -> Result<Vec<Segment>> {
-    let mut segments = Vec::new();
-    for name in names {
-        let mut parts = Vec::new();
-        for part in segment::parts(name) {
-            parts.push(match part {
-                segment::LANE => lane(tables)?,
-                part => tables.text_column("orders", part)?.map(|column| (column, None)),
-            });
-        }
-        let Some(parts) = parts.into_iter().collect::<Option<Vec<_>>>() else { continue };
-        let value = |(column, to): &(StringChunked, Option<StringChunked>), order: usize| {
-            let end = |column: &StringChunked| column.get(order).unwrap_or("(none)").to_owned();
-            to.as_ref().map_or_else(|| end(column), |to| format!("{} → {}", end(column), end(to)))
-        };
-        let of_order: Vec<String> = (0..tables.orders())
-            .map(|order| parts.iter().map(|part| value(part, order)).collect::<Vec<_>>().join("+"))
-            .collect();
-        // Numbered by name: sums over segments must not depend on the order of the input.
-        let mut values = of_order.clone();
-        values.sort_unstable();
-        values.dedup();
-        let number = |value: &String| values.binary_search(value).unwrap_or_default() as u32;
-        let of_order = of_order.iter().map(number).collect();
-        segments.push(Segment { name: name.clone(), of_order, values });
-    }
-    Ok(segments)
-}
-
-/// Origin and destination of each order, as KPIs have them.
-fn lane(tables: &Tables) -> Result<Option<(StringChunked, Option<StringChunked>)>> {
-    let from = match tables.text_column("orders", "ship_from")? {
-        Some(from) => Some(from),
-        None => tables.text_column("orders", "warehouse_id")?,
-    };
-    let to = tables.text_column("orders", "ship_country")?;
-    Ok(from.zip(to).map(|(from, to)| (from, Some(to))))
 }
 
 fn associations(tables: &Tables, journeys: &Journeys, answers: &Answers) -> Result<Option<Drivers>> {
