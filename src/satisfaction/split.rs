@@ -170,7 +170,6 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use polars::prelude::*;
 
     fn values(texts: &[Option<&str>]) -> Values {
         Values::of(&StringChunked::from_iter(texts.iter().copied()))

@@ -92,6 +92,12 @@ def main(source, out, as_of):
         ("open_tickets", "kind <> 'chargeback' and solved is null"),
     ]:
         customers(what, f"select customer_id id, count(*) filter ({where})::double v from {everyone} group by 1")
+    stuck = f"from (select distinct customer_id from o) c left join {published('exceptions')} x using (customer_id) group by 1"
+    customers("open_exceptions", f"select customer_id id, count(x.kind)::double v {stuck}")
+    first = f"select customer_id id, case when count(x.kind) > 0 then hash(arg_min(x.kind || x.severity, x.rank)) end::double v {stuck}"
+    urgent = "urgent_exception || urgent_severity"
+    same("urgent_exception", first, f"select customer_id id, hash({urgent})::double v from {profile} where {urgent} is not null "
+         f"union all select customer_id, null from {profile} where {urgent} is null")
     answered = "from o join f using (order_id) group by 1"
     customers("satisfaction_mean", f"select customer_id id, avg(points) v {answered}")
     latest = "arg_max(points, (received, placed, order_id, feedback_id))"

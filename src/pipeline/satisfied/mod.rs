@@ -8,6 +8,7 @@ use super::profiled::profiled;
 use super::scoring::Scored;
 use crate::config::Pipeline;
 use crate::error::{Error, Result};
+use crate::exceptions::Found;
 use crate::features::kernel::NO_VALUE;
 use crate::features::tables::Tables;
 use crate::risk::bootstrap::Estimate;
@@ -71,7 +72,8 @@ pub struct SatisfactionState {
     pub drivers: Vec<String>,
 }
 
-/// Computes it all from tables as they were known at `as_of`. `days` has the calendar day on which each order was placed.
+/// Computes it all from tables as they were known at `as_of`. `days` has the calendar day on which each order was placed, `stuck`
+/// the exceptions that customers are told of.
 ///
 /// # Errors
 /// [`Error::Frames`] only for defects.
@@ -80,6 +82,7 @@ pub(super) fn satisfied(
     tables: &BTreeMap<&'static str, DataFrame>,
     days: &[i32],
     fraud: &Scored,
+    stuck: &Found,
     as_of: i64,
 ) -> Result<Satisfied> {
     let read = Tables::new(tables)?;
@@ -106,7 +109,7 @@ pub(super) fn satisfied(
     let mut state = predicted.state(&answers, journeys.orders());
     state.drivers = found.iter().flat_map(|f| &f.drivers).take(5).map(|d| d.words.clone()).collect();
     Ok(Satisfied {
-        customers: profiled(pipeline, &read, &journeys, &answers, fraud)?,
+        customers: profiled(pipeline, &read, &journeys, &answers, fraud, stuck)?,
         index,
         orders: order_rows(&read, days, &points, &answers, &predicted)?,
         model: test_rows(predicted.test.as_ref())?,
