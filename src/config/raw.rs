@@ -75,7 +75,9 @@ pub struct RawPipeline {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Report {
-    /// Language of reasons and of `review_queue.action_words`. Names of columns, tables and actions stay as they are.
+    /// Language of reasons, of `review_queue.action_words`, of `exceptions.detail` and `suggested_action`, of
+    /// `satisfaction_drivers.words` and of `customer_profile.service_reasons`. Names of columns, tables, kinds and actions
+    /// stay as they are.
     pub language: Language,
 }
 

@@ -8,6 +8,7 @@
 //! was due last year, and whoever does will write again. Such matters are counted and shown, and move nobody forward.
 
 use super::Profile;
+use crate::config::Language;
 use std::cmp::Ordering;
 
 /// Something a customer waits for.
@@ -48,7 +49,18 @@ impl Need {
     }
 
     /// In words, with the whole days since when.
-    pub fn words(self, days: i64) -> String {
+    pub fn words(self, days: i64, language: Language) -> String {
+        if language == Language::Zh {
+            return match self {
+                Self::Reply => format!("工单 {days} 天未获回复"),
+                Self::Complaint => format!("纠纷或索赔 {days} 天未结案"),
+                Self::LateOrder => format!("订单超过承诺送达日 {days} 天"),
+                Self::Refund => format!("退货已收到 {days} 天，尚未了结"),
+                Self::ReturnAnswer => format!("退货申请 {days} 天未获答复"),
+                Self::Upset => format!("{days} 天前的评价很低"),
+                Self::Solution => format!("工单 {days} 天未解决"),
+            };
+        }
         let since = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
         match self {
             Self::Reply => format!("a ticket has had no reply for {since}"),

@@ -1,7 +1,7 @@
 //! Customers put together: the table `customer_profile`.
 
 use super::scoring::Scored;
-use crate::config::Pipeline;
+use crate::config::{Language, Pipeline};
 use crate::customers::{Profile, Terms, by_customer, profiles};
 use crate::error::{Error, Result};
 use crate::exceptions::Found;
@@ -34,11 +34,11 @@ pub(super) fn profiled(
     };
     let fraud: Vec<Option<f64>> = (0..journeys.orders()).map(|order| fraud.probability(order)).collect();
     let all = profiles(tables, journeys, answers, &fraud, by_customer(&stuck.exceptions)?, &terms)?;
-    frame(&all, tables, journeys.as_of, !stuck.counts.is_empty())
+    frame(&all, tables, journeys.as_of, (!stuck.counts.is_empty(), pipeline.raw.report.language))
 }
 
 /// `looked_for`: whether any kind of exception could be looked for; where none could, nobody knows how many there are.
-fn frame(all: &[Profile], tables: &Tables, as_of: i64, looked_for: bool) -> Result<DataFrame> {
+fn frame(all: &[Profile], tables: &Tables, as_of: i64, (looked_for, language): (bool, Language)) -> Result<DataFrame> {
     let stage = || Error::frames(STAGE);
     let ids = tables.text_column("orders", "order_id")?.unwrap_or_default();
     let int = |name: &str, of: &dyn Fn(&Profile) -> Option<i64>| {
@@ -64,7 +64,7 @@ fn frame(all: &[Profile], tables: &Tables, as_of: i64, looked_for: bool) -> Resu
             .needs
             .iter()
             .zip(&profile.since)
-            .map(|(need, since)| need.words((as_of - since).max(0) / DAY))
+            .map(|(need, since)| need.words((as_of - since).max(0) / DAY, language))
             .collect();
         words.append_values_iter(said.iter().map(String::as_str));
     }

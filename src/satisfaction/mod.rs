@@ -10,6 +10,7 @@
 
 pub mod answers;
 pub mod articles;
+mod chinese;
 pub mod drivers;
 mod earlier;
 pub mod factors;

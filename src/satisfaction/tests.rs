@@ -11,7 +11,7 @@ use crate::features::tables::Tables;
 use crate::types::time::{DAY, HOUR};
 use polars::prelude::*;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const AS_OF: i64 = 100 * DAY;
 
@@ -219,6 +219,28 @@ fn articles_have_their_own_product_and_windows_end_with_the_clock() {
     let starts = counted.column("period_start").unwrap().cast(&DataType::Int32).unwrap();
     let first = (0..counted.height()).find(|at| grain.get(*at) == Some("trailing_30d")).unwrap();
     assert_eq!(starts.i32().unwrap().get(first), Some(70));
+}
+
+#[test]
+fn every_fact_has_words_of_its_own_in_both_languages() {
+    let mut tables = shop();
+    let orders = tables.get_mut("orders").unwrap();
+    for name in ["paid_at", "approved_at", "promised_ship_at"] {
+        orders.with_column(instants(name, vec![None; 4])).unwrap();
+    }
+    for name in ["units", "item_count", "shipping_fee", "tax_duty", "discount"] {
+        orders.with_column(Column::new(name.into(), [1_i64; 4])).unwrap();
+    }
+    for name in ["seller_id", "carrier", "ship_country", "channel"] {
+        orders.with_column(Column::new(name.into(), ["x"; 4])).unwrap();
+    }
+    let read = Tables::new(&tables).unwrap();
+    let journeys = Journeys::new(&read, chrono_tz::UTC, AS_OF).unwrap();
+    let facts = facts(&read, &journeys, &Answers::new(&read).unwrap(), &[AS_OF; 4], true).unwrap();
+    let chinese: BTreeSet<&str> =
+        facts.iter().map(|f| super::chinese::words(&f.name).unwrap_or_else(|| panic!("{}", f.name))).collect();
+    let english: BTreeSet<&str> = facts.iter().map(|f| f.words.as_str()).collect();
+    assert_eq!((facts.len(), chinese.len(), english.len()), (35, 35, 35));
 }
 
 fn points(values: [i32; 2]) -> Points {

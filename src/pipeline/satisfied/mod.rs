@@ -6,7 +6,7 @@ mod predicted;
 
 use super::profiled::profiled;
 use super::scoring::Scored;
-use crate::config::Pipeline;
+use crate::config::{Language, Pipeline};
 use crate::error::{Error, Result};
 use crate::exceptions::Found;
 use crate::features::kernel::NO_VALUE;
@@ -105,7 +105,7 @@ pub(super) fn satisfied(
     let computed = fed.into_iter().map(|(id, _)| id.to_owned()).collect();
     let not_computable = starved.into_iter().map(|(id, missing)| (id.to_owned(), missing)).collect();
     let predicted = predict(pipeline, &read, &journeys, &answers)?;
-    let found = associations(&read, &journeys, &answers)?;
+    let found = associations(&read, &journeys, &answers, pipeline.raw.report.language)?;
     let mut state = predicted.state(&answers, journeys.orders());
     state.drivers = found.iter().flat_map(|f| &f.drivers).take(5).map(|d| d.words.clone()).collect();
     Ok(Satisfied {
@@ -169,7 +169,12 @@ pub(super) fn with_index(counted: &DataFrame, index: &DataFrame) -> Result<DataF
         .map_err(Error::frames("satisfaction index"))
 }
 
-fn associations(tables: &Tables, journeys: &Journeys, answers: &Answers) -> Result<Option<Drivers>> {
+fn associations(
+    tables: &Tables,
+    journeys: &Journeys,
+    answers: &Answers,
+    language: Language,
+) -> Result<Option<Drivers>> {
     if !answers.supplied {
         return Ok(None);
     }
@@ -181,5 +186,5 @@ fn associations(tables: &Tables, journeys: &Journeys, answers: &Answers) -> Resu
     // Sums of floats depend on their order.
     rows.sort_by(|a, b| ids[*a].cmp(&ids[*b]));
     let points: Vec<f64> = rows.iter().filter_map(|&row| firsts[row].map(|f| f.points)).collect();
-    Ok(drivers(&facts, &rows, &points))
+    Ok(drivers(&facts, &rows, &points, language))
 }
