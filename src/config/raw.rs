@@ -75,7 +75,9 @@ pub struct RawPipeline {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Report {
-    /// Language of reasons and of `review_queue.action_words`. Names of columns, tables and actions stay as they are.
+    /// Language of reasons, of `review_queue.action_words`, of `exceptions.detail` and `suggested_action`, of
+    /// `satisfaction_drivers.words` and of `customer_profile.service_reasons`. Names of columns, tables, kinds and actions
+    /// stay as they are.
     pub language: Language,
 }
 
@@ -407,11 +409,16 @@ pub struct Customers {
     pub window: String,
     /// Shares of customers, from the most valuable down, where tiers A, B and C end; the rest are D. Rising, between 0 and 1.
     pub tiers: [f64; 3],
+    /// A matter that began longer ago is no longer one that a customer waits for: it is counted in
+    /// `customer_profile.lapsed_matters` and gives no priority.
+    #[schemars(regex(pattern = r"^[0-9]{1,5}(h|d)$"))]
+    pub waits_for_at_most: String,
 }
 
 impl Default for Customers {
     fn default() -> Self {
-        Self { window: "365d".to_owned(), tiers: [0.1, 0.3, 0.6] }
+        // Banks give cardholders about four months to ask for their money: whoever still missed it has had it by then.
+        Self { window: "365d".to_owned(), tiers: [0.1, 0.3, 0.6], waits_for_at_most: "120d".to_owned() }
     }
 }
 

@@ -5,10 +5,12 @@
 
 mod priority;
 mod rank;
+mod stuck;
 #[cfg(test)]
 mod tests;
 
 pub use priority::{NEEDS, Need};
+pub use stuck::{Stuck, by_customer};
 
 use crate::error::Result;
 use crate::features::kernel::NO_VALUE;
@@ -27,6 +29,8 @@ pub struct Terms {
     pub window: i64,
     /// Shares of customers, from the most valuable down, where tiers A, B and C end.
     pub tiers: [f64; 3],
+    /// Age from which a matter no longer counts as waiting, microseconds.
+    pub waits_for_at_most: i64,
 }
 
 /// Current fraud risk of a customer.
@@ -93,6 +97,10 @@ pub struct Profile {
     pub since: Vec<i64>,
     /// The earliest of these; `None` without needs.
     pub waiting_since: Option<i64>,
+    /// Matters that began too long ago to count as waiting.
+    pub lapsed_matters: i64,
+    /// Open exceptions; `None` where there are none.
+    pub stuck: Option<Stuck>,
     /// 0 to 100, see [`priority`].
     pub service_priority: i64,
     /// 1 is the first to be served.
@@ -101,7 +109,7 @@ pub struct Profile {
 
 /// Profiles of all customers, in the order in which service should see to them.
 ///
-/// `fraud` has the fraud probability of each order, where it was scored.
+/// `fraud` has the fraud probability of each order, where it was scored; `stuck` the open exceptions by customer.
 ///
 /// # Errors
 /// [`crate::error::Error::Frames`] only for defects.
@@ -110,11 +118,12 @@ pub(crate) fn profiles(
     journeys: &Journeys,
     answers: &Answers,
     fraud: &[Option<f64>],
+    mut stuck: HashMap<String, Stuck>,
     terms: &Terms,
 ) -> Result<Vec<Profile>> {
     let people = People::new(tables)?;
     let mut profiles: Vec<Profile> = people.ids.iter().map(|id| Profile::named(id)).collect();
-    let mut waits = priority::Waits::new(profiles.len());
+    let mut waits = priority::Waits::new(profiles.len(), terms.as_of.saturating_sub(terms.waits_for_at_most));
     for (who, orders) in people.orders.iter().enumerate() {
         let profile = &mut profiles[who];
         of_orders(profile, tables, journeys, orders, terms);
@@ -131,6 +140,7 @@ pub(crate) fn profiles(
     for (who, profile) in profiles.iter_mut().enumerate() {
         profile.scores = [recency[who], frequency[who], values[who]];
         profile.tier = tiers[who];
+        profile.stuck = stuck.remove(&profile.customer_id);
         waits.settle(who, profile);
     }
     profiles.sort_by(priority::first);

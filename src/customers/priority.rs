@@ -1,10 +1,14 @@
 //! Whom service should see to first: what the customer waits for, then what the customer is worth.
 //!
 //! A customer's priority is the sum of the points of the needs there are (each counted once), and of the tier if there is a
-//! need at all: A 10, B 6, C 3. Someone who waits for nothing has 0, however valuable. Equal priorities go by who has waited
-//! longest, then by value, then by id.
+//! need at all: A 10, B 6, C 3. Someone who waits for nothing has 0, however valuable. Equal priorities go by the rank of the
+//! customer's most urgent open exception, then by who has waited longest, then by value, then by id.
+//!
+//! A matter that began longer ago than `customers.waits_for_at_most` is no need any more: nobody waits for a parcel that
+//! was due last year, and whoever does will write again. Such matters are counted and shown, and move nobody forward.
 
 use super::Profile;
+use crate::config::Language;
 use std::cmp::Ordering;
 
 /// Something a customer waits for.
@@ -45,7 +49,18 @@ impl Need {
     }
 
     /// In words, with the whole days since when.
-    pub fn words(self, days: i64) -> String {
+    pub fn words(self, days: i64, language: Language) -> String {
+        if language == Language::Zh {
+            return match self {
+                Self::Reply => format!("工单 {days} 天未获回复"),
+                Self::Complaint => format!("纠纷或索赔 {days} 天未结案"),
+                Self::LateOrder => format!("订单超过承诺送达日 {days} 天"),
+                Self::Refund => format!("退货已收到 {days} 天，尚未了结"),
+                Self::ReturnAnswer => format!("退货申请 {days} 天未获答复"),
+                Self::Upset => format!("{days} 天前的评价很低"),
+                Self::Solution => format!("工单 {days} 天未解决"),
+            };
+        }
         let since = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
         match self {
             Self::Reply => format!("a ticket has had no reply for {since}"),
@@ -60,22 +75,33 @@ impl Need {
 }
 
 /// Since when each customer waits for each thing.
-pub(super) struct Waits(Vec<[Option<i64>; NEEDS.len()]>);
+pub(super) struct Waits {
+    since: Vec<[Option<i64>; NEEDS.len()]>,
+    /// Matters of each customer that are too old to wait for.
+    lapsed: Vec<i64>,
+    /// What began before this is too old.
+    oldest: i64,
+}
 
 impl Waits {
-    pub(super) fn new(customers: usize) -> Self {
-        Self(vec![[None; NEEDS.len()]; customers])
+    pub(super) fn new(customers: usize, oldest: i64) -> Self {
+        Self { since: vec![[None; NEEDS.len()]; customers], lapsed: vec![0; customers], oldest }
     }
 
-    /// The customer waits since `at`; the earliest counts.
+    /// The customer waits since `at`, unless that is too long ago; the earliest that counts is kept.
     pub(super) fn add(&mut self, who: usize, need: Need, at: i64) {
-        let since = &mut self.0[who][need as usize];
+        if at < self.oldest {
+            self.lapsed[who] += 1;
+            return;
+        }
+        let since = &mut self.since[who][need as usize];
         *since = Some(since.map_or(at, |earlier| earlier.min(at)));
     }
 
     /// Writes needs and priority into the profile, whose tier is known.
     pub(super) fn settle(&self, who: usize, profile: &mut Profile) {
-        let waits = &self.0[who];
+        let waits = &self.since[who];
+        profile.lapsed_matters = self.lapsed[who];
         profile.needs = NEEDS.into_iter().filter(|need| waits[*need as usize].is_some()).collect();
         profile.since = NEEDS.into_iter().filter_map(|need| waits[need as usize]).collect();
         profile.waiting_since = profile.since.iter().copied().min();
@@ -93,8 +119,10 @@ impl Waits {
 /// Who comes first.
 pub(super) fn first(a: &Profile, b: &Profile) -> Ordering {
     let since = |p: &Profile| p.waiting_since.unwrap_or(i64::MAX);
+    let stuck = |p: &Profile| p.stuck.as_ref().map_or(i64::MAX, |stuck| stuck.rank);
     b.service_priority
         .cmp(&a.service_priority)
+        .then(stuck(a).cmp(&stuck(b)))
         .then(since(a).cmp(&since(b)))
         .then(b.monetary.cmp(&a.monetary))
         .then(a.customer_id.cmp(&b.customer_id))

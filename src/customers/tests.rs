@@ -6,7 +6,7 @@ use polars::prelude::*;
 use std::collections::BTreeMap;
 
 const AS_OF: i64 = 400 * DAY;
-const TERMS: Terms = Terms { as_of: AS_OF, window: 365 * DAY, tiers: [0.1, 0.3, 0.6] };
+const TERMS: Terms = Terms { as_of: AS_OF, window: 365 * DAY, tiers: [0.1, 0.3, 0.6], waits_for_at_most: 120 * DAY };
 
 fn instants(name: &str, times: Vec<Option<i64>>) -> Column {
     let utc = DataType::Datetime(TimeUnit::Microseconds, Some(polars::prelude::TimeZone::UTC));
@@ -36,12 +36,21 @@ fn orders() -> DataFrame {
 }
 
 fn profiles_of(more: Vec<(&'static str, DataFrame)>, fraud: &[Option<f64>]) -> Vec<Profile> {
+    profiles_by(more, fraud, HashMap::new(), &TERMS)
+}
+
+fn profiles_by(
+    more: Vec<(&'static str, DataFrame)>,
+    fraud: &[Option<f64>],
+    stuck: HashMap<String, Stuck>,
+    terms: &Terms,
+) -> Vec<Profile> {
     let mut all = BTreeMap::from([("orders", orders())]);
     all.extend(more);
     let tables = Tables::new(&all).unwrap();
     let journeys = Journeys::new(&tables, chrono_tz::UTC, AS_OF).unwrap();
     let answers = Answers::new(&tables).unwrap();
-    profiles(&tables, &journeys, &answers, fraud, &TERMS).unwrap()
+    profiles(&tables, &journeys, &answers, fraud, stuck, terms).unwrap()
 }
 
 fn of<'a>(profiles: &'a [Profile], who: &str) -> &'a Profile {
@@ -120,6 +129,60 @@ fn whoever_waits_comes_first_by_need_then_worth_and_nobody_without_a_need() {
     let bob = of(&all, "bob");
     assert_eq!((bob.returned_orders, bob.open_returns, bob.answers), (Some(1), Some(1), Some(2)));
     assert_eq!((bob.satisfaction_mean, bob.satisfaction_last), (Some(62.5), Some(25.0)));
+}
+
+#[test]
+fn what_began_too_long_ago_is_counted_and_moves_nobody_forward() {
+    let tickets = || {
+        frame(vec![
+            Column::new("ticket_id".into(), ["t1", "t2", "t3"]),
+            Column::new("customer_id".into(), ["dee", "dee", "bob"]),
+            Column::new("kind".into(), ["claim", "contact", "claim"]),
+            days("opened_at", &[Some(40), Some(200), Some(280)]),
+            days("first_reply_at", &[Some(41), None, Some(281)]),
+            days("solved_at", &[None; 3]),
+        ])
+    };
+    // Of 400 days 120 count: what began on day 280 still does, a moment before it does not.
+    let all = profiles_of(vec![("tickets", tickets())], &[]);
+    let ranked = |all: &[Profile]| -> Vec<_> {
+        all.iter().map(|p| (p.customer_id.clone(), p.service_priority, p.lapsed_matters, p.waiting_since)).collect()
+    };
+    assert_eq!(
+        ranked(&all)[..2],
+        [("ann".to_owned(), 28, 0, Some(398 * DAY)), ("bob".to_owned(), 24, 0, Some(280 * DAY))]
+    );
+    let dee = of(&all, "dee");
+    assert_eq!((dee.service_priority, dee.lapsed_matters, dee.waiting_since), (0, 2, None));
+    assert_eq!((dee.open_tickets, dee.needs.len()), (Some(2), 0), "they are open all the same");
+    // With a year to wait the complaint of day 40 and the silence of day 200 count: 18 + 22, and tier C.
+    let patient = Terms { waits_for_at_most: 365 * DAY, ..TERMS };
+    let all = profiles_by(vec![("tickets", tickets())], &[], HashMap::new(), &patient);
+    assert_eq!(ranked(&all)[0], ("dee".to_owned(), 43, 0, Some(40 * DAY)));
+}
+
+#[test]
+fn exceptions_are_counted_by_customer_and_the_most_urgent_decides_between_equals() {
+    let rows = [
+        (1, Some("dee"), "dispute_deadline", "critical"),
+        (2, None, "dispute_deadline", "critical"),
+        (3, Some("cid"), "stock_short", "high"),
+        (4, Some("dee"), "lost", "high"),
+    ];
+    let exceptions = frame(vec![
+        // In any order of rows: the rank tells.
+        Column::new("rank".into(), rows.iter().rev().map(|r| r.0).collect::<Vec<i64>>()),
+        Column::new("customer_id".into(), rows.iter().rev().map(|r| r.1).collect::<Vec<_>>()),
+        Column::new("kind".into(), rows.iter().rev().map(|r| r.2).collect::<Vec<_>>()),
+        Column::new("severity".into(), rows.iter().rev().map(|r| r.3).collect::<Vec<_>>()),
+    ]);
+    let stuck = by_customer(&exceptions).unwrap();
+    let all = profiles_by(vec![], &[], stuck, &TERMS);
+    // Ann waits for an order; of the three who wait for nothing, those with something stuck come first.
+    let order: Vec<_> = all.iter().map(|p| (p.customer_id.as_str(), p.service_priority)).collect();
+    assert_eq!(order, [("ann", 28), ("dee", 0), ("cid", 0), ("bob", 0)]);
+    let dee = Stuck { open: 2, rank: 1, kind: "dispute_deadline".to_owned(), severity: "critical".to_owned() };
+    assert_eq!((&of(&all, "dee").stuck, &of(&all, "bob").stuck), (&Some(dee), &None));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::Severity;
 use super::columns::Texts;
 use super::kind::MISMATCH;
 use super::shop::Shop;
-use super::words::{instant, span};
+use super::words::{instant, said};
 use crate::contract::exception::ExceptionKind as Kind;
 use crate::error::Result;
 
@@ -43,14 +43,19 @@ fn payment(shop: &mut Shop<'_>, row: usize) {
     if shop.as_of() <= since {
         return;
     }
-    let method = shop.orders.payment_method.get(row).map(|m| format!(" by {m}")).unwrap_or_default();
-    let detail = format!(
-        "placed {}, not paid{method} after {}; the limit is {}",
-        instant(placed),
-        span(shop.as_of() - placed),
-        span(shop.limits.payment)
+    let language = shop.terms.language;
+    let method = shop.orders.payment_method.get(row).map(|m| said!(language, " by {m}", "（付款方式 {m}）"));
+    let method = method.unwrap_or_default();
+    let (at, after, limit) = (instant(placed), shop.span(shop.as_of() - placed), shop.span(shop.limits.payment));
+    let detail = said!(
+        language,
+        "placed {at}, not paid{method} after {after}; the limit is {limit}",
+        "{at} 下单，{after}后仍未付款{method}；时限 {limit}"
     );
-    let action = "remind the buyer to pay; cancel and release the stock if no payment comes";
+    let action = shop.say(
+        "remind the buyer to pay; cancel and release the stock if no payment comes",
+        "提醒买家付款；若仍不付款，取消订单并释放库存",
+    );
     shop.note(Kind::PaymentOverdue, row, since, Severity::Low, detail, action);
 }
 
@@ -62,20 +67,14 @@ fn audit(shop: &mut Shop<'_>, row: usize) {
     if shop.as_of() <= since {
         return;
     }
-    let detail = format!(
-        "paid {}, not approved after {}; the limit is {}",
-        instant(paid),
-        span(shop.as_of() - paid),
-        span(shop.limits.audit)
+    let (at, after, limit) = (instant(paid), shop.span(shop.as_of() - paid), shop.span(shop.limits.audit));
+    let detail = said!(
+        shop.terms.language,
+        "paid {at}, not approved after {after}; the limit is {limit}",
+        "{at} 付款，{after}后仍未通过审核；时限 {limit}"
     );
-    shop.note(
-        Kind::AuditOverdue,
-        row,
-        since,
-        Severity::Medium,
-        detail,
-        "decide the review: approve it, or cancel and refund",
-    );
+    let action = shop.say("decide the review: approve it, or cancel and refund", "作出审核决定：通过，或取消并退款");
+    shop.note(Kind::AuditOverdue, row, since, Severity::Medium, detail, action);
 }
 
 fn promise(shop: &mut Shop<'_>, row: usize) {
@@ -84,10 +83,19 @@ fn promise(shop: &mut Shop<'_>, row: usize) {
     if shop.as_of() <= promised || shop.orders.is_unpaid(row) {
         return;
     }
-    let from = shop.orders.warehouse.get(row).map(|w| format!(" from warehouse {w}")).unwrap_or_default();
-    let detail =
-        format!("to ship{from} by {}, {} ago, and not shipped", instant(promised), span(shop.as_of() - promised));
-    let action = "ship today, or tell the buyer the new date and offer to cancel";
+    let language = shop.terms.language;
+    let from = shop.orders.warehouse.get(row).map(|w| said!(language, " from warehouse {w}", "从仓库 {w} "));
+    let from = from.unwrap_or_default();
+    let (by, ago) = (instant(promised), shop.span(shop.as_of() - promised));
+    let detail = said!(
+        language,
+        "to ship{from} by {by}, {ago} ago, and not shipped",
+        "应于 {by} 前{from}发货，已过 {ago}，仍未发货"
+    );
+    let action = shop.say(
+        "ship today, or tell the buyer the new date and offer to cancel",
+        "今天发货，或告知买家新的日期并允许取消",
+    );
     shop.note(Kind::NotShippedByPromise, row, promised, Severity::High, detail, action);
 }
 
@@ -97,14 +105,29 @@ fn restricted(shop: &mut Shop<'_>, row: usize) {
     // Lower-casing and not ASCII alone: data may spell countries out.
     let country = country.trim().to_lowercase();
     let Some(listed) = list.iter().find(|listed| listed.trim().to_lowercase() == country) else { return };
-    let (detail, action) = match shop.orders.shipped_at.get(row) {
+    let (language, listed) = (shop.terms.language, listed.trim());
+    let (detail, action) = match shop.orders.shipped_at.get(row).map(instant) {
         Some(at) => (
-            format!("shipped {} to {}, which is on the list of restricted destinations", instant(at), listed.trim()),
-            "have the carrier call the parcel back, and tell whoever answers for export control",
+            said!(
+                language,
+                "shipped {at} to {listed}, which is on the list of restricted destinations",
+                "已于 {at} 发往 {listed}，该目的地在受限名单上"
+            ),
+            shop.say(
+                "have the carrier call the parcel back, and tell whoever answers for export control",
+                "请承运商追回包裹，并通知出口管制负责人",
+            ),
         ),
         None => (
-            format!("to be shipped to {}, which is on the list of restricted destinations", listed.trim()),
-            "do not ship: cancel and refund, or have export control clear it",
+            said!(
+                language,
+                "to be shipped to {listed}, which is on the list of restricted destinations",
+                "将发往 {listed}，该目的地在受限名单上"
+            ),
+            shop.say(
+                "do not ship: cancel and refund, or have export control clear it",
+                "不要发货：取消并退款，或由出口管制负责人放行",
+            ),
         ),
     };
     let since = shop.orders.placed_at.get(row).unwrap_or_default();
@@ -146,21 +169,18 @@ impl Address {
             .iter()
             .filter(|any| any.iter().all(|(_, column)| column.get(row).is_none()))
             .filter(|any| !(without_postcodes && any.iter().any(|(name, _)| name == "ship_postcode")))
-            .map(|any| any.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(" or "))
+            .map(|any| {
+                any.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(shop.say(" or ", " 或 "))
+            })
             .collect();
         if missing.is_empty() {
             return;
         }
         let since = shop.orders.placed_at.get(row).unwrap_or_default();
-        let detail = format!("waits to ship without {}", missing.join(", "));
-        shop.note(
-            Kind::AddressIncomplete,
-            row,
-            since,
-            Severity::Medium,
-            detail,
-            "ask the buyer for what is missing before it ships",
-        );
+        let missing = missing.join(shop.say(", ", "、"));
+        let detail = said!(shop.terms.language, "waits to ship without {missing}", "待发货，缺少 {missing}");
+        let action = shop.say("ask the buyer for what is missing before it ships", "发货前向买家补齐所缺信息");
+        shop.note(Kind::AddressIncomplete, row, since, Severity::Medium, detail, action);
     }
 }
 
@@ -186,14 +206,16 @@ impl Places {
             return;
         }
         let word = |name: &str| match name {
-            "billing_country" => "the bill goes to",
-            "payment_country" => "the payment is from",
-            _ => "the order came from a network in",
+            "billing_country" => shop.say("the bill goes to", "账单国为"),
+            "payment_country" => shop.say("the payment is from", "付款国为"),
+            _ => shop.say("the order came from a network in", "下单网络所在国为"),
         };
         let others: Vec<String> = known.iter().map(|(name, place)| format!("{} {place}", word(name))).collect();
-        let detail = format!("to be shipped to {country}, but {}", others.join(", "));
+        let others = others.join(shop.say(", ", "，"));
+        let detail =
+            said!(shop.terms.language, "to be shipped to {country}, but {others}", "将发往 {country}，但{others}");
         let since = shop.orders.placed_at.get(row).unwrap_or_default();
-        let action = "confirm the address with the buyer before it ships";
+        let action = shop.say("confirm the address with the buyer before it ships", "发货前与买家确认地址");
         shop.note(Kind::DestinationMismatch, row, since, Severity::Low, detail, action);
     }
 }

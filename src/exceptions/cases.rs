@@ -5,7 +5,7 @@ use super::columns::{Ints, Texts};
 use super::events::{Events, Mishap};
 use super::returns::Returns;
 use super::shop::{Finding, Shop};
-use super::words::{instant, span};
+use super::words::{instant, said};
 use crate::contract::exception::ExceptionKind as Kind;
 use crate::error::Result;
 use crate::kpi::facts::MARKS;
@@ -106,7 +106,12 @@ pub(super) fn mishaps(shop: &mut Shop<'_>, events: &Events, tickets: &Tickets, r
         let (Some(topic), Some(opened)) = (tickets.topic.get(at_row), tickets.opened_at.get(at_row)) else { continue };
         if let Some(kind) = kind_of(topic).filter(|_| tickets.is_open(at_row)) {
             let known_at = tickets.known_at.get(at_row).unwrap_or(opened);
-            let said = format!("the customer says `{topic}` in a {} of {}", word(tickets, at_row), instant(opened));
+            let (case, at) = (case(shop, tickets.kind.get(at_row)), instant(opened));
+            let said = said!(
+                shop.terms.language,
+                "the customer says `{topic}` in a {case} of {at}",
+                "客户在 {at} 的{case}中说 `{topic}`"
+            );
             claims.add(row, kind, opened, known_at, tickets.id.get(at_row), said);
         }
     }
@@ -120,7 +125,12 @@ pub(super) fn mishaps(shop: &mut Shop<'_>, events: &Events, tickets: &Tickets, r
         };
         if let Some(kind) = kind_of(reason).filter(|_| !returns.is_settled(at_row)) {
             let known_at = returns.known_at.get(at_row).unwrap_or(asked);
-            let said = format!("the customer says `{reason}` in a return of {}", instant(asked));
+            let at = instant(asked);
+            let said = said!(
+                shop.terms.language,
+                "the customer says `{reason}` in a return of {at}",
+                "客户在 {at} 的退货中说 `{reason}`"
+            );
             claims.add(row, kind, asked, known_at, returns.id.get(at_row), said);
         }
     }
@@ -134,17 +144,31 @@ pub(super) fn mishaps(shop: &mut Shop<'_>, events: &Events, tickets: &Tickets, r
         if *kind == Kind::StockShort || found || answered {
             continue;
         }
-        let who = if *kind == Kind::WrongItem { "reported" } else { "the carrier reported it" };
-        let what = detail.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
-        claims.add(row, *kind, *at, *known_at, None, format!("{who} {}{what}", instant(*at)));
+        let who = match kind {
+            Kind::WrongItem => shop.say("reported", "已"),
+            _ => shop.say("the carrier reported it", "承运商"),
+        };
+        let (language, when) = (shop.terms.language, instant(*at));
+        let what = detail.as_ref().map(|text| said!(language, ": {text}", "：{text}")).unwrap_or_default();
+        let said = said!(language, "{who} {when}{what}", "{who}于 {when} 报告{what}");
+        claims.add(row, *kind, *at, *known_at, None, said);
     }
     for ((row, kind), (since, known_at, reference, said)) in claims.0 {
         let action = match kind {
-            Kind::Damaged => "offer a replacement or a refund, and claim the damage from the carrier",
-            Kind::Lost => "replace or refund, and claim the loss from the carrier",
-            _ => "send the right article with a return label for the wrong one",
+            Kind::Damaged => shop.say(
+                "offer a replacement or a refund, and claim the damage from the carrier",
+                "提供补发或退款，并就破损向承运商索赔",
+            ),
+            Kind::Lost => {
+                shop.say("replace or refund, and claim the loss from the carrier", "补发或退款，并就丢失向承运商索赔")
+            }
+            _ => shop.say(
+                "send the right article with a return label for the wrong one",
+                "寄出正确商品，并为错发的商品提供退货面单",
+            ),
         };
-        let detail = format!("{said}, not settled after {}", span(shop.as_of() - since));
+        let after = shop.span(shop.as_of() - since);
+        let detail = said!(shop.terms.language, "{said}, not settled after {after}", "{said}，{after}后仍未解决");
         let (known_at, value_at_risk) = (known_at.max(since), shop.amount(row));
         shop.add(Finding {
             kind,
@@ -161,10 +185,13 @@ pub(super) fn mishaps(shop: &mut Shop<'_>, events: &Events, tickets: &Tickets, r
     }
 }
 
-fn word(tickets: &Tickets, row: usize) -> &str {
-    match tickets.kind.get(row) {
-        Some(kind @ ("dispute" | "claim" | "chargeback")) => kind,
-        _ => "ticket",
+/// A kind of ticket in words.
+fn case(shop: &Shop<'_>, kind: Option<&str>) -> &'static str {
+    match kind {
+        Some("dispute") => shop.say("dispute", "纠纷"),
+        Some("claim") => shop.say("claim", "索赔"),
+        Some("chargeback") => shop.say("chargeback", "拒付"),
+        _ => shop.say("ticket", "工单"),
     }
 }
 
@@ -190,26 +217,43 @@ pub(super) fn disputes(shop: &mut Shop<'_>, tickets: &Tickets) {
             continue;
         }
         let row = shop.row_of(tickets.order.get(at_row));
-        let left = match deadline - as_of {
-            left if left >= 0 => format!("to be answered by {}, in {}", instant(deadline), span(left)),
-            late => format!("was to be answered by {}, {} ago", instant(deadline), span(-late)),
+        let (language, until) = (shop.terms.language, instant(deadline));
+        let (is_late, apart) = (as_of > deadline, shop.span((deadline - as_of).abs()));
+        let left = match is_late {
+            false => said!(language, "to be answered by {until}, in {apart}", "须在 {until} 前答复，还有 {apart}"),
+            true => said!(language, "was to be answered by {until}, {apart} ago", "应在 {until} 前答复，已过 {apart}"),
         };
-        let (severity, answered, action) = match tickets.first_reply_at.get(at_row) {
+        let (severity, answered, action) = match tickets.first_reply_at.get(at_row).map(instant) {
             Some(at) => (
                 Severity::Medium,
-                format!(", answered {} and still open", instant(at)),
-                "see that the platform has all evidence, and press for its decision",
+                said!(language, ", answered {at} and still open", "，已于 {at} 答复，仍未结案"),
+                shop.say(
+                    "see that the platform has all evidence, and press for its decision",
+                    "确认平台已收到全部证据，并催促其裁定",
+                ),
             ),
             None => {
                 let severity = if deadline - as_of <= DAY { Severity::Critical } else { Severity::High };
-                let answered = if tickets.first_reply_at.is_supplied() { ", not answered" } else { "" };
-                (severity, answered.to_owned(), "send the evidence (tracking, delivery, messages) or accept and refund")
+                let answered = match tickets.first_reply_at.is_supplied() {
+                    true => shop.say(", not answered", "，尚未答复"),
+                    false => "",
+                };
+                let action = shop.say(
+                    "send the evidence (tracking, delivery, messages) or accept and refund",
+                    "提交证据（物流、签收、沟通记录），或接受并退款",
+                );
+                (severity, answered.to_owned(), action)
             }
         };
-        let topic = tickets.topic.get(at_row).map(|topic| format!(" over `{topic}`")).unwrap_or_default();
+        let topic = tickets.topic.get(at_row).map(|topic| said!(language, " over `{topic}`", "（`{topic}`）"));
+        let topic = topic.unwrap_or_default();
         let amount = tickets.amount.get(at_row).or_else(|| row.map(|row| shop.amount(row))).unwrap_or_default();
-        let detail =
-            format!("{kind}{topic} of {} opened {}{answered}; {left}", shop.currency.amount(amount), instant(opened));
+        let (value, at, kind) = (shop.currency.amount(amount), instant(opened), case(shop, Some(kind)));
+        let detail = said!(
+            language,
+            "{kind}{topic} of {value} opened {at}{answered}; {left}",
+            "{kind}{topic}，金额 {value}，{at} 提出{answered}；{left}"
+        );
         shop.add(Finding {
             kind: Kind::DisputeDeadline,
             order: row,

@@ -7,6 +7,8 @@
 
 use super::columns::Texts;
 use super::shop::{Orders, nearest_rank};
+use super::words::said;
+use crate::config::Language;
 use std::collections::HashMap;
 
 /// Parts of a lane: origin, country, region, carrier, service.
@@ -63,11 +65,13 @@ impl Lanes {
     }
 
     /// The lane of an order in words.
-    fn words(&self, level: usize, row: usize, orders: &Orders) -> String {
+    fn words(&self, level: usize, row: usize, (orders, language): (&Orders, Language)) -> String {
+        let before = match language {
+            Language::En => [" from ", " to ", " ", " by ", " "],
+            Language::Zh => ["从 ", " 到 ", " ", "，承运商 ", " "],
+        };
         let mut words = String::new();
-        for ((part, before), column) in
-            [" from ", " to ", " ", " by ", " "].into_iter().enumerate().zip(columns(orders))
-        {
+        for ((part, before), column) in before.into_iter().enumerate().zip(columns(orders)) {
             if self.levels[level][part] {
                 words.push_str(before);
                 words.push_str(column.get(row).unwrap_or("?"));
@@ -141,7 +145,14 @@ impl<'a> Waits<'a> {
 
     /// The usual wait of an order's lane after a step, from the narrowest lane with enough parcels; `None` if even all
     /// parcels are too few.
-    pub(super) fn usual(&mut self, row: usize, step: u8, share: f64, least: usize, orders: &Orders) -> Option<Usual> {
+    pub(super) fn usual(
+        &mut self,
+        row: usize,
+        step: u8,
+        share: f64,
+        least: usize,
+        told: (&Orders, Language),
+    ) -> Option<Usual> {
         for level in 0..self.lanes.levels.len() {
             let Some(group) = self.lanes.group(level, row) else { continue };
             let Some(sample) = self.samples.get_mut(&(level, group, step)) else { continue };
@@ -152,9 +163,14 @@ impl<'a> Waits<'a> {
             let limit = nearest_rank(sample, share)?;
             let narrower = match level {
                 0 => String::new(),
-                _ => format!(" (narrower lanes have fewer than {least})"),
+                _ => said!(told.1, " (narrower lanes have fewer than {least})", "（更细的线路不足 {least} 件）"),
             };
-            let of = format!("{parcels} parcels{}{narrower}", self.lanes.words(level, row, orders));
+            let lane = match (self.lanes.words(level, row, told), told.1) {
+                (words, Language::Zh) if words.is_empty() => "全部".to_owned(),
+                (words, Language::Zh) => format!("{} 的", words.trim()),
+                (words, Language::En) => words,
+            };
+            let of = said!(told.1, "{parcels} parcels{lane}{narrower}", "{lane} {parcels} 件包裹{narrower}");
             return Some(Usual { limit, of });
         }
         None

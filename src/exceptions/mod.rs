@@ -32,7 +32,7 @@ mod words;
 
 pub use kind::{meaning, missing};
 
-use crate::config::{Exceptions, Inventory};
+use crate::config::{Exceptions, Inventory, Language};
 use crate::contract::exception::ExceptionKind;
 use crate::error::Result;
 use crate::kpi::Availability;
@@ -88,6 +88,8 @@ pub struct Terms<'a> {
     pub settings: &'a Exceptions,
     /// How stock is held against demand.
     pub inventory: &'a Inventory,
+    /// Language of details and suggested actions.
+    pub language: Language,
 }
 
 /// What was found.

@@ -3,7 +3,7 @@
 use super::Severity;
 use super::columns::Texts;
 use super::shop::Shop;
-use super::words::{instant, share};
+use super::words::{instant, said, share};
 use crate::contract::exception::ExceptionKind as Kind;
 use crate::error::Result;
 use std::collections::HashMap;
@@ -77,7 +77,8 @@ pub(super) fn find(shop: &mut Shop<'_>) -> Result<()> {
             let (row, first) = lines.first()?;
             let amount: i64 = lines.iter().map(|(_, owed)| owed.amount).sum();
             let details: Vec<&str> = lines.iter().map(|(_, owed)| owed.detail.as_str()).collect();
-            let detail = format!("{}; {} may be owed", details.join("; "), shop.currency.amount(amount));
+            let (details, sum) = (details.join(shop.say("; ", "；")), shop.currency.amount(amount));
+            let detail = said!(shop.terms.language, "{details}; {sum} may be owed", "{details}；可能应退差价 {sum}");
             Some((*row, first.since, amount, detail))
         })
         .collect();
@@ -92,7 +93,10 @@ pub(super) fn find(shop: &mut Shop<'_>) -> Result<()> {
             severity: Severity::Low,
             value_at_risk: amount,
             detail,
-            action: "refund the difference if the shop promises its lowest price until delivery",
+            action: shop.say(
+                "refund the difference if the shop promises its lowest price until delivery",
+                "若店铺承诺送达前保价，退还差价",
+            ),
         });
     }
     Ok(())
@@ -134,13 +138,12 @@ fn fallen(shop: &Shop<'_>, sku: &str, lines: &[Line]) -> Vec<(usize, Owed)> {
         let Some(first) = lines[later..].iter().find(|other| enough(other.price)) else { continue };
         let fall = line.price - lowest[later];
         let amount = fall * line.quantity;
-        let detail = format!(
-            "{} × `{sku}` bought at {} was sold at {} ({} less) from {} on",
-            line.quantity,
-            shop.currency.amount(line.price),
-            shop.currency.amount(lowest[later]),
-            share(fall as f64 / line.price as f64),
-            instant(first.placed_at)
+        let [paid, now] = [line.price, lowest[later]].map(|price| shop.currency.amount(price));
+        let (units, less, at) = (line.quantity, share(fall as f64 / line.price as f64), instant(first.placed_at));
+        let detail = said!(
+            shop.terms.language,
+            "{units} × `{sku}` bought at {paid} was sold at {now} ({less} less) from {at} on",
+            "{units} × `{sku}` 购买价 {paid}，自 {at} 起售价 {now}（低 {less}）"
         );
         owed.push((order, Owed { since: first.placed_at, amount, detail }));
     }

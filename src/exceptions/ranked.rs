@@ -1,6 +1,7 @@
 //! Findings as one row an order and kind, in the order of work.
 
 use super::shop::{Finding, Shop};
+use super::words::said;
 use crate::error::{Error, Result};
 use crate::types::time::{HOUR, local_day};
 use polars::prelude::*;
@@ -22,7 +23,7 @@ pub(super) fn rank(shop: &mut Shop<'_>) -> Vec<Finding> {
             Some(first) if first.kind == finding.kind && first.order == finding.order && first.order.is_some() => {
                 first.value_at_risk = first.value_at_risk.saturating_add(finding.value_at_risk);
                 if let Some(others) = others.last_mut() {
-                    others.push(finding.reference.unwrap_or_else(|| "no id".to_owned()));
+                    others.push(finding.reference.unwrap_or_else(|| shop.say("no id", "无编号").to_owned()));
                 }
             }
             _ => {
@@ -33,7 +34,9 @@ pub(super) fn rank(shop: &mut Shop<'_>) -> Vec<Finding> {
     }
     for (finding, others) in merged.iter_mut().zip(others) {
         if !others.is_empty() {
-            finding.detail.push_str(&format!("; {} more of this order: {}", others.len(), others.join(", ")));
+            let (n, ids) = (others.len(), others.join(shop.say(", ", "、")));
+            let more = said!(shop.terms.language, "; {n} more of this order: {ids}", "；该订单另有 {n} 项：{ids}");
+            finding.detail.push_str(&more);
         }
         if finding.value_at_risk >= shop.high_value {
             finding.severity = finding.severity.raised();

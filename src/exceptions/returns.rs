@@ -4,7 +4,7 @@ use super::Severity;
 use super::cases::is_urgent;
 use super::columns::{Ints, Texts};
 use super::shop::{Finding, Shop};
-use super::words::{instant, span};
+use super::words::{instant, said};
 use crate::contract::exception::ExceptionKind as Kind;
 use crate::error::Result;
 
@@ -89,21 +89,33 @@ pub(super) fn find(shop: &mut Shop<'_>, returns: &Returns) {
         let Some((next, from)) = returns.step(at_row) else { continue };
         let value_at_risk = returns.amount.get(at_row).unwrap_or_else(|| shop.amount(row));
         let known_at = returns.known_at.get(at_row).unwrap_or(from);
-        let waited = shop.as_of() - from;
-        let settle = if returns.is_exchange(at_row) { "replaced" } else { "refunded" };
-        let reason = returns.reason.get(at_row).map(|r| format!(", reason `{r}`")).unwrap_or_default();
+        let (waited, language) = (shop.as_of() - from, shop.terms.language);
+        let settle = match returns.is_exchange(at_row) {
+            true => shop.say("replaced", "补发"),
+            false => shop.say("refunded", "退款"),
+        };
+        let reason = returns.reason.get(at_row).map(|r| said!(language, ", reason `{r}`", "，原因 `{r}`"));
+        let (reason, at, after) = (reason.unwrap_or_default(), instant(from), shop.span(waited));
         let value = shop.currency.amount(value_at_risk);
         let state = match next {
-            Next::Answer => format!("requested {}{reason}, not answered after {}", instant(from), span(waited)),
-            Next::Settle => {
-                format!("received {}{reason}, {value} not {settle} after {}", instant(from), span(waited))
-            }
+            Next::Answer => said!(
+                language,
+                "requested {at}{reason}, not answered after {after}",
+                "{at} 申请退货{reason}，{after}后仍未答复"
+            ),
+            Next::Settle => said!(
+                language,
+                "received {at}{reason}, {value} not {settle} after {after}",
+                "{at} 收到退货{reason}，{after}后 {value} 仍未{settle}"
+            ),
         };
         let urgent = returns.reason.get(at_row).is_some_and(is_urgent);
         let first = match () {
-            () if value_at_risk >= shop.high_value => Some(format!("high value, {value}")),
-            () if urgent => Some("the customer has nothing usable".to_owned()),
-            () if returns.is_exchange(at_row) => Some("the customer waits for a replacement".to_owned()),
+            () if value_at_risk >= shop.high_value => Some(said!(language, "high value, {value}", "高价值，{value}")),
+            () if urgent => Some(shop.say("the customer has nothing usable", "客户手中没有可用的商品").to_owned()),
+            () if returns.is_exchange(at_row) => {
+                Some(shop.say("the customer waits for a replacement", "客户在等换货").to_owned())
+            }
             () => None,
         };
         let limit = match next {
@@ -111,16 +123,28 @@ pub(super) fn find(shop: &mut Shop<'_>, returns: &Returns) {
             Next::Settle => shop.limits.return_refund,
         };
         let action = match (next, returns.is_exchange(at_row)) {
-            (Next::Answer, _) => "answer the return: approve it with a label, or say why not",
-            (Next::Settle, false) => "check the goods and pay the refund",
-            (Next::Settle, true) => "check the goods and send the replacement",
+            (Next::Answer, _) => shop.say(
+                "answer the return: approve it with a label, or say why not",
+                "答复退货：同意并提供面单，或说明不同意的理由",
+            ),
+            (Next::Settle, false) => shop.say("check the goods and pay the refund", "验货并退款"),
+            (Next::Settle, true) => shop.say("check the goods and send the replacement", "验货并寄出换货"),
         };
         let mut notes = Vec::new();
         if let Some(first) = first {
-            notes.push((Kind::ReturnPriority, from, Severity::High, format!("{first}; {state}")));
+            notes.push((
+                Kind::ReturnPriority,
+                from,
+                Severity::High,
+                said!(language, "{first}; {state}", "{first}；{state}"),
+            ));
         }
         if waited > limit {
-            let limits = if limit > 0 { format!("; the limit is {}", span(limit)) } else { String::new() };
+            let most = shop.span(limit);
+            let limits = match limit > 0 {
+                true => said!(language, "; the limit is {most}", "；时限 {most}"),
+                false => String::new(),
+            };
             notes.push((Kind::ReturnWaiting, from + limit, Severity::Medium, state + &limits));
         }
         for (kind, since, severity, detail) in notes {

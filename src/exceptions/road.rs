@@ -4,7 +4,7 @@ use super::Severity;
 use super::events::{Events, Step};
 use super::lanes::{Lanes, Usual, Waits};
 use super::shop::{Finding, Shop};
-use super::words::{instant, span};
+use super::words::{instant, said, share};
 use crate::contract::exception::ExceptionKind as Kind;
 use crate::types::time::{date_of, day_start, local_day};
 
@@ -64,18 +64,27 @@ fn promises(shop: &mut Shop<'_>) {
         if shop.as_of() < since {
             continue;
         }
-        let carrier = shop.orders.carrier.get(row).map(|c| format!(" with {c}")).unwrap_or_default();
-        let shipped = match shop.orders.shipped_at.get(row) {
-            Some(at) => format!("shipped{carrier} {}", instant(at)),
-            None if shop.orders.is_shipped(row) => format!("shipped{carrier}"),
-            None => "not even shipped".to_owned(),
+        let language = shop.terms.language;
+        let carrier = shop.orders.carrier.get(row).map(|c| said!(language, " with {c}", "（承运商 {c}）"));
+        let carrier = carrier.unwrap_or_default();
+        let shipped = match shop.orders.shipped_at.get(row).map(instant) {
+            Some(at) => said!(language, "shipped{carrier} {at}", "已于 {at} 发货{carrier}"),
+            None if shop.orders.is_shipped(row) => said!(language, "shipped{carrier}", "已发货{carrier}"),
+            None => shop.say("not even shipped", "尚未发货").to_owned(),
         };
-        let late = span(shop.as_of() - since);
-        let detail = format!("promised for {day}, not delivered {late} after that day; {shipped}");
+        let late = shop.span(shop.as_of() - since);
+        let detail = said!(
+            language,
+            "promised for {day}, not delivered {late} after that day; {shipped}",
+            "承诺 {day} 送达，过后 {late}仍未送达；{shipped}"
+        );
         let action = if shop.orders.is_shipped(row) {
-            "ask the carrier for a date and tell the buyer before they ask; replace or refund if there is none"
+            shop.say(
+                "ask the carrier for a date and tell the buyer before they ask; replace or refund if there is none",
+                "向承运商询问送达日期，并在买家询问之前告知；若无日期，补发或退款",
+            )
         } else {
-            "ship at once or cancel; tell the buyer before they ask"
+            shop.say("ship at once or cancel; tell the buyer before they ask", "立即发货或取消；在买家询问之前告知")
         };
         shop.note(Kind::DeliveryPromiseBroken, row, since, Severity::High, detail, action);
     }
@@ -122,8 +131,14 @@ fn wrong_address(shop: &mut Shop<'_>, row: usize, parcel: &[Step]) {
     if last(Step::OUT_FOR_DELIVERY).is_some_and(|tried| tried.at > said.at) {
         return;
     }
-    let carrier = shop.orders.carrier.get(row).unwrap_or("the carrier");
-    let detail = format!("{carrier} reported a problem with the address {}", instant(said.at));
+    let carrier = shop.orders.carrier.get(row).unwrap_or_else(|| shop.say("the carrier", "承运商"));
+    let (at, language) = (instant(said.at), shop.terms.language);
+    let detail =
+        said!(language, "{carrier} reported a problem with the address {at}", "{carrier} 于 {at} 报告地址有问题");
+    let action = shop.say(
+        "get the right address from the buyer and pass it to the carrier before the parcel turns back",
+        "向买家取得正确地址，并在包裹退回前转告承运商",
+    );
     let value_at_risk = shop.amount(row);
     shop.add(Finding {
         kind: Kind::AddressIncomplete,
@@ -135,7 +150,7 @@ fn wrong_address(shop: &mut Shop<'_>, row: usize, parcel: &[Step]) {
         severity: Severity::High,
         value_at_risk,
         detail,
-        action: "get the right address from the buyer and pass it to the carrier before the parcel turns back",
+        action,
     });
 }
 
@@ -167,29 +182,38 @@ fn unscanned(shop: &mut Shop<'_>, row: usize) {
     if shop.as_of() <= since {
         return;
     }
-    let carrier = shop.orders.carrier.get(row).unwrap_or("a carrier");
-    let detail = format!(
-        "shipped {}, not scanned by {carrier} after {}; the limit is {}",
-        instant(shipped),
-        span(shop.as_of() - shipped),
-        span(shop.limits.scan)
+    let carrier = shop.orders.carrier.get(row).unwrap_or_else(|| shop.say("a carrier", "承运商"));
+    let (at, after, limit) = (instant(shipped), shop.span(shop.as_of() - shipped), shop.span(shop.limits.scan));
+    let detail = said!(
+        shop.terms.language,
+        "shipped {at}, not scanned by {carrier} after {after}; the limit is {limit}",
+        "{at} 发货，{after}后 {carrier} 仍无扫描记录；时限 {limit}"
     );
-    let action = "check that the parcel was handed over and that its tracking number is right";
+    let action = shop.say(
+        "check that the parcel was handed over and that its tracking number is right",
+        "核实包裹已交接，且运单号正确",
+    );
     shop.note(Kind::NoCarrierScan, row, since, Severity::Medium, detail, action);
 }
 
 /// The limit for a wait, and whose it is.
 fn limit(shop: &Shop<'_>, row: usize, step: u8, setting: (&str, i64), waits: &mut Waits<'_>) -> (i64, String) {
-    let settings = shop.terms.settings;
+    let (settings, language) = (shop.terms.settings, shop.terms.language);
     let least = settings.lane_min_parcels as usize;
-    match waits.usual(row, step, settings.lane_quantile, least, &shop.orders) {
+    match waits.usual(row, step, settings.lane_quantile, least, (&shop.orders, language)) {
         Some(Usual { limit, of }) => {
-            let share = crate::exceptions::words::share(settings.lane_quantile);
-            (limit, format!("{share} of {of} took at most {}", span(limit)))
+            let (share, most) = (share(settings.lane_quantile), shop.span(limit));
+            (limit, said!(language, "{share} of {of} took at most {most}", "{of}中有 {share} 不超过 {most}"))
         }
         None => {
             let (name, limit) = setting;
-            (limit, format!("fewer than {least} parcels to learn from, so the limit is `{name}`, {}", span(limit)))
+            let most = shop.span(limit);
+            let why = said!(
+                language,
+                "fewer than {least} parcels to learn from, so the limit is `{name}`, {most}",
+                "可供参考的包裹不足 {least} 件，故以设置 `{name}` 为时限，{most}"
+            );
+            (limit, why)
         }
     }
 }
@@ -200,12 +224,21 @@ fn silent(shop: &mut Shop<'_>, row: usize, step: u8, at: i64, waits: &mut Waits<
     if shop.as_of() <= since {
         return;
     }
-    let waited = span(shop.as_of() - at);
+    let (waited, at, language) = (shop.span(shop.as_of() - at), instant(at), shop.terms.language);
     let detail = match step {
-        WHOLE_ROAD => format!("shipped {}, not delivered after {waited}; {why}", instant(at)),
-        _ => format!("no news for {waited} since `{}` {}; {why} to the next", Step::name(step), instant(at)),
+        WHOLE_ROAD => {
+            said!(language, "shipped {at}, not delivered after {waited}; {why}", "{at} 发货，{waited}后仍未送达；{why}")
+        }
+        _ => {
+            let news = Step::name(step);
+            said!(
+                language,
+                "no news for {waited} since `{news}` {at}; {why} to the next",
+                "自 {at} 的 `{news}` 起 {waited}没有消息；到下一条消息，{why}"
+            )
+        }
     };
-    let action = "open a search with the carrier and tell the buyer";
+    let action = shop.say("open a search with the carrier and tell the buyer", "向承运商发起查件，并告知买家");
     shop.note(Kind::StuckInTransit, row, since, Severity::Medium, detail, action);
 }
 
@@ -215,8 +248,18 @@ fn customs(shop: &mut Shop<'_>, row: usize, arrived: i64, waits: &mut Waits<'_>)
     if shop.as_of() <= since {
         return;
     }
-    let country = shop.orders.ship_country.get(row).map(|c| format!(" of {c}")).unwrap_or_default();
-    let detail = format!("in customs{country} for {} since {}; {why}", span(shop.as_of() - arrived), instant(arrived));
-    let action = "ask the broker which papers or duties are missing, and tell the buyer";
+    let language = shop.terms.language;
+    let country = shop.orders.ship_country.get(row).map(|c| said!(language, " of {c}", " {c} "));
+    let country = country.unwrap_or_default();
+    let (waited, at) = (shop.span(shop.as_of() - arrived), instant(arrived));
+    let detail = said!(
+        language,
+        "in customs{country} for {waited} since {at}; {why}",
+        "自 {at} 起滞留{country}海关已 {waited}；{why}"
+    );
+    let action = shop.say(
+        "ask the broker which papers or duties are missing, and tell the buyer",
+        "向报关行询问缺少哪些单证或税费，并告知买家",
+    );
     shop.note(Kind::StuckInCustoms, row, since, Severity::Medium, detail, action);
 }

@@ -3,6 +3,7 @@
 use super::columns::{Ints, Source, Texts};
 use super::words::Currency;
 use super::{Severity, Terms};
+use crate::config::Language;
 use crate::contract::exception::ExceptionKind;
 use crate::error::Result;
 use crate::types::time::{DAY, parse_span};
@@ -234,6 +235,19 @@ impl<'a> Shop<'a> {
 
     pub(super) fn as_of(&self) -> i64 {
         self.terms.as_of
+    }
+
+    /// A span in words.
+    pub(super) fn span(&self, micros: i64) -> String {
+        super::words::span(micros, self.terms.language)
+    }
+
+    /// What stands in both languages, in that of the run.
+    pub(super) fn say(&self, english: &'static str, chinese: &'static str) -> &'static str {
+        match self.terms.language {
+            Language::En => english,
+            Language::Zh => chinese,
+        }
     }
 
     /// The row of the order of this id.

@@ -3,7 +3,7 @@
 use super::columns::{Ints, Texts};
 use super::events::Events;
 use super::shop::{Finding, Shop};
-use super::words::{counted, instant};
+use super::words::{counted, instant, said};
 use super::{Severity, normal};
 use crate::contract::exception::ExceptionKind as Kind;
 use crate::error::{Error, Result};
@@ -68,7 +68,9 @@ pub(super) fn find(shop: &mut Shop<'_>, events: &Events, counts_supplied: bool) 
         let (since, known_at, said) = short.entry(mishap.row).or_insert((mishap.at, mishap.known_at, Vec::new()));
         *since = mishap.at.min(*since);
         *known_at = mishap.known_at.min(*known_at);
-        said.push(format!("the warehouse reported an empty shelf {}", instant(mishap.at)));
+        let at = instant(mishap.at);
+        let reported = said!(shop.terms.language, "the warehouse reported an empty shelf {at}", "仓库于 {at} 报告缺货");
+        said.push(reported);
     }
     for (row, (since, known_at, said)) in short {
         let value_at_risk = shop.amount(row);
@@ -81,8 +83,11 @@ pub(super) fn find(shop: &mut Shop<'_>, events: &Events, counts_supplied: bool) 
             known_at: known_at.max(since),
             severity: Severity::High,
             value_at_risk,
-            detail: said.join("; "),
-            action: "reorder or ship from elsewhere; tell the buyer the new date or offer to cancel",
+            detail: said.join(shop.say("; ", "；")),
+            action: shop.say(
+                "reorder or ship from elsewhere; tell the buyer the new date or offer to cancel",
+                "补货或从别处发货；告知买家新的日期，或允许取消",
+            ),
         });
     }
     Ok(frame)
@@ -205,13 +210,14 @@ fn allot<'a>(
         }
         position.short_units += quantity - rest;
         position.short_orders += i64::from(seen_short.insert((place, order)));
-        let at = place.1.map(|warehouse| format!(" in warehouse {warehouse}")).unwrap_or_default();
-        let said = format!(
-            "{} of `{}` wanted, {rest} left{at}: {on_hand} counted {}, {} shipped since, {before} held for orders paid before",
-            counted(quantity, "unit"),
-            place.0,
-            instant(counted_at),
-            position.shipped_since
+        let language = shop.terms.language;
+        let at = place.1.map(|warehouse| said!(language, " in warehouse {warehouse}", "仓库 {warehouse} "));
+        let (at, sku, day, units) = (at.unwrap_or_default(), place.0, instant(counted_at), counted(quantity, "unit"));
+        let since_then = position.shipped_since;
+        let said = said!(
+            language,
+            "{units} of `{sku}` wanted, {rest} left{at}: {on_hand} counted {day}, {since_then} shipped since, {before} held for orders paid before",
+            "需要 `{sku}` {quantity} 件，{at}剩 {rest} 件：{day} 盘点 {on_hand} 件，此后发出 {since_then} 件，为先付款的订单留 {before} 件"
         );
         let since = begun_at.max(counted_at);
         let entry = short.entry(order).or_insert((since, since, Vec::new()));

@@ -1,5 +1,7 @@
 //! An example by hand for every kind, with the instants before and after which it is one.
 
+mod chinese;
+
 use super::*;
 use crate::contract::input::{Kind as Column_, table};
 use crate::types::time::{format_instant, parse_instant};
@@ -44,6 +46,15 @@ fn tables(texts: &[(&'static str, &str)]) -> BTreeMap<&'static str, DataFrame> {
 }
 
 fn search(tables: &BTreeMap<&'static str, DataFrame>, settings: &Exceptions, as_of: &str) -> Found {
+    search_in(Language::En, tables, settings, as_of)
+}
+
+fn search_in(
+    language: Language,
+    tables: &BTreeMap<&'static str, DataFrame>,
+    settings: &Exceptions,
+    as_of: &str,
+) -> Found {
     let terms = Terms {
         as_of: instant(as_of),
         zone: chrono_tz::Europe::Berlin,
@@ -51,6 +62,7 @@ fn search(tables: &BTreeMap<&'static str, DataFrame>, settings: &Exceptions, as_
         exponent: 2,
         settings,
         inventory: &Inventory::default(),
+        language,
     };
     find(tables, terms).unwrap()
 }

@@ -1,14 +1,28 @@
-//! Spans, instants and amounts as a detail says them.
+//! Spans, instants and amounts as a detail says them, and details in the language of the run.
 
+use crate::config::Language;
 use crate::types::time::{DAY, HOUR};
 use chrono::DateTime;
 
-/// `40.5 h`, and from three days on `3.2 days`; whole numbers without decimals.
-pub(super) fn span(micros: i64) -> String {
-    let (value, unit) = match micros {
-        m if m < 72 * HOUR => (m as f64 / HOUR as f64, "h"),
-        m => (m as f64 / DAY as f64, "days"),
+/// A text in a language, English and Chinese side by side so that neither is forgotten: both take what they name from the
+/// names around them, each in its own order.
+macro_rules! said {
+    ($language:expr, $english:literal, $chinese:literal) => {
+        match $language {
+            $crate::config::Language::En => format!($english),
+            $crate::config::Language::Zh => format!($chinese),
+        }
     };
+}
+pub(super) use said;
+
+/// `40.5 h`, and from three days on `3.2 days`; whole numbers without decimals.
+pub(super) fn span(micros: i64, language: Language) -> String {
+    let (value, [english, chinese]) = match micros {
+        m if m < 72 * HOUR => (m as f64 / HOUR as f64, ["h", "小时"]),
+        m => (m as f64 / DAY as f64, ["days", "天"]),
+    };
+    let unit = if language == Language::Zh { chinese } else { english };
     let text = format!("{value:.1}");
     format!("{} {unit}", text.strip_suffix(".0").unwrap_or(&text))
 }
@@ -65,8 +79,10 @@ mod tests {
 
     #[test]
     fn spans_amounts_and_instants_have_their_units() {
-        let spans: Vec<String> = [0, HOUR / 2, 24 * HOUR, 72 * HOUR - 1, 72 * HOUR, 10 * DAY].map(span).into();
+        let spans: Vec<String> =
+            [0, HOUR / 2, 24 * HOUR, 72 * HOUR - 1, 72 * HOUR, 10 * DAY].map(|m| span(m, Language::En)).into();
         assert_eq!(spans, ["0 h", "0.5 h", "24 h", "72 h", "3 days", "10 days"]);
+        assert_eq!([HOUR / 2, 4 * DAY].map(|m| span(m, Language::Zh)), ["0.5 小时", "4 天"]);
         let euro = Currency { code: "EUR", exponent: 2 };
         let amounts: Vec<String> = [5, -100, 123_456_789].map(|minor| euro.amount(minor)).into();
         assert_eq!(amounts, ["0.05 EUR", "-1.00 EUR", "1,234,567.89 EUR"]);

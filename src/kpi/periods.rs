@@ -152,6 +152,17 @@ impl Periods {
         }
     }
 
+    /// The first day (none of the whole) of the period of a grain that `day` lies in; `None` where it lies in none.
+    pub fn period_of(&self, grain: Grain, day: i32) -> Option<Option<i32>> {
+        match grain {
+            Grain::Trailing(days) => {
+                let first = self.first_of(days);
+                (first..=self.today).contains(&day).then_some(Some(first))
+            }
+            calendar => Some(calendar.first_day(day)),
+        }
+    }
+
     /// When a period is over, UTC microseconds. `last` is the last day on which anything was counted: where the whole ends.
     ///
     /// A trailing window is over at the run's clock, and so its figures are mature only where nothing has to be waited for.
@@ -313,6 +324,7 @@ mod tests {
                         Grain::Trailing(n) => (periods.today - i32::from(*n) + 1..=periods.today).contains(day),
                         calendar => calendar.first_day(*day) == first,
                     }).collect();
+                    prop_assert!(by_day.iter().all(|day| periods.period_of(*grain, *day) == Some(first)), "{:?}", grain);
                     prop_assert_eq!(by_slot, by_day, "{:?}", grain);
                 }
             }

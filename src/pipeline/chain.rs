@@ -111,7 +111,8 @@ impl Computed {
         })?;
         let days = scores::placed_days(pipeline, &features);
         tick("satisfaction");
-        let satisfied = stages.time("satisfaction", || satisfied::satisfied(pipeline, tables, &days, &fraud, as_of))?;
+        let satisfied =
+            stages.time("satisfaction", || satisfied::satisfied(pipeline, tables, &days, &fraud, &stuck, as_of))?;
         Ok(Self {
             kpis,
             satisfactions,

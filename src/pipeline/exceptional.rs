@@ -17,6 +17,7 @@ pub(super) fn exceptional(pipeline: &Pipeline, inputs: &Inputs, as_of: i64) -> R
         exponent: pipeline.base_exponent,
         settings: &pipeline.raw.exceptions,
         inventory: &pipeline.raw.inventory,
+        language: pipeline.raw.report.language,
     };
     find(&inputs.ingested.tables, terms)
 }
@@ -24,7 +25,7 @@ pub(super) fn exceptional(pipeline: &Pipeline, inputs: &Inputs, as_of: i64) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Exceptions, Inventory};
+    use crate::config::{Exceptions, Inventory, Language};
     use crate::pipeline::as_of::known_at;
     use crate::types::time::HOUR;
     use polars::prelude::*;
@@ -203,6 +204,7 @@ mod tests {
             exponent: 2,
             settings: &settings,
             inventory: &Inventory::default(),
+            language: Language::En,
         };
         let found = find(&tables, terms).unwrap();
         let kinds = found.counts.values().filter(|(rows, _)| *rows > 0).count();

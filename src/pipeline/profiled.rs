@@ -1,9 +1,10 @@
 //! Customers put together: the table `customer_profile`.
 
 use super::scoring::Scored;
-use crate::config::Pipeline;
-use crate::customers::{Profile, Terms, profiles};
+use crate::config::{Language, Pipeline};
+use crate::customers::{Profile, Terms, by_customer, profiles};
 use crate::error::{Error, Result};
+use crate::exceptions::Found;
 use crate::features::tables::Tables;
 use crate::satisfaction::answers::Answers;
 use crate::satisfaction::journey::Journeys;
@@ -22,19 +23,22 @@ pub(super) fn profiled(
     journeys: &Journeys,
     answers: &Answers,
     fraud: &Scored,
+    stuck: &Found,
 ) -> Result<DataFrame> {
     let settings = &pipeline.raw.customers;
     let terms = Terms {
         as_of: journeys.as_of,
         window: parse_span(&settings.window).unwrap_or(365 * DAY),
         tiers: settings.tiers,
+        waits_for_at_most: parse_span(&settings.waits_for_at_most).unwrap_or(120 * DAY),
     };
     let fraud: Vec<Option<f64>> = (0..journeys.orders()).map(|order| fraud.probability(order)).collect();
-    let all = profiles(tables, journeys, answers, &fraud, &terms)?;
-    frame(&all, tables, journeys.as_of)
+    let all = profiles(tables, journeys, answers, &fraud, by_customer(&stuck.exceptions)?, &terms)?;
+    frame(&all, tables, journeys.as_of, (!stuck.counts.is_empty(), pipeline.raw.report.language))
 }
 
-fn frame(all: &[Profile], tables: &Tables, as_of: i64) -> Result<DataFrame> {
+/// `looked_for`: whether any kind of exception could be looked for; where none could, nobody knows how many there are.
+fn frame(all: &[Profile], tables: &Tables, as_of: i64, (looked_for, language): (bool, Language)) -> Result<DataFrame> {
     let stage = || Error::frames(STAGE);
     let ids = tables.text_column("orders", "order_id")?.unwrap_or_default();
     let int = |name: &str, of: &dyn Fn(&Profile) -> Option<i64>| {
@@ -60,7 +64,7 @@ fn frame(all: &[Profile], tables: &Tables, as_of: i64) -> Result<DataFrame> {
             .needs
             .iter()
             .zip(&profile.since)
-            .map(|(need, since)| need.words((as_of - since).max(0) / DAY))
+            .map(|(need, since)| need.words((as_of - since).max(0) / DAY, language))
             .collect();
         words.append_values_iter(said.iter().map(String::as_str));
     }
@@ -98,6 +102,10 @@ fn frame(all: &[Profile], tables: &Tables, as_of: i64) -> Result<DataFrame> {
         float("fraud_probability", &|p| p.risk.as_ref().map(|r| r.probability)),
         texts("fraud_order_id", all.iter().map(|p| p.risk.as_ref().and_then(|r| ids.get(r.order as usize)))),
         texts("fraud_basis", all.iter().map(basis)),
+        int("open_exceptions", &|p| looked_for.then(|| p.stuck.as_ref().map_or(0, |stuck| stuck.open))),
+        texts("urgent_exception", all.iter().map(|p| p.stuck.as_ref().map(|stuck| stuck.kind.as_str()))),
+        texts("urgent_severity", all.iter().map(|p| p.stuck.as_ref().map(|stuck| stuck.severity.as_str()))),
+        int("lapsed_matters", &|p| Some(p.lapsed_matters)),
     ];
     DataFrame::new_infer_height(columns).map_err(stage())
 }

@@ -4,8 +4,10 @@
 //! coefficient says what goes with a fact among orders that are alike in the others. Long tails are cut at the 99th
 //! percentile, so that one lost parcel does not decide; a missing value counts as the median.
 
+use super::chinese;
 use super::facts::{Fact, TOTAL_DAYS};
 use super::least_squares::{fit, moments};
+use crate::config::Language;
 use crate::risk::prepare::quantile;
 use crate::types::interval::Z95;
 
@@ -55,10 +57,10 @@ pub struct Drivers {
     pub drivers: Vec<Driver>,
 }
 
-/// Regresses `points` on facts, both over the same `rows`.
+/// Regresses `points` on facts, both over the same `rows`; what is found is worded in `language`.
 ///
 /// `None` with fewer than [`MIN_ANSWERS`] answers or without a fact that varies.
-pub fn drivers(facts: &[Fact], rows: &[usize], points: &[f64]) -> Option<Drivers> {
+pub fn drivers(facts: &[Fact], rows: &[usize], points: &[f64], language: Language) -> Option<Drivers> {
     if rows.len() < MIN_ANSWERS {
         return None;
     }
@@ -84,7 +86,7 @@ pub fn drivers(facts: &[Fact], rows: &[usize], points: &[f64]) -> Option<Drivers
                 lower: value - Z95 * error,
                 upper: value + Z95 * error,
             });
-            let words = words(fact, deviation, estimated);
+            let words = words(fact, deviation, estimated, language);
             Driver { fact: fact.name.clone(), unit: fact.unit, orders, mean, deviation, coefficient: estimated, words }
         })
         .collect();
@@ -116,14 +118,22 @@ fn tamed(mut values: Vec<f64>, unit: &str) -> Option<Vec<f64>> {
     (values.len() - longest >= MIN_DIFFERING).then_some(values)
 }
 
-fn words(fact: &Fact, deviation: f64, estimated: Option<Estimated>) -> String {
+fn words(fact: &Fact, deviation: f64, estimated: Option<Estimated>, language: Language) -> String {
+    let name = &fact.name;
     let Some(found) = estimated else {
-        return format!("{}: left out, the other facts already tell it", fact.name);
+        return match language {
+            Language::En => format!("{name}: left out, the other facts already tell it"),
+            Language::Zh => format!("{name}：已略去，其他因素已包含它"),
+        };
     };
     // An amount has no unit in which one more would mean anything.
-    let (what, scale) = match fact.unit {
-        "minor units" => ("an amount larger by one standard deviation".to_owned(), 1.0),
-        _ => (fact.words.clone(), 1.0 / deviation),
+    let (english, scale) = match fact.unit {
+        "minor units" => ("an amount larger by one standard deviation", 1.0),
+        _ => (fact.words.as_str(), 1.0 / deviation),
+    };
+    let what = match language {
+        Language::En => english,
+        Language::Zh => chinese::words(name).unwrap_or(name),
     };
     let per_unit = |points: f64| (points * scale).abs();
     let shown = |points: f64| {
@@ -131,16 +141,27 @@ fn words(fact: &Fact, deviation: f64, estimated: Option<Estimated>) -> String {
         if points >= 0.095 { format!("{points:.1}") } else { format!("{points:.2}") }
     };
     if found.lower <= 0.0 && found.upper >= 0.0 {
-        return format!("{what}: no clear association with satisfaction");
+        return match language {
+            Language::En => format!("{what}: no clear association with satisfaction"),
+            Language::Zh => format!("{what}：与满意度没有明显关联"),
+        };
     }
     let (near, far) = if found.value < 0.0 { (found.upper, found.lower) } else { (found.lower, found.upper) };
-    let direction = if found.value < 0.0 { "less" } else { "more" };
-    format!(
-        "{what} goes with {} points {direction} satisfaction (95 % interval {} to {}), other facts being equal",
-        shown(found.value),
-        shown(near),
-        shown(far)
-    )
+    let is_less = found.value < 0.0;
+    let [value, near, far] = [found.value, near, far].map(shown);
+    match language {
+        Language::En => {
+            let direction = if is_less { "less" } else { "more" };
+            format!(
+                "{what} goes with {value} points {direction} satisfaction (95 % interval {near} to {far}), other facts \
+                 being equal"
+            )
+        }
+        Language::Zh => {
+            let direction = if is_less { "低" } else { "高" };
+            format!("{what}：其他因素相同时，满意度{direction} {value} 分（95 % 区间 {near} 至 {far}）")
+        }
+    }
 }
 
 #[cfg(test)]
@@ -166,7 +187,7 @@ mod tests {
             fact("idle", "an idle fact", "yes or no", (0..n).map(|i| f64::from(u8::from(i * 53 % 89 < 40))).collect()),
         ];
         let rows: Vec<usize> = (0..n as usize).collect();
-        let found = drivers(&facts, &rows, &points).unwrap();
+        let found = drivers(&facts, &rows, &points, Language::En).unwrap();
         let names: Vec<&str> = found.drivers.iter().map(|d| d.fact.as_str()).collect();
         assert_eq!(names, ["damage", "days_late", "idle"], "one order is too few to tell of `rare`");
         let of = |at: usize| (found.drivers[at].coefficient.unwrap(), found.drivers[at].deviation);
@@ -174,6 +195,11 @@ mod tests {
         assert!((late.value / deviation + 2.0).abs() < 0.05 && late.lower < late.value && late.upper < 0.0);
         assert!(found.drivers[1].words.starts_with("one more day after the promised one goes with 2.0 points less"));
         assert_eq!(found.drivers[2].words, "an idle fact: no clear association with satisfaction");
-        assert!(drivers(&facts, &rows[..100], &points[..100]).is_none());
+        assert!(drivers(&facts, &rows[..100], &points[..100], Language::En).is_none());
+        // The same figures in Chinese; a fact that has no name in it keeps its own.
+        let chinese = drivers(&facts, &rows, &points, Language::Zh).unwrap();
+        assert_eq!(chinese.drivers[1].coefficient, found.drivers[1].coefficient);
+        assert!(chinese.drivers[1].words.starts_with("比承诺日每晚一天：其他因素相同时，满意度低 2.0 分（95 % 区间 "));
+        assert_eq!(chinese.drivers[2].words, "idle：与满意度没有明显关联");
     }
 }

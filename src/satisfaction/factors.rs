@@ -199,6 +199,13 @@ fn service(journeys: &Journeys, tickets: &[&Ticket]) -> Option<u8> {
 }
 
 fn product(journeys: &Journeys, order: usize, returns: &[Return]) -> Option<u8> {
+    let kept = journeys.returns.is_some().then_some(returns.is_empty());
+    product_of(journeys, order, returns.iter().any(|r| r.is_about_goods), kept)
+}
+
+/// Points of the product of an order, or of an article in it, of whose returns is known whether they are about the goods and
+/// whether there are none (`kept`; `None` where returns do not tell).
+pub(super) fn product_of(journeys: &Journeys, order: usize, sent_back_bad: bool, kept: Option<bool>) -> Option<u8> {
     journeys.at("delivered_at", order)?;
     let tickets = journeys.tickets.as_ref().map_or(&[][..], |t| t.of(order));
     let mut mean = Mean::default();
@@ -206,10 +213,10 @@ fn product(journeys: &Journeys, order: usize, returns: &[Return]) -> Option<u8> 
         let event = |name: &str| journeys.event(name, order).is_some();
         let wrong = event("exception_damage")
             || event("wrong_item")
-            || returns.iter().any(|r| r.is_about_goods)
+            || sent_back_bad
             || tickets.iter().any(|t| t.is_about_goods);
         mean.add_if(true, !wrong);
     }
-    mean.add_if(journeys.returns.is_some(), returns.is_empty());
+    mean.add_if(kept.is_some(), kept == Some(true));
     mean.points()
 }

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! feedback ─┬─ measures ──────────────────────────── counted by the KPI engine
-//!           └─ answers ─┬─ factors ─ index ─ table ── satisfaction by segment and period
-//! orders ─── journey ───┤
+//!           └─ answers ─┬─ factors ─ index ─ table ── satisfaction by segment (split) and period
+//! orders ─── journey ───┤            lines ─ articles ┘
 //!                       └─ facts ─┬─ predict, held_out ── satisfaction of orders
 //!                                 └─ drivers ──────────── what goes with answers
 //! ```
 
 pub mod answers;
+pub mod articles;
+mod chinese;
 pub mod drivers;
 mod earlier;
 pub mod factors;
@@ -19,6 +21,7 @@ pub mod journey;
 mod least_squares;
 mod measures;
 pub mod predict;
+pub mod split;
 pub mod table;
 #[cfg(test)]
 mod tests;

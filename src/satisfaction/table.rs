@@ -2,9 +2,10 @@
 
 use super::factors::{FACTORS, Points};
 use super::index::{Cell, Index, K, Scored, Spread, Variance, index, variance};
+use super::split::{self, Segment};
 use crate::error::{Error, Result};
-use crate::types::time::{DAY, date_of, day_start};
-use chrono::{Datelike, Days, Months, NaiveDate};
+use crate::kpi::Grain;
+use crate::kpi::periods::Periods;
 use chrono_tz::Tz;
 use polars::prelude::*;
 use std::collections::BTreeMap;
@@ -24,17 +25,6 @@ pub const MEANINGS: [(&str, &str); 1 + K] = [
     ("satisfaction_feedback", "answers on orders, stars, csat, nps and ces on one scale"),
 ];
 
-/// A way to split orders, such as by `channel`.
-#[derive(Debug, Clone)]
-pub struct Segment {
-    /// Its name in the output.
-    pub name: String,
-    /// The value of each order, as a place in [`Self::values`].
-    pub of_order: Vec<u32>,
-    /// The values.
-    pub values: Vec<String>,
-}
-
 /// What the index is made from.
 #[derive(Debug)]
 pub struct Orders<'a> {
@@ -44,7 +34,8 @@ pub struct Orders<'a> {
     pub points: &'a [Points],
     /// Ways to split them; the whole need not be among them.
     pub segments: &'a [Segment],
-    /// Periods that are asked for; those of [`GRAINS`] among them are counted.
+    /// Periods that are asked for, by name; see [`Periods`]. Days are for the whole alone, and weeks for it and for what
+    /// splits whole orders: a day of a channel, or a week of an article, would be little but the whole's, and there are many.
     pub grains: &'a [String],
     /// Weights of the factors, in the order of [`FACTORS`].
     pub weights: [f64; K],
@@ -54,68 +45,87 @@ pub struct Orders<'a> {
     pub as_of: i64,
 }
 
-/// Periods of the index. A day of a single segment would be little but the whole's: days are for the whole.
-pub const GRAINS: [&str; 4] = ["day", "week", "month", "all"];
+/// An order, or an article in it: row of the order, number of its value, factors.
+type Row = (usize, u32, Points);
 
-/// First day of the period of a day; `None` for the whole time.
-fn start(grain: &str, day: i32) -> Option<i32> {
-    match grain {
-        "day" => Some(day),
-        // 1970-01-01 was a Thursday; weeks begin on Mondays.
-        "week" => Some(day - (day + 3).rem_euclid(7)),
-        "month" => date_of(day).map(|date| day - date.day0() as i32),
-        _ => None,
+/// Cells by period, then value of the segment.
+type Cells = BTreeMap<(Grain, Option<i32>), BTreeMap<u32, Cell>>;
+
+impl Orders<'_> {
+    fn cells(&self, periods: &Periods, grains: &[Grain], rows: impl Iterator<Item = Row> + Clone) -> Cells {
+        let mut cells = Cells::new();
+        for grain in grains {
+            for (order, value, points) in rows.clone() {
+                let Some(first) = periods.period_of(*grain, self.placed_day[order]) else { continue };
+                cells.entry((*grain, first)).or_default().entry(value).or_default().add(&points);
+            }
+        }
+        cells
+    }
+
+    /// Every order, with its value by a list of them.
+    fn rows<'a>(&'a self, values: &'a [u32]) -> impl Iterator<Item = Row> + Clone + 'a {
+        self.points.iter().enumerate().map(|(order, points)| (order, values.get(order).copied().unwrap_or(0), *points))
     }
 }
 
-/// Cells by grain and first day, then value of the segment.
-type Cells = BTreeMap<(&'static str, Option<i32>), BTreeMap<u32, Cell>>;
+/// Everything that segments are drawn toward.
+struct Whole {
+    cells: Cells,
+    spread: Spread,
+}
 
-fn cells(orders: &Orders<'_>, grains: &[&'static str], value: impl Fn(usize) -> u32) -> Cells {
-    let mut cells = Cells::new();
-    for grain in grains {
-        for (order, points) in orders.points.iter().enumerate() {
-            let period = (*grain, start(grain, orders.placed_day[order]));
-            cells.entry(period).or_default().entry(value(order)).or_default().add(points);
-        }
+impl Whole {
+    fn of(orders: &Orders<'_>, periods: &Periods, grains: &[Grain], rows: impl Iterator<Item = Row> + Clone) -> Self {
+        let mut spread = Spread::default();
+        rows.clone().for_each(|(_, _, points)| spread.add(&points));
+        let cells = orders.cells(periods, grains, rows.map(|(order, _, points)| (order, 0, points)));
+        Self { cells, spread }
     }
-    cells
+
+    fn of_period(&self, period: &(Grain, Option<i32>)) -> Option<&Cell> {
+        self.cells.get(period).and_then(|values| values.get(&0))
+    }
 }
 
 /// The rows: `satisfaction_index` and `satisfaction_FACTOR`, with the columns of the `kpi` table.
 ///
 /// `numerator` is the sum of whole points of the orders that have the factor and `denominator` their number: their quotient is
 /// the raw mean, `value` the mean drawn toward the whole. The index has no numerator; its denominator is the number of orders
-/// with any factor.
+/// with any factor. Articles are drawn toward the mean over all orders and articles in them, where an order with three
+/// articles counts three times; that the three have most of their factors in common is not in its interval.
 ///
 /// # Errors
 /// [`Error::Frames`] only for defects.
 pub fn rows(orders: &Orders<'_>) -> Result<DataFrame> {
+    let asked: Vec<Grain> = orders.grains.iter().filter_map(|grain| Grain::parse(grain)).collect();
+    let periods = Periods::new(&asked, orders.as_of, orders.zone);
     let mut rows = Rows { last: orders.placed_day.iter().max().copied(), ..Rows::default() };
-    // The whole time is always counted: how segments vary is learnt from it.
-    let wanted = |grain: &&str| *grain == "all" || orders.grains.iter().any(|asked| asked == grain);
-    let grains: Vec<&'static str> = GRAINS.into_iter().filter(wanted).collect();
-    let is_wanted = |grain: &str| orders.grains.iter().any(|asked| asked == grain);
-    let mut spread = Spread::default();
-    orders.points.iter().for_each(|points| spread.add(points));
-    let whole = cells(orders, &grains, |_| 0);
-    let of_whole = |period: &(&'static str, Option<i32>)| whole.get(period).and_then(|values| values.get(&0));
-    for (period, values) in whole.iter().filter(|((grain, _), _)| is_wanted(grain)) {
+    let grains = |without: &[Grain]| {
+        let mut grains: Vec<Grain> = asked.iter().copied().filter(|grain| !without.contains(grain)).collect();
+        // The whole time is always counted: how segments vary is learnt from it.
+        grains.extend((!grains.contains(&Grain::All)).then_some(Grain::All));
+        grains
+    };
+    let whole = Whole::of(orders, &periods, &grains(&[]), orders.rows(&[]));
+    for (period, values) in whole.cells.iter().filter(|((grain, _), _)| asked.contains(grain)) {
         for cell in values.values() {
-            let found = index(cell, cell, None, &spread, &orders.weights);
-            rows.push(orders, *period, "all", "all", cell, &found);
+            let found = index(cell, cell, None, &whole.spread, &orders.weights);
+            rows.push(&periods, *period, "all", "all", cell, &found);
         }
     }
     for segment in orders.segments {
-        let of_segments: Vec<&'static str> = grains.iter().copied().filter(|grain| *grain != "day").collect();
-        let split = cells(orders, &of_segments, |order| segment.of_order[order]);
-        let Some(all) = split.get(&("all", None)) else { continue };
-        let variances: [Variance; K] = std::array::from_fn(|factor| variance(factor, all.values(), &spread));
-        for (period, values) in split.iter().filter(|((grain, _), _)| is_wanted(grain)) {
-            let Some(whole) = of_whole(period) else { continue };
-            for (value, cell) in values {
-                let found = index(cell, whole, Some(&variances), &spread, &orders.weights);
-                rows.push(orders, *period, &segment.name, &segment.values[*value as usize], cell, &found);
+        match &segment.rows {
+            split::Rows::Orders(values) => {
+                let cells = orders.cells(&periods, &grains(&[Grain::Day]), orders.rows(values));
+                rows.add(orders, &periods, segment, &cells, &whole);
+            }
+            split::Rows::Articles(articles) => {
+                let each =
+                    articles.iter().map(|a| (a.order as usize, a.value, a.points(&orders.points[a.order as usize])));
+                let grains = grains(&[Grain::Day, Grain::Week]);
+                let whole = Whole::of(orders, &periods, &grains, each.clone());
+                rows.add(orders, &periods, segment, &orders.cells(&periods, &grains, each), &whole);
             }
         }
     }
@@ -126,7 +136,7 @@ pub fn rows(orders: &Orders<'_>) -> Result<DataFrame> {
 #[derive(Default)]
 struct Rows {
     last: Option<i32>,
-    grain: Vec<&'static str>,
+    grain: Vec<Grain>,
     period_start: Vec<Option<i32>>,
     segment: Vec<String>,
     segment_value: Vec<String>,
@@ -138,16 +148,30 @@ struct Rows {
 }
 
 impl Rows {
+    fn add(&mut self, orders: &Orders<'_>, periods: &Periods, segment: &Segment, cells: &Cells, whole: &Whole) {
+        let Some(all) = cells.get(&(Grain::All, None)) else { return };
+        let variances: [Variance; K] = std::array::from_fn(|factor| variance(factor, all.values(), &whole.spread));
+        let is_asked = |grain: Grain| orders.grains.iter().any(|asked| *asked == grain.name());
+        for (period, values) in cells.iter().filter(|((grain, _), _)| is_asked(*grain)) {
+            let Some(of_whole) = whole.of_period(period) else { continue };
+            for (value, cell) in values {
+                let found = index(cell, of_whole, Some(&variances), &whole.spread, &orders.weights);
+                self.push(periods, *period, &segment.name, &segment.values[*value as usize], cell, &found);
+            }
+        }
+    }
+
     fn push(
         &mut self,
-        orders: &Orders<'_>,
-        (grain, start): (&'static str, Option<i32>),
+        periods: &Periods,
+        (grain, start): (Grain, Option<i32>),
         segment: &str,
         value: &str,
         cell: &Cell,
         found: &Index,
     ) {
-        let mature = self.mature(orders, grain, start);
+        let end = periods.end(grain, start, self.last.unwrap_or(0));
+        let mature = periods.is_mature(end, MATURES_AFTER_DAYS);
         let factors = found.factors.iter().enumerate().map(|(factor, scored)| {
             (format!("satisfaction_{}", FACTORS[factor]), Some(cell.sum(factor)), cell.count(factor), *scored)
         });
@@ -166,17 +190,6 @@ impl Rows {
         }
     }
 
-    /// Whether late events can no longer move a period much.
-    fn mature(&self, orders: &Orders<'_>, grain: &str, start: Option<i32>) -> bool {
-        let first = start.or(self.last).and_then(date_of);
-        let end = first.and_then(|first| match grain {
-            "week" => first.checked_add_days(Days::new(7)),
-            "month" => first.checked_add_months(Months::new(1)),
-            _ => first.checked_add_days(Days::new(1)),
-        });
-        end.is_some_and(|end: NaiveDate| day_start(end, orders.zone) + MATURES_AFTER_DAYS * DAY <= orders.as_of)
-    }
-
     fn into_frame(self) -> Result<DataFrame> {
         let stage = || Error::frames("satisfaction index");
         let height = self.grain.len();
@@ -187,7 +200,7 @@ impl Rows {
             Column::new(name.into(), self.scored.iter().map(pick).collect::<Vec<_>>())
         };
         let columns = vec![
-            Column::new("grain".into(), self.grain),
+            Column::new("grain".into(), self.grain.iter().map(|grain| grain.name()).collect::<Vec<_>>()),
             starts,
             constant("basis", "placed_at"),
             Column::new("segment".into(), self.segment),

@@ -5,12 +5,13 @@ use super::factors::{self, FACTORS, Points};
 use super::facts::facts;
 use super::index::{Cell, K, Spread, Variance, index, variance};
 use super::journey::Journeys;
+use super::{split, table};
 use crate::features::kernel::NO_VALUE;
 use crate::features::tables::Tables;
 use crate::types::time::{DAY, HOUR};
 use polars::prelude::*;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const AS_OF: i64 = 100 * DAY;
 
@@ -139,6 +140,107 @@ fn facts_know_nothing_of_what_came_after_their_moment() {
     // Still in customs two days after it came there.
     assert_eq!(of("customs_days")[..3], [0.0, 2.0, 0.0]);
     assert!(facts.iter().all(|fact| fact.values[3].is_nan()), "no moment, no facts");
+}
+
+/// [`shop`] with what is in its orders: a return names the second line of o2, another one no line of o1.
+fn shop_of_articles() -> BTreeMap<&'static str, DataFrame> {
+    let mut tables = shop();
+    let orders = tables.get_mut("orders").unwrap();
+    orders.with_column(Column::new("channel".into(), ["web", "app", "web", "web"])).unwrap();
+    let lines = [("o1", "1", "hat"), ("o1", "2", "shoe"), ("o2", "1", "shoe"), ("o2", "2", "shoe"), ("o2", "3", "hat")];
+    let lines = lines.into_iter().chain([("o3", "1", "hat"), ("gone", "1", "hat")]).collect::<Vec<_>>();
+    let items = frame(vec![
+        Column::new("order_id".into(), lines.iter().map(|l| l.0).collect::<Vec<_>>()),
+        Column::new("line".into(), lines.iter().map(|l| l.1).collect::<Vec<_>>()),
+        Column::new("sku".into(), lines.iter().map(|l| l.2).collect::<Vec<_>>()),
+    ]);
+    let returns = frame(vec![
+        Column::new("return_id".into(), ["r1", "r2"]),
+        Column::new("order_id".into(), ["o2", "o1"]),
+        Column::new("line".into(), [Some("2"), None]),
+        instants("requested_at", vec![Some(15 * DAY), Some(22 * DAY)]),
+        Column::new("reason".into(), ["size", "damaged"]),
+    ]);
+    tables.extend([("order_items", items), ("returns", returns)]);
+    tables
+}
+
+#[test]
+fn articles_have_their_own_product_and_windows_end_with_the_clock() {
+    let tables = shop_of_articles();
+    let read = Tables::new(&tables).unwrap();
+    let journeys = Journeys::new(&read, chrono_tz::UTC, AS_OF).unwrap();
+    let points = factors::of_orders(&journeys, &Answers::new(&read).unwrap());
+    let names = ["channel", "sku", "sku+channel", "category", "sku+category"].map(str::to_owned);
+    let segments = split::segments(&read, &journeys, &names, 0).unwrap();
+    let there: Vec<&str> = segments.iter().map(|segment| segment.name.as_str()).collect();
+    assert_eq!(there, ["channel", "sku", "sku+channel"], "there is no category, and of the parts one alone");
+    let grains = ["day", "week", "all", "trailing_7d", "trailing_30d"].map(str::to_owned);
+    let counted = table::rows(&table::Orders {
+        placed_day: &[10, 10, 80, 80],
+        points: &points,
+        segments: &segments,
+        grains: &grains,
+        weights: [1.0; K],
+        zone: chrono_tz::UTC,
+        as_of: AS_OF,
+    });
+    let counted = counted.unwrap();
+    let text = |name: &str| counted.column(name).unwrap().str().unwrap().clone();
+    let [grain, segment, place, kpi] = ["grain", "segment", "segment_value", "kpi"].map(text);
+    let of = |asked: [&str; 4]| {
+        let here = |at: &usize| [&grain, &segment, &place, &kpi].map(|c| c.get(*at).unwrap()) == asked;
+        let rows: Vec<usize> = (0..counted.height()).filter(here).collect();
+        let int = |name: &str, at: usize| counted.column(name).unwrap().i64().unwrap().get(at).unwrap();
+        let value = |at: usize| counted.column("value").unwrap().f64().unwrap().get(at).unwrap();
+        rows.into_iter().map(|at| (int("numerator", at), int("denominator", at), value(at))).collect::<Vec<_>>()
+    };
+    // o1 came damaged and went back: 0. o2 sent a shoe back: 50.
+    assert_eq!(of(["all", "all", "all", "satisfaction_product"]), [(50, 2, 25.0)]);
+    // The hats: of o1 damaged and, as far as is known, kept 50; of o2 100. The shoes: of o1 50; of o2, two lines and one
+    // article, as described and returned 50. Within 1250 / 2 degrees of freedom = 625, between 16250 − 15625 − 625 = 0: both
+    // are the mean of the four, 250 / 4.
+    assert_eq!(of(["all", "sku", "hat", "satisfaction_product"]), [(150, 2, 62.5)]);
+    assert_eq!(of(["all", "sku", "shoe", "satisfaction_product"]), [(100, 2, 62.5)]);
+    assert_eq!(of(["all", "sku+channel", "hat+app", "satisfaction_product"])[0].1, 1);
+    // Speed stays with every article of an order: 82 and 100, and the hat's third order 0; the mean of the five is 364 / 5.
+    assert_eq!(of(["all", "sku", "hat", "satisfaction_speed"]), [(182, 3, 72.8)]);
+    assert_eq!(of(["all", "sku", "shoe", "satisfaction_speed"]), [(182, 2, 72.8)]);
+    // The clock stands at the midnight after day 99: thirty days begin with day 70, seven with day 93.
+    assert_eq!(of(["trailing_30d", "all", "all", "satisfaction_speed"]), [(0, 1, 0.0)]);
+    assert_eq!(of(["trailing_30d", "sku", "hat", "satisfaction_speed"]), [(0, 1, 0.0)]);
+    assert_eq!(of(["trailing_30d", "channel", "web", "satisfaction_speed"]), [(0, 1, 0.0)]);
+    assert!(grain.iter().flatten().all(|grain| grain != "trailing_7d"), "nothing was ordered in seven days");
+    let of_grain = |grain: &str, name: &str| of([grain, name, "hat", "satisfaction_speed"]).len();
+    assert_eq!([of_grain("week", "sku"), of_grain("day", "sku")], [0, 0], "articles have no weeks and days");
+    assert_eq!(of(["week", "channel", "app", "satisfaction_speed"])[0].1, 1);
+    let mature = counted.column("mature").unwrap().bool().unwrap();
+    assert!((0..counted.height()).all(|at| grain.get(at) != Some("trailing_30d") || mature.get(at) == Some(false)));
+    let starts = counted.column("period_start").unwrap().cast(&DataType::Int32).unwrap();
+    let first = (0..counted.height()).find(|at| grain.get(*at) == Some("trailing_30d")).unwrap();
+    assert_eq!(starts.i32().unwrap().get(first), Some(70));
+}
+
+#[test]
+fn every_fact_has_words_of_its_own_in_both_languages() {
+    let mut tables = shop();
+    let orders = tables.get_mut("orders").unwrap();
+    for name in ["paid_at", "approved_at", "promised_ship_at"] {
+        orders.with_column(instants(name, vec![None; 4])).unwrap();
+    }
+    for name in ["units", "item_count", "shipping_fee", "tax_duty", "discount"] {
+        orders.with_column(Column::new(name.into(), [1_i64; 4])).unwrap();
+    }
+    for name in ["seller_id", "carrier", "ship_country", "channel"] {
+        orders.with_column(Column::new(name.into(), ["x"; 4])).unwrap();
+    }
+    let read = Tables::new(&tables).unwrap();
+    let journeys = Journeys::new(&read, chrono_tz::UTC, AS_OF).unwrap();
+    let facts = facts(&read, &journeys, &Answers::new(&read).unwrap(), &[AS_OF; 4], true).unwrap();
+    let chinese: BTreeSet<&str> =
+        facts.iter().map(|f| super::chinese::words(&f.name).unwrap_or_else(|| panic!("{}", f.name))).collect();
+    let english: BTreeSet<&str> = facts.iter().map(|f| f.words.as_str()).collect();
+    assert_eq!((facts.len(), chinese.len(), english.len()), (35, 35, 35));
 }
 
 fn points(values: [i32; 2]) -> Points {

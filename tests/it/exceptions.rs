@@ -117,6 +117,12 @@ fn settings_say_what_is_looked_for_and_check_says_what_cannot_be() {
     let sql = "SELECT detected_date, since FROM exceptions WHERE kind = 'not_shipped_by_promise'";
     assert!(tiny.csv(sql).starts_with("2024-12-30,2024-12-30T00:00:00"), "{}", tiny.csv(sql));
 
+    tiny.run(0, &["--set", "report.language=zh"]);
+    assert_eq!(
+        tiny.csv("SELECT kind, severity, detail, suggested_action FROM exceptions ORDER BY \"rank\" LIMIT 1"),
+        "destination_restricted,critical,已于 2024-12-29 00:00 UTC 发往 kp，该目的地在受限名单上,请承运商追回包裹，并通知出口管制负责人\n"
+    );
+
     tiny.run(0, &["--set", "exceptions.without=[\"not_shipped_by_promise\"]"]);
     assert_eq!(tiny.csv("SELECT kind FROM exceptions"), "destination_restricted\n");
 }

@@ -191,6 +191,8 @@ DATASETS = {
         # No payment time, no returns, no tickets, no scale but stars.
         absent=[
             "contact_rate",
+            "transaction_defect_rate",
+            "unresolved_case_rate",
             "damage_rate",
             "dispute_rate",
             "fill_rate",

@@ -101,6 +101,10 @@ COLUMNS = {
         "monetary": ANY_NUMBER,
         "satisfaction_last": NUMBER,
         "fraud_probability": NUMBER,
+        "open_exceptions": COUNT,
+        "urgent_exception": TEXT,
+        "urgent_severity": TEXT,
+        "lapsed_matters": COUNT,
     },
     "exceptions": {
         "order_id": ID,

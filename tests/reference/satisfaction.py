@@ -22,6 +22,7 @@ def main(source, out, as_of):
     for name in ["orders", "returns", "feedback"]:
         con.execute(f"create view raw_{name} as from read_csv('{source}/{name}.csv', header = true)")
     con.execute(f"create view raw_tickets as from read_json('{source}/tickets.ndjson', format = 'newline_delimited')")
+    con.execute(f"create view raw_items as from '{source}/order_items.parquet'")
     con.execute(f"create view raw_events as from '{source}/order_events.parquet'")
     published = lambda table: f"read_parquet('{out}/{table}/**/*.parquet', hive_partitioning = true)"
     con.execute(
@@ -91,6 +92,12 @@ def main(source, out, as_of):
         ("open_tickets", "kind <> 'chargeback' and solved is null"),
     ]:
         customers(what, f"select customer_id id, count(*) filter ({where})::double v from {everyone} group by 1")
+    stuck = f"from (select distinct customer_id from o) c left join {published('exceptions')} x using (customer_id) group by 1"
+    customers("open_exceptions", f"select customer_id id, count(x.kind)::double v {stuck}")
+    first = f"select customer_id id, case when count(x.kind) > 0 then hash(arg_min(x.kind || x.severity, x.rank)) end::double v {stuck}"
+    urgent = "urgent_exception || urgent_severity"
+    same("urgent_exception", first, f"select customer_id id, hash({urgent})::double v from {profile} where {urgent} is not null "
+         f"union all select customer_id, null from {profile} where {urgent} is null")
     answered = "from o join f using (order_id) group by 1"
     customers("satisfaction_mean", f"select customer_id id, avg(points) v {answered}")
     latest = "arg_max(points, (received, placed, order_id, feedback_id))"
@@ -176,6 +183,38 @@ def main(source, out, as_of):
             from (select order_id, round(round(avg(p), 6)) v from part_{factor} group by 1) join o using (order_id) group by 1""",
             f"""select segment_value || strftime(period_start, '%Y-%m') id, numerator::double v from {table}
             where kpi = 'satisfaction_{factor}' and grain = 'month' and segment = 'channel' and denominator > 0""",
+        )
+    window = "day_of(placed) between day_of(as_of()) - 29 and day_of(as_of())"
+    same(
+        "speed of thirty days by channel",
+        f"""select channel id, sum(v)::double v from (select order_id, round(round(avg(p), 6)) v from part_speed group by 1)
+        join o using (order_id) where {window} group by 1""",
+        f"""select segment_value id, numerator::double v from {table}
+        where kpi = 'satisfaction_speed' and grain = 'trailing_30d' and segment = 'channel' and denominator > 0""",
+    )
+    # Of an article the returns of its own lines count, and what tickets and events say of its order.
+    goods = "('not_as_described', 'damaged', 'damage', 'defective', 'wrong_item', 'counterfeit')"
+    con.execute(
+        f"""create table part_of_category as
+        with back as (
+          select i.order_id, i.category, bool_or(r.reason in {goods}) bad from raw_returns r
+          join raw_items i on i.order_id = r.order_id and i.line::varchar = r.line::varchar
+          where greatest(r.requested_at::timestamptz, r.known_at::timestamptz) <= as_of() group by all)
+        select distinct o.order_id, placed, i.category, back.order_id is null kept,
+          not coalesce(bad, false) and not exists (from t where t.order_id = o.order_id and topic in {goods})
+          and not exists (from raw_events e where e.order_id = o.order_id and e.known_at::timestamptz <= as_of()
+            and event in ('exception_damage', 'wrong_item')) as_described
+        from o join raw_items i using (order_id) left join back on back.order_id = o.order_id and back.category = i.category
+        where delivered is not null"""
+    )
+    for grain, of_period in [("month", "strftime(date_trunc('month', day_of(placed)), '%Y-%m')"), ("trailing_60d", "''")]:
+        inside = "true" if grain == "month" else window.replace("29", "59")
+        same(
+            f"product by {grain} and category",
+            f"""select category || {of_period} id, sum(50 * kept::int + 50 * as_described::int)::double v
+            from part_of_category where {inside} group by 1""",
+            f"""select segment_value || {of_period.replace("day_of(placed)", "period_start")} id, numerator::double v from {table}
+            where kpi = 'satisfaction_product' and grain = '{grain}' and segment = 'category' and denominator > 0""",
         )
     for line in wrong:
         print(line)

@@ -45,7 +45,7 @@ pub struct Target {
     pub tolerated: i64,
     /// Where the figure is from and what was read there; none: as the pack says.
     pub source: Option<String>,
-    /// The day the source was last read; none: never read by us, the figure is from memory.
+    /// The day the source was last read; none: a promise of the shop's own, or a source that nobody has read.
     pub checked: Option<NaiveDate>,
     /// What the figure means, in words.
     pub note: Option<String>,

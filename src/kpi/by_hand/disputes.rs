@@ -34,6 +34,45 @@ pub(super) const EXAMPLES: &[Example] = &[
         ",
     },
     Example {
+        shows: "an eBay defect is the seller's own cancellation or a case others decided against him, each order once",
+        at: "2025-09-20T00:00:00Z",
+        zone: "UTC",
+        by: "channel",
+        tables: "
+            orders: order_id channel cancelled_by cancel_reason status shipped_at
+              a ebay seller   out_of_stock    cancelled -                     # counts, and once, though a case was lost too
+              b ebay buyer    out_of_stock    cancelled -                     # the buyer's own: out
+              c ebay seller   payment_overdue cancelled -                     # no payment came: the buyer's reason
+              d ebay seller   Wrong-address   cancelled -                     # a problem of the address
+              e ebay seller   -               cancelled 2025-05-03T00:00:00Z  # called back after shipping: counts
+              f shop -        sold_out        cancelled -                     # nobody says who: an empty shelf is the seller's
+              g shop platform no_inventory    cancelled -                     # somebody else's doing
+              h shop -        -               shipped   2025-05-03T00:00:00Z
+              i shop -        -               shipped   2025-05-03T00:00:00Z
+              j shop -        -               shipped   2025-05-03T00:00:00Z
+              k shop -        out_of_stock    shipped   2025-05-03T00:00:00Z  # a reason and no cancellation
+              l shop -        -               shipped   2025-05-03T00:00:00Z
+            tickets: ticket_id order_id kind opened_at solved_at outcome
+              t1 a dispute    2025-05-10T00:00:00Z 2025-05-20T00:00:00Z buyer_won
+              t2 h claim      2025-05-10T00:00:00Z 2025-05-20T00:00:00Z Granted
+              t3 h dispute    2025-05-11T00:00:00Z 2025-05-21T00:00:00Z lost        # a second case of the same order
+              t4 i dispute    2025-05-10T00:00:00Z -                    -           # open: not yet a defect
+              t5 j claim      2025-05-10T00:00:00Z 2025-05-12T00:00:00Z accepted    # the seller settled it himself
+              t6 j dispute    2025-05-10T00:00:00Z 2025-05-12T00:00:00Z withdrawn
+              t7 k claim      2025-05-10T00:00:00Z 2025-05-12T00:00:00Z denied
+              t8 l chargeback 2025-05-10T00:00:00Z 2025-06-12T00:00:00Z buyer_won   # the bank's, no case of the marketplace
+        ",
+        expect: "
+            transaction_defect_rate all              4/12 = 0.3333333333333333
+            transaction_defect_rate channel=ebay     2/5 = 0.4
+            transaction_defect_rate channel=shop     2/7 = 0.2857142857142857
+            transaction_defect_rate month@2025-05-01 4/12 = 0.3333333333333333 ! mature
+            transaction_defect_rate week@2025-04-28  4/12 = 0.3333333333333333 ! mature
+            unresolved_case_rate    all              2/12 = 0.1666666666666667
+            unresolved_case_rate    channel=ebay     1/5 = 0.2
+        ",
+    },
+    Example {
         shows: "a chargeback takes no more than the order, all of it where no amount is said; fraud is by value in basis points",
         at: "2025-09-20T00:00:00Z",
         zone: "UTC",

@@ -11,6 +11,44 @@ const CHARGEBACKS_MATURE: i64 = 120;
 const DISPUTES_MATURE: i64 = 90;
 
 pub(super) fn entries() -> Vec<Measure> {
+    let mut all = cases();
+    all.extend(unresolved());
+    all
+}
+
+/// What eBay judges sellers by, over the last three complete calendar months where they hold 400 transactions, else over the
+/// last twelve: the window is a matter of the target, see `pipelines/targets/ebay.toml`. Sources: eBay help, Defects («Defect
+/// rate is the number of seller-canceled transactions plus the number of cases closed without seller resolution divided by
+/// the total number of transactions»); eBay seller center, Defect removal («We don't count more than one defect per
+/// transaction»). eBay also takes off what its own faults or carriers at large caused, which no input tells.
+fn unresolved() -> [Measure; 2] {
+    let rate = |id, meaning, hit, needs| {
+        Measure::share(Orders, id, meaning, hit, every()).needs(needs).matures(DISPUTES_MATURE).less_is_better()
+    };
+    [
+        rate(
+            "transaction_defect_rate",
+            "distinct orders that the seller cancelled for reasons of his own, or with a claim or dispute closed without \
+             seller resolution / orders",
+            col("failed_by_seller").or(col("unresolved")),
+            &[
+                "orders.cancelled_by=seller|orders.cancel_reason=stockout",
+                "tickets.kind=claim|tickets.kind=dispute",
+                "tickets.outcome",
+                "tickets.order_id",
+            ],
+        ),
+        rate(
+            "unresolved_case_rate",
+            "orders with a claim or dispute closed without seller resolution: decided against the seller by somebody else; \
+             open, withdrawn, denied and accepted ones are none / orders",
+            col("unresolved"),
+            &["tickets.kind=claim|tickets.kind=dispute", "tickets.outcome", "tickets.order_id"],
+        ),
+    ]
+}
+
+fn cases() -> Vec<Measure> {
     let fraud = || col("fraud").fill_null(lit(false));
     let rate = |m: Measure, needs, days| m.needs(needs).matures(days).less_is_better();
     vec![

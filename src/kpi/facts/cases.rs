@@ -41,6 +41,9 @@ pub(super) fn returns(table: &DataFrame) -> LazyFrame {
 const LOST: &[&str] = &["buyer_won", "accepted", "lost", "refunded", "granted"];
 const WON: &[&str] = &["seller_won", "denied", "won", "rejected"];
 const WITHDRAWN: &[&str] = &["withdrawn", "cancelled_by_buyer", "withdrawn_by_buyer"];
+/// Outcomes of a claim or dispute that somebody else had to decide, against the seller. Who accepted or refunded by himself
+/// resolved it, so these words of [`LOST`] are not among them.
+const UNRESOLVED: &[&str] = &["buyer_won", "lost", "granted", "closed_without_seller_resolution"];
 
 /// One row per ticket.
 ///
@@ -71,8 +74,9 @@ pub(super) fn tickets(table: &DataFrame) -> LazyFrame {
         ])
 }
 
-/// What tickets add to their orders, by [`ORDER`]: `contacts`, `disputed` (a dispute that was not withdrawn), `charged_back` and
-/// `charged_back_amount`, null where a chargeback says no amount.
+/// What tickets add to their orders, by [`ORDER`]: `contacts`, `disputed` (a dispute that was not withdrawn), `unresolved` (a
+/// claim or dispute decided against the seller), `charged_back` and `charged_back_amount`, null where a chargeback says no
+/// amount.
 pub(super) fn of_orders(table: &DataFrame) -> LazyFrame {
     let is = |kind: &'static str| col("kind").eq(lit(kind)).fill_null(lit(false));
     let unpriced = is("chargeback").and(col("ticket_amount").is_null()).any(true);
@@ -81,6 +85,7 @@ pub(super) fn of_orders(table: &DataFrame) -> LazyFrame {
         .with_columns([
             is("contact").cast(DataType::Int64).alias("contacts"),
             is("dispute").and(col("withdrawn").not()).alias("disputed"),
+            is("claim").or(is("dispute")).and(says(table, "outcome", UNRESOLVED)).alias("unresolved"),
             is("chargeback").alias("charged_back"),
             when(is("chargeback")).then(col("ticket_amount")).otherwise(lit(0_i64)).alias("charged_back_amount"),
         ])
@@ -88,6 +93,7 @@ pub(super) fn of_orders(table: &DataFrame) -> LazyFrame {
         .agg([
             col("contacts").sum(),
             col("disputed").any(true),
+            col("unresolved").any(true),
             col("charged_back").any(true),
             col("charged_back_amount").sum(),
             unpriced.alias("charged_back_unpriced"),

@@ -3,7 +3,7 @@
 
 use super::order_rows::ORDER;
 use super::words::{by_word, texts};
-use super::{Availability, Tables, plain};
+use super::{Availability, Tables, plain, says};
 use crate::error::{Error, Result};
 use polars::prelude::*;
 
@@ -92,6 +92,11 @@ pub(super) fn of_detail(detail: &str) -> u8 {
 /// What a column of reasons or topics tells of, by row.
 pub(super) fn of_reasons(reasons: &StringChunked) -> impl Iterator<Item = u8> + '_ {
     by_word(reasons, 0, |reason| marks(|mark| mark.is_told_by(reason)))
+}
+
+/// Whether a column of reasons tells of a mark; false where it tells nothing or is not there.
+pub(super) fn says_mark(frame: &DataFrame, column: &str, name: &str) -> Expr {
+    MARKS.iter().find(|mark| mark.name == name).map_or(lit(false), |mark| says(frame, column, mark.words))
 }
 
 /// A column per mark, named after it behind `prefix`; null nowhere.

@@ -32,11 +32,12 @@ pub struct Facts {
     /// One row per order: the order's own times, money, counts and ids, the columns that KPIs are split by, and, as far as
     /// the input has what they need:
     ///
-    /// - `cancelled`, `first_at` and `first_order` of its customer, `paid_since` (paid, else approved), `defect`;
+    /// - `cancelled`, `first_at` and `first_order` of its customer, `paid_since` (paid, else approved), `defect`,
+    ///   `failed_by_seller` (cancelled by the seller for reasons of his own);
     /// - of lines: `units`, `shipped_units`, `known_units`, `in_full`; of events: `customs_arrived_at`,
     ///   `customs_cleared_at`, `local_post_at`, `scanned`, `tracked_at`;
     /// - of returns: `returned`, `returned_units`, `returned_amount`, `exchanged`;
-    /// - of tickets: `contacts`, `disputed`, `charged_back`, `charged_back_amount`;
+    /// - of tickets: `contacts`, `disputed`, `unresolved`, `charged_back`, `charged_back_amount`;
     /// - of all of them together the [`MARKS`]: `damaged`, `lost` and so on.
     pub orders: DataFrame,
     /// One row per customer: the columns of the first order and `repeated`.

@@ -53,7 +53,7 @@ pub(super) fn orders(
     beside(&mut facts, &history.columns(&orders)?)?;
     let schema = facts.schema().clone();
     let marks = evidence::MARKS.iter().map(|m| Facts::mark(m, &schema).alias(m.name));
-    let flags = ["returned", "exchanged", "disputed", "charged_back"];
+    let flags = ["returned", "exchanged", "disputed", "unresolved", "charged_back"];
     let sums = ["returned_units", "returned_amount", "contacts"];
     let there = |name: &&&str| schema.contains(name);
     let mut columns: Vec<Expr> = marks.collect();
@@ -95,6 +95,7 @@ fn kept(orders: &DataFrame, available: &Availability, segments: &[String]) -> La
     // Made of the calendar where the shop has one, and no column of the contract.
     columns.extend(available.has("orders.shipped_in_working_time").then(|| col("shipped_in_working_time")));
     columns.push(cancelled(orders, available).alias("cancelled"));
+    columns.push(failed_by_seller(orders, available).alias("failed_by_seller"));
     // Definitions ask when an order was cancelled, or by whom, only to refine: without the column they go by whether.
     for (name, kind) in [("cancelled_at", Kind::Instant), ("cancelled_by", Kind::Text)] {
         if !available.has(&format!("orders.{name}")) {
@@ -124,6 +125,35 @@ fn cancelled(orders: &DataFrame, available: &Availability) -> Expr {
         }
     }
     any.or(says(orders, "status", &["cancelled", "canceled"]))
+}
+
+/// Reasons of a cancellation that lie with the buyer, whoever pressed the button: no payment came, or the buyer asked for it.
+const BUYERS_REASONS: &[&str] = &[
+    "payment_overdue",
+    "payment_expired",
+    "unpaid",
+    "not_paid",
+    "buyer_request",
+    "buyer_requested",
+    "buyer_asked",
+    "requested_by_buyer",
+    "customer_request",
+];
+
+/// Cancelled by the seller for reasons of his own, before or after shipping: what eBay counts as a defect. Where nobody says
+/// who cancelled, an empty shelf is the seller's. A problem of the address, an unpaid order and a buyer's wish are not.
+fn failed_by_seller(orders: &DataFrame, available: &Availability) -> Expr {
+    let told = |column: &str| available.has(&format!("orders.{column}"));
+    let stockout = evidence::says_mark(orders, "cancel_reason", "stockout");
+    let unnamed = if told("cancelled_by") { col("cancelled_by").is_null() } else { lit(true) };
+    let by_seller = if told("cancelled_by") { col("cancelled_by").eq(lit("seller")) } else { lit(false) };
+    let excused = says(orders, "cancel_reason", BUYERS_REASONS).or(evidence::says_mark(
+        orders,
+        "cancel_reason",
+        "address_problem",
+    ));
+    let of_his_own = by_seller.fill_null(lit(false)).and(excused.not());
+    of_his_own.or(unnamed.and(cancelled(orders, available)).and(stockout))
 }
 
 /// What is returned of an order (by [`ORDER`]) or of a part of it (by other columns), as far as it was asked for within the

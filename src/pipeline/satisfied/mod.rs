@@ -6,9 +6,9 @@ mod predicted;
 
 use super::profiled::profiled;
 use super::scoring::Scored;
-use crate::config::Pipeline;
-use crate::contract::segment;
+use crate::config::{Language, Pipeline};
 use crate::error::{Error, Result};
+use crate::exceptions::Found;
 use crate::features::kernel::NO_VALUE;
 use crate::features::tables::Tables;
 use crate::risk::bootstrap::Estimate;
@@ -17,7 +17,8 @@ use crate::satisfaction::drivers::{Drivers, drivers};
 use crate::satisfaction::factors;
 use crate::satisfaction::facts::facts;
 use crate::satisfaction::journey::Journeys;
-use crate::satisfaction::table::{self, MEANINGS, Segment};
+use crate::satisfaction::split::segments;
+use crate::satisfaction::table::{self, MEANINGS};
 use frames::{driver_rows, order_rows, test_rows};
 use polars::prelude::*;
 use predicted::predict;
@@ -71,7 +72,8 @@ pub struct SatisfactionState {
     pub drivers: Vec<String>,
 }
 
-/// Computes it all from tables as they were known at `as_of`. `days` has the calendar day on which each order was placed.
+/// Computes it all from tables as they were known at `as_of`. `days` has the calendar day on which each order was placed, `stuck`
+/// the exceptions that customers are told of.
 ///
 /// # Errors
 /// [`Error::Frames`] only for defects.
@@ -80,18 +82,20 @@ pub(super) fn satisfied(
     tables: &BTreeMap<&'static str, DataFrame>,
     days: &[i32],
     fraud: &Scored,
+    stuck: &Found,
     as_of: i64,
 ) -> Result<Satisfied> {
     let read = Tables::new(tables)?;
     let journeys = Journeys::new(&read, pipeline.zone, as_of)?;
     let answers = Answers::new(&read)?;
     let points = factors::of_orders(&journeys, &answers);
-    let segments = segments(&read, &pipeline.raw.kpi.segments)?;
+    let kpi = &pipeline.raw.kpi;
+    let segments = segments(&read, &journeys, &kpi.segments, kpi.min_segment_orders)?;
     let index = table::rows(&table::Orders {
         placed_day: days,
         points: &points,
         segments: &segments,
-        grains: &pipeline.raw.kpi.grains,
+        grains: &kpi.grains,
         weights: pipeline.raw.satisfaction.weights.in_order(),
         zone: pipeline.zone,
         as_of,
@@ -101,11 +105,11 @@ pub(super) fn satisfied(
     let computed = fed.into_iter().map(|(id, _)| id.to_owned()).collect();
     let not_computable = starved.into_iter().map(|(id, missing)| (id.to_owned(), missing)).collect();
     let predicted = predict(pipeline, &read, &journeys, &answers)?;
-    let found = associations(&read, &journeys, &answers)?;
+    let found = associations(&read, &journeys, &answers, pipeline.raw.report.language)?;
     let mut state = predicted.state(&answers, journeys.orders());
     state.drivers = found.iter().flat_map(|f| &f.drivers).take(5).map(|d| d.words.clone()).collect();
     Ok(Satisfied {
-        customers: profiled(pipeline, &read, &journeys, &answers, fraud)?,
+        customers: profiled(pipeline, &read, &journeys, &answers, fraud, stuck)?,
         index,
         orders: order_rows(&read, days, &points, &answers, &predicted)?,
         model: test_rows(predicted.test.as_ref())?,
@@ -165,47 +169,12 @@ pub(super) fn with_index(counted: &DataFrame, index: &DataFrame) -> Result<DataF
         .map_err(Error::frames("satisfaction index"))
 }
 
-/// Ways to split orders that the input has. What is in the order splits lines and not orders: no order belongs to one `sku`.
-fn segments(tables: &Tables, names: &[String]) -> Result<Vec<Segment>> {
-    let mut segments = Vec::new();
-    for name in names {
-        let mut parts = Vec::new();
-        for part in segment::parts(name) {
-            parts.push(match part {
-                segment::LANE => lane(tables)?,
-                part => tables.text_column("orders", part)?.map(|column| (column, None)),
-            });
-        }
-        let Some(parts) = parts.into_iter().collect::<Option<Vec<_>>>() else { continue };
-        let value = |(column, to): &(StringChunked, Option<StringChunked>), order: usize| {
-            let end = |column: &StringChunked| column.get(order).unwrap_or("(none)").to_owned();
-            to.as_ref().map_or_else(|| end(column), |to| format!("{} → {}", end(column), end(to)))
-        };
-        let of_order: Vec<String> = (0..tables.orders())
-            .map(|order| parts.iter().map(|part| value(part, order)).collect::<Vec<_>>().join("+"))
-            .collect();
-        // Numbered by name: sums over segments must not depend on the order of the input.
-        let mut values = of_order.clone();
-        values.sort_unstable();
-        values.dedup();
-        let number = |value: &String| values.binary_search(value).unwrap_or_default() as u32;
-        let of_order = of_order.iter().map(number).collect();
-        segments.push(Segment { name: name.clone(), of_order, values });
-    }
-    Ok(segments)
-}
-
-/// Origin and destination of each order, as KPIs have them.
-fn lane(tables: &Tables) -> Result<Option<(StringChunked, Option<StringChunked>)>> {
-    let from = match tables.text_column("orders", "ship_from")? {
-        Some(from) => Some(from),
-        None => tables.text_column("orders", "warehouse_id")?,
-    };
-    let to = tables.text_column("orders", "ship_country")?;
-    Ok(from.zip(to).map(|(from, to)| (from, Some(to))))
-}
-
-fn associations(tables: &Tables, journeys: &Journeys, answers: &Answers) -> Result<Option<Drivers>> {
+fn associations(
+    tables: &Tables,
+    journeys: &Journeys,
+    answers: &Answers,
+    language: Language,
+) -> Result<Option<Drivers>> {
     if !answers.supplied {
         return Ok(None);
     }
@@ -217,5 +186,5 @@ fn associations(tables: &Tables, journeys: &Journeys, answers: &Answers) -> Resu
     // Sums of floats depend on their order.
     rows.sort_by(|a, b| ids[*a].cmp(&ids[*b]));
     let points: Vec<f64> = rows.iter().filter_map(|&row| firsts[row].map(|f| f.points)).collect();
-    Ok(drivers(&facts, &rows, &points))
+    Ok(drivers(&facts, &rows, &points, language))
 }
