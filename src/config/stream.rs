@@ -30,8 +30,9 @@ pub struct Stream {
     /// that comes later yet is scored on what is remembered, and stands in the ledger as `forgotten`.
     #[schemars(regex(pattern = r"^[0-9]{1,5}(ms|s|m|h|d)$"))]
     pub remember: String,
-    /// How often KPIs, satisfaction, exceptions, customers and the monitor are told anew, at most. `0s`: in every epoch.
-    /// They look at the whole shop and cost more the larger it is; scores never wait for them.
+    /// How often KPIs, satisfaction, exceptions, customers and the monitor are told anew, at most. They look at the whole
+    /// shop and cost more the larger it is, so they are computed beside the epochs and published with a later one; scores do
+    /// not wait for them. `0s`: again and again, with rests of four times what the last look took.
     #[schemars(regex(pattern = r"^[0-9]{1,5}(ms|s|m|h|d)$"))]
     pub refresh: String,
     /// A file has landed whole when it has not changed for so long; one with a `.done` beside it has at once.

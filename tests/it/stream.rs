@@ -330,6 +330,48 @@ fn orders(folder: &Path) -> u64 {
 }
 
 #[test]
+fn the_whole_shop_is_told_beside_the_epochs_of_a_stream_that_goes_on() {
+    let folder = tiny();
+    land(folder.path(), "1.csv", 0..20);
+    let mut child = stream(folder.path(), &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let out = folder.path().join("out");
+    let count = |table: &str| {
+        let there = out.join(table).is_dir();
+        let sql = format!("SELECT COUNT(*) AS n FROM {table}");
+        if there { query(&out, &sql)[0]["n"].as_u64().unwrap() } else { 0 }
+    };
+    let wait_for = |table: &str, rows: u64| {
+        let until = Instant::now() + Duration::from_secs(60);
+        while count(table) < rows {
+            assert!(Instant::now() < until, "{table} has {} rows, not {rows}", count(table));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    // The first epoch tells everything; what comes later is told by a look beside the epochs.
+    wait_for("order_satisfaction", 20);
+    for (name, orders) in [("2.csv", 20..30), ("3.csv", 30..35)] {
+        let last = u64::from(orders.end);
+        land(folder.path(), name, orders);
+        wait_for("order_scores", last);
+        wait_for("order_satisfaction", last);
+    }
+    assert!(count("runs") >= 3);
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    // What it left is what a batch tells, but for features of orders that came later than others placed after them.
+    let batch = folder.path().join("batch");
+    let mut command = ordersight(&["run", "tiny.toml", "--out", "batch"]);
+    assert_eq!(finish(command.current_dir(folder.path())).code, 0);
+    let [batch, out] = [batch, out].map(|out| {
+        let mut rows = told(&out);
+        rows.retain(|name, _| !name.starts_with("order_features"));
+        rows
+    });
+    assert!(batch.keys().any(|name| name.starts_with("kpi")));
+    assert_eq!(differing_rows(&batch, &out), Vec::<String>::new());
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_set_aside_and_the_rest_goes_on() {
     let folder = tiny();
     land(folder.path(), "1.csv", 0..20);

@@ -136,7 +136,7 @@ impl<'a> Following<'a> {
         let progress = &self.journal.progress;
         let closes = last != Last::No && !self.files.is_empty();
         let behind = self.options.as_of.is_some_and(|end| progress.watermark < Some(end));
-        let stale = progress.refreshed < progress.watermark && (last == Last::OfAll || self.retelling_is_due());
+        let stale = progress.told < progress.changed && (last == Last::OfAll || self.retelling_is_due());
         !gathered.is_empty() || told || (closes && (behind || stale))
     }
 
@@ -169,6 +169,9 @@ impl<'a> Following<'a> {
             return Ok(None);
         };
         let before = self.journal.progress.watermark.replace(as_of);
+        if !gathered.is_empty() || before != Some(as_of) {
+            self.journal.progress.changed = self.journal.progress.epoch;
+        }
         tick("features");
         let out = &self.options.out;
         let stepped = match &self.scoring {
@@ -186,7 +189,7 @@ impl<'a> Following<'a> {
         let made = match &stepped {
             Some(stepped) if scores_alone => {
                 let made = self.score(stepped, as_of, begun, &mut stages)?;
-                if self.journal.progress.refreshed < Some(as_of) && self.retelling_is_due() {
+                if self.journal.progress.told < self.journal.progress.changed && self.retelling_is_due() {
                     let job = self.job(end, as_of);
                     self.retelling.begin(job);
                 }
@@ -207,7 +210,7 @@ impl<'a> Following<'a> {
     /// What the whole shop is to be told of now.
     fn job(&self, end: i64, as_of: i64) -> Job<'a> {
         let (files, refused) = (self.files.clone(), self.journal.refused().to_vec());
-        Job { files, refused, end, as_of, scoring: self.scoring.clone() }
+        Job { files, refused, end, as_of, epoch: self.journal.progress.changed, scoring: self.scoring.clone() }
     }
 
     /// Types what came, and enters it into the journal. What cannot be read is tried again some time, or set aside.
@@ -358,8 +361,7 @@ impl<'a> Following<'a> {
         }
         let mut failed_on = None;
         if let Some(retold) = retold {
-            (self.journal.progress.refreshed, self.journal.progress.run_id) =
-                (Some(retold.as_of), Some(run_id.clone()));
+            self.journal.told(&retold.run_id, retold.as_of, retold.epoch);
             let write = || retold.write(pipeline, options, &mut staging);
             failed_on = Some(stages.time("retold", write)?.failed_on);
         }
@@ -411,8 +413,7 @@ impl<'a> Following<'a> {
         let run_id = retold.run_id.clone();
         let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &run_id, retold.metadata.clone())?;
         let summary = retold.write(pipeline, options, &mut staging)?;
-        self.journal.progress.refreshed = Some(as_of);
-        self.journal.progress.run_id = Some(run_id.clone());
+        self.journal.told(&run_id, as_of, self.journal.progress.changed);
         self.journal.late(&mut staging, late)?;
         self.journal.write(&mut staging)?;
         let scored = summary.tables.get("orders").map_or(0, |t| t.accepted);

@@ -68,6 +68,12 @@ pub(super) struct Progress {
     /// Lines of standard input that were refused.
     #[serde(default)]
     pub(super) lines_refused: u64,
+    /// The epoch in which anything came, or the watermark moved, for the last time; and the one of which the tables that
+    /// tell of the whole shop tell.
+    #[serde(default)]
+    pub(super) changed: u64,
+    #[serde(default)]
+    pub(super) told: u64,
 }
 
 /// The journal.
@@ -212,6 +218,12 @@ impl Journal {
     pub(super) fn take(&mut self, file: TakenFile, typed: KeptFile) {
         self.known.insert(file.clone());
         self.taken.push(Taken { epoch: self.progress.epoch, file, typed });
+    }
+
+    /// Notes the look at the whole shop that the commit in hand publishes.
+    pub(super) fn told(&mut self, run_id: &str, as_of: i64, epoch: u64) {
+        self.progress.run_id = Some(run_id.to_owned());
+        (self.progress.refreshed, self.progress.told) = (Some(as_of), epoch);
     }
 
     /// Adds a line that is no record to the epoch that is being made.

@@ -36,6 +36,8 @@ pub(super) struct Job<'a> {
     pub(super) end: i64,
     /// The watermark.
     pub(super) as_of: i64,
+    /// The epoch in which anything came for the last time.
+    pub(super) epoch: u64,
     /// Scores; none where lines are scored, which are counted anew.
     pub(super) scoring: Option<Shared<'a>>,
 }
@@ -49,6 +51,7 @@ pub(super) struct Retold {
     pub(super) run_id: String,
     pub(super) metadata: BTreeMap<String, String>,
     pub(super) as_of: i64,
+    pub(super) epoch: u64,
 }
 
 /// All tables of all files.
@@ -103,7 +106,7 @@ pub(super) fn retell(
         tables.iter().map(|(table, frame)| Prepared::new(table, frame, &metadata, threads)).collect()
     };
     let tables = stages.time("encode", encode)?;
-    Ok(Retold { computed, inputs, tables, stages, run_id, metadata, as_of })
+    Ok(Retold { computed, inputs, tables, stages, run_id, metadata, as_of, epoch: job.epoch })
 }
 
 impl Retold {
