@@ -82,7 +82,9 @@ fn every_kind_of_dirty_row_is_found_in_its_place_and_the_clean_ones_go_through()
     assert_eq!(found.iter().map(fate).collect::<BTreeSet<_>>(), expected);
     assert_eq!(found.len(), expected.len());
     let reasons: BTreeSet<&str> = expected.iter().map(|(_, _, _, reason)| reason.as_str()).collect();
-    let every: BTreeSet<&str> = Reason::ALL.iter().map(|r| r.code()).collect();
+    // That a line names no source happens on standard input alone: `stream` has a sample of it.
+    let in_files = Reason::ALL.iter().filter(|reason| **reason != Reason::UnknownSource);
+    let every: BTreeSet<&str> = in_files.map(|reason| reason.code()).collect();
     assert_eq!(reasons, every, "every reason there is has a sample");
     assert!(reasons.len() > 20);
     for row in &found {

@@ -240,7 +240,7 @@ fn a_reader_that_polls_every_table_never_errs_and_sees_nothing_go() {
     std::fs::write(stop, "").unwrap();
     let found = poller.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&found.stdout);
-    println!("{text}");
+    eprintln!("{text}");
     assert!(found.status.success(), "{text}");
     let said: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert!(said["answers"].as_u64() > Some(50), "{text}");
@@ -271,7 +271,7 @@ fn a_stream_killed_at_any_moment_and_started_again_is_as_if_never_killed() {
         done(&mut landing.command("stream", &out, &sets));
         assert_eq!(differing_rows(&calm, &told(&out)), Vec::<String>::new(), "round {round}");
     }
-    println!("{alive} of {kills} were alive when killed");
+    eprintln!("{alive} of {kills} were alive when killed");
     assert!(alive > 2 * kills / 5, "only {alive} of {kills} were alive when killed");
 
     // Stopped at every step of a commit, early and late in the stream.
