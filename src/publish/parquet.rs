@@ -18,10 +18,6 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// Level 3 of zstd: past it, writing slows down much faster than files shrink.
 const ZSTD_LEVEL: i32 = 3;
 
-/// Rows up to which level 1 does: each page of each column has tables of the compressor cleared for it, three quarters of a
-/// megabyte at level 3, which a day of a small shop never fills.
-const FEW_ROWS: usize = 8 * 1024;
-
 /// Chance that a Bloom filter says "maybe" to an id that is not there.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
@@ -48,8 +44,7 @@ pub fn encode(frame: &DataFrame, options: FileOptions<'_>, metadata: &BTreeMap<S
         .with_coerce_types(true)
         .convert(&first.schema())
         .map_err(Error::parquet("describing the columns of a file"))?;
-    let level = if frame.height() <= FEW_ROWS { 1 } else { ZSTD_LEVEL };
-    let properties = properties(&descriptor, options, metadata, level)?;
+    let properties = properties(&descriptor, options, metadata)?;
     let writer_options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), first.schema(), writer_options)
         .map_err(Error::parquet("starting a file"))?;
@@ -67,9 +62,8 @@ fn properties(
     descriptor: &SchemaDescriptor,
     options: FileOptions<'_>,
     metadata: &BTreeMap<String, String>,
-    level: i32,
 ) -> Result<WriterProperties> {
-    let level = ZstdLevel::try_new(level).map_err(Error::parquet("setting compression"))?;
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(Error::parquet("setting compression"))?;
     // A file counts its leaf columns: a list of structs before a column moves that column's number.
     let leaf = |name: &str| {
         descriptor.columns().iter().position(|c| matches!(c.path().parts(), [only] if only.as_str() == name))

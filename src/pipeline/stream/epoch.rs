@@ -26,9 +26,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
-/// What the names of files begin with that are made of lines of standard input.
-const LINES_NAME: &str = "stdin-";
-
 /// Whether anything comes after an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Last {
@@ -216,8 +213,10 @@ impl<'a> Following<'a> {
     /// Types what came, and enters it into the journal. What cannot be read is tried again some time, or set aside.
     fn take(&mut self, gathered: &Gathered, tick: &(dyn Fn(&str) + Sync)) -> Result<()> {
         let typist = &self.typist;
+        let most = self.pipeline.raw.quarantine.max_share;
         let landed = gathered.files.par_iter().map(|file| {
             let typed = typist.typed(&file.taken.source, &file.taken.name, &file.path, file.format);
+            let typed = typed.and_then(|typed| is_usable(most, &file.taken, &typed).map(|()| typed));
             tick(&format!("{} {}", file.taken.source, file.taken.name));
             (file.taken.clone(), typed)
         });
@@ -233,8 +232,7 @@ impl<'a> Following<'a> {
             self.journal.progress.failures.failed(&unreadable.file, &unreadable.why, now);
         }
         for (file, typed) in typed {
-            let usable = typed.and_then(|typed| self.is_usable(&file, &typed).map(|()| typed));
-            match usable {
+            match typed {
                 // Something else was put in its place while it was read.
                 Ok(typed) if typed.content_hash != file.content_hash => {}
                 Ok(typed) => {
@@ -277,7 +275,7 @@ impl<'a> Following<'a> {
 
     /// The records of one source on standard input as a file of their own.
     fn lines(&self, source: &str, records: &[u8]) -> Result<(TakenFile, Result<TypedFile>)> {
-        let name = format!("{LINES_NAME}{:010}", self.journal.progress.epoch);
+        let name = format!("{STDIN}-{:010}", self.journal.progress.epoch);
         let folder = self.options.out.join(CACHE_DIR).join("_lines");
         crate::ingest::create_private(&folder)?;
         let path: PathBuf = folder.join(format!("{source}-{name}"));
@@ -290,25 +288,6 @@ impl<'a> Following<'a> {
         let content_hash = blake3::hash(records).to_hex().to_string();
         let file = TakenFile { source: source.to_owned(), name, size_in_bytes: records.len() as u64, content_hash };
         Ok((file, typed))
-    }
-
-    /// A file of which more rows are refused than the pipeline lets pass is not that source's.
-    fn is_usable(&self, file: &TakenFile, typed: &TypedFile) -> Result<()> {
-        if file.name.starts_with(LINES_NAME) {
-            return Ok(());
-        }
-        let (refused, read) = (typed.findings.rejected.len() as u64, typed.findings.read);
-        let most = self.pipeline.raw.quarantine.max_share;
-        let first = typed.findings.rejected.first();
-        // A line or two of a handful says little.
-        if refused > 5 && refused as f64 > most * read as f64 {
-            let example = first.map(|r| format!("; first row {}: {}", r.row, r.detail)).unwrap_or_default();
-            return Err(Error::InputRefused {
-                message: format!("{refused} of {read} rows of `{}` cannot be read{example}", file.name),
-                hint: None,
-            });
-        }
-        Ok(())
     }
 
     /// Everything placed before has been waited for; `None` before the first order.
@@ -338,8 +317,8 @@ impl<'a> Following<'a> {
         let retold = self.retelling.take()?;
         let run_id = retold.as_ref().map(|retold| retold.run_id.clone()).or(self.journal.progress.run_id.clone());
         let run_id = run_id.unwrap_or_else(|| "stream".to_owned());
-        let mut metadata = retold.as_ref().map_or_else(BTreeMap::new, |retold| retold.metadata.clone());
-        metadata.extend([
+        // Of the scores of this epoch; what was told of the whole shop names its own clock.
+        let metadata = BTreeMap::from([
             ("pipeline".to_owned(), pipeline.raw.name.clone()),
             ("schema_version".to_owned(), SCHEMA_VERSION.to_owned()),
             ("epoch".to_owned(), self.journal.progress.epoch.to_string()),
@@ -430,6 +409,21 @@ impl<'a> Following<'a> {
         self.journal.write(&mut staging)?;
         staging.commit().map(drop)
     }
+}
+
+/// A file of which more rows are refused than the pipeline lets pass is not that source's.
+fn is_usable(most: f64, file: &TakenFile, typed: &TypedFile) -> Result<()> {
+    let (refused, read) = (typed.findings.rejected.len() as u64, typed.findings.read);
+    let first = typed.findings.rejected.first();
+    // A line or two of a handful says little.
+    if refused > 5 && refused as f64 > most * read as f64 {
+        let example = first.map(|r| format!("; first row {}: {}", r.row, r.detail)).unwrap_or_default();
+        return Err(Error::InputRefused {
+            message: format!("{refused} of {read} rows of `{}` cannot be read{example}", file.name),
+            hint: None,
+        });
+    }
+    Ok(())
 }
 
 fn writing<'s, 'a>(scoring: &'s RwLock<Scoring<'a>>) -> RwLockWriteGuard<'s, Scoring<'a>> {
