@@ -27,11 +27,23 @@ pub(super) struct Checked {
 /// Accepted orders, for what points to them: the order's number to its placement time.
 pub(super) type Orders = HashMap<String, i64>;
 
+/// Which orders were accepted, and when they were placed.
+pub(super) trait Placements {
+    /// When an accepted order was placed, UTC microseconds; `None` for any other.
+    fn placed_at(&self, order: &str) -> Option<i64>;
+}
+
+impl Placements for Orders {
+    fn placed_at(&self, order: &str) -> Option<i64> {
+        self.get(order).copied()
+    }
+}
+
 /// Checks a mapped table part by part, so that only accepted rows are ever held whole.
 pub(super) struct Checker<'a> {
     table: &'static Table,
     /// `None` while orders themselves are checked.
-    orders: Option<&'a Orders>,
+    orders: Option<&'a dyn Placements>,
     rates: &'a Rates,
     as_of: i64,
     keep_rows: bool,
@@ -44,7 +56,7 @@ pub(super) struct Checker<'a> {
 impl<'a> Checker<'a> {
     pub(super) fn new(
         table: &'static Table,
-        orders: Option<&'a Orders>,
+        orders: Option<&'a dyn Placements>,
         rates: &'a Rates,
         as_of: i64,
         keep_rows: bool,
@@ -119,7 +131,7 @@ impl<'a> Checker<'a> {
 pub(super) fn check(
     table: &'static Table,
     frame: &mut DataFrame,
-    orders: Option<&Orders>,
+    orders: Option<&dyn Placements>,
     rates: &Rates,
 ) -> Result<BTreeMap<usize, Fault>> {
     let mut faults = BTreeMap::new();
@@ -235,13 +247,13 @@ fn time_order(
     Ok(())
 }
 
-fn orphans(frame: &DataFrame, orders: &Orders, faults: &mut BTreeMap<usize, Fault>) -> Result<()> {
+fn orphans(frame: &DataFrame, orders: &dyn Placements, faults: &mut BTreeMap<usize, Fault>) -> Result<()> {
     if !has(frame, "order_id") {
         return Ok(());
     }
     let ids = frame.column("order_id").and_then(|c| c.str().cloned()).map_err(Error::frames("checking references"))?;
     for (at, id) in ids.iter().enumerate() {
-        if let Some(id) = id.filter(|id| !orders.contains_key(*id)) {
+        if let Some(id) = id.filter(|id| orders.placed_at(id).is_none()) {
             fault(faults, at, "order_id", Reason::Orphan, || {
                 format!("no accepted order has the id `{}`", mask_if_personal(id))
             });
@@ -254,7 +266,7 @@ fn orphans(frame: &DataFrame, orders: &Orders, faults: &mut BTreeMap<usize, Faul
 fn convert(
     table: &Table,
     frame: &mut DataFrame,
-    orders: Option<&Orders>,
+    orders: Option<&dyn Placements>,
     rates: &Rates,
     faults: &mut BTreeMap<usize, Fault>,
 ) -> Result<()> {
@@ -284,7 +296,7 @@ fn convert(
     let codes = frame.column("currency").and_then(|c| c.str().cloned()).map_err(Error::frames(stage))?;
     let times: Vec<Option<i64>> = if table.clock.is_empty() {
         let ids = frame.column("order_id").and_then(|c| c.str().cloned()).map_err(Error::frames(stage))?;
-        ids.iter().map(|id| orders.zip(id).and_then(|(orders, id)| orders.get(id).copied())).collect()
+        ids.iter().map(|id| orders.zip(id).and_then(|(orders, id)| orders.placed_at(id))).collect()
     } else {
         micros(frame, table.clock)?.iter().collect()
     };

@@ -6,9 +6,10 @@
 //! points to an order which has not come yet waits for it.
 
 mod groups;
+mod pieces;
 mod table;
 
-use super::accept::{Checker, Orders};
+use super::accept::{Checker, Placements};
 use super::cache::TypedFile;
 use super::fx::Rates;
 use super::mapping::{self, Mapped};
@@ -43,8 +44,8 @@ pub struct Growing<'a> {
     pipeline: &'a Pipeline,
     wanted: &'static [&'static str],
     rates: Rates,
-    /// Accepted orders, for what points to them; `None` before there is any.
-    orders: Option<Orders>,
+    /// Whether orders were looked at: before, nothing can point to them.
+    has_orders: bool,
     groups: Groups,
     tables: BTreeMap<&'static str, GrowingTable>,
     /// Tables whose files have been looked at.
@@ -65,7 +66,7 @@ impl<'a> Growing<'a> {
             pipeline,
             wanted,
             rates: Rates::none(&pipeline.raw.money.base, pipeline.base_exponent),
-            orders: None,
+            has_orders: false,
             groups: Groups::default(),
             tables: BTreeMap::new(),
             looked: BTreeSet::new(),
@@ -99,7 +100,7 @@ impl<'a> Growing<'a> {
         for contract in TABLES.iter().filter(|t| self.wanted.contains(&t.name)) {
             let Some(mapping) = self.pipeline.raw.tables.get(contract.name) else { continue };
             let of_orders = contract.of_order && contract.name != "orders";
-            if of_orders && self.orders.is_none() {
+            if of_orders && !self.has_orders {
                 continue;
             }
             if !is_fed(&self.files, mapping) {
@@ -142,18 +143,21 @@ impl<'a> Growing<'a> {
         let is_grown = self.pipeline.raw.tables.get("orders").is_some_and(is_row_by_row);
         let of: Vec<Group> = if is_grown { changed.iter().copied().collect() } else { self.groups.all().collect() };
         let placed = table.placed(&of)?;
-        self.newest = self.newest.max(placed.values().copied().filter(|at| *at <= as_of).max());
-        self.later.extend(placed.values().copied().filter(|at| *at > as_of));
-        match &mut self.orders {
-            Some(orders) if is_grown => orders.extend(placed),
-            orders => *orders = Some(placed),
+        let times = || placed.iter().map(|(_, at)| *at);
+        self.newest = self.newest.max(times().filter(|at| *at <= as_of).max());
+        self.later.extend(times().filter(|at| *at > as_of));
+        if !is_grown {
+            self.groups.forget_orders();
         }
+        placed.into_iter().for_each(|(group, at)| self.groups.place(group, at));
+        self.has_orders = true;
         Ok(())
     }
 
     /// A table of all files.
     fn whole(&self, contract: &'static Table, mapping: &TableMap, as_of: i64) -> Result<DataFrame> {
-        let orders = if contract.name == "orders" { None } else { self.orders.as_ref() };
+        let is_of_others = contract.name != "orders" && self.has_orders;
+        let orders = is_of_others.then_some(&self.groups as &dyn Placements);
         let mut checker = Checker::new(contract, orders, &self.rates, as_of, true);
         mapping::each_part(self.pipeline, contract, mapping, &self.files, &mut |part| checker.part(part).map(drop))?;
         Ok(checker.finish()?.accepted)
@@ -168,7 +172,10 @@ impl<'a> Growing<'a> {
         as_of: i64,
         changed: &mut BTreeSet<Group>,
     ) -> Result<()> {
-        let mut parts = self.tables.entry(contract.name).or_default().waiting(self.orders.as_ref())?;
+        let mut parts = match self.has_orders {
+            true => self.tables.entry(contract.name).or_default().waiting(&self.groups)?,
+            false => Vec::new(),
+        };
         for source in mapping.sources() {
             for file in new.get(&source).into_iter().flatten() {
                 let only = Files::from([(source.clone(), vec![file.clone()])]);
@@ -183,9 +190,8 @@ impl<'a> Growing<'a> {
             }
         }
         let table = self.tables.entry(contract.name).or_default();
-        let orders = if contract.name == "orders" { None } else { self.orders.as_ref() };
         for part in parts.into_iter().filter(|part| part.frame.height() > 0) {
-            table.accept(contract, part, orders, &self.rates, (&self.names, as_of), &mut self.groups, changed)?;
+            table.accept(contract, part, &self.rates, (&self.names, as_of), &mut self.groups, changed)?;
         }
         Ok(())
     }
@@ -193,6 +199,11 @@ impl<'a> Growing<'a> {
     /// The number of an order's group, if it or a row that names it has come.
     pub fn group(&self, order: &str) -> Option<Group> {
         self.groups.of(order)
+    }
+
+    /// When the order of a group was placed, UTC microseconds; `None` while it has not come.
+    pub fn placed_at(&self, group: Group) -> Option<i64> {
+        self.groups.placed(group)
     }
 
     /// Every group there is.
@@ -220,7 +231,7 @@ impl<'a> Growing<'a> {
 
     /// How many orders there are.
     pub fn orders(&self) -> usize {
-        self.orders.as_ref().map_or(0, Orders::len)
+        self.groups.orders()
     }
 
     /// Every file so far, by source, in the order of their names.

@@ -1,15 +1,23 @@
 //! Numbers of orders, with everything that belongs to them; a row that names no order is a group of its own.
 
+use crate::ingest::accept::Placements;
+use foldhash::quality::RandomState;
 use std::collections::HashMap;
 
 /// The number of an order and of the rows that name it, or of a single row that names none.
 pub type Group = u32;
 
+/// A group of which no order was accepted.
+const NOT_PLACED: i64 = i64::MIN;
+
 /// Groups by the orders they are of.
 #[derive(Default)]
 pub(super) struct Groups {
-    by_order: HashMap<String, Group>,
-    count: u32,
+    by_order: HashMap<Box<str>, Group, RandomState>,
+    /// When the order of each group was placed, UTC microseconds.
+    placed: Vec<i64>,
+    /// How many of them have an order.
+    orders: usize,
 }
 
 impl Groups {
@@ -18,10 +26,10 @@ impl Groups {
         if let Some(group) = order.and_then(|order| self.by_order.get(order)) {
             return *group;
         }
-        let group = self.count;
-        self.count += 1;
+        let group = self.placed.len() as u32;
+        self.placed.push(NOT_PLACED);
         if let Some(order) = order {
-            self.by_order.insert(order.to_owned(), group);
+            self.by_order.insert(order.into(), group);
         }
         group
     }
@@ -31,6 +39,35 @@ impl Groups {
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Group> + use<> {
-        0..self.count
+        0..self.placed.len() as u32
+    }
+
+    /// When the order of a group was placed; `None` where none was accepted.
+    pub(super) fn placed(&self, group: Group) -> Option<i64> {
+        self.placed.get(group as usize).copied().filter(|at| *at != NOT_PLACED)
+    }
+
+    /// Enters an accepted order.
+    pub(super) fn place(&mut self, group: Group, at: i64) {
+        let Some(placed) = self.placed.get_mut(group as usize) else { return };
+        self.orders += usize::from(*placed == NOT_PLACED);
+        *placed = at;
+    }
+
+    /// No order is accepted any more.
+    pub(super) fn forget_orders(&mut self) {
+        self.placed.fill(NOT_PLACED);
+        self.orders = 0;
+    }
+
+    /// How many orders were accepted.
+    pub(super) fn orders(&self) -> usize {
+        self.orders
+    }
+}
+
+impl Placements for Groups {
+    fn placed_at(&self, order: &str) -> Option<i64> {
+        self.placed(self.of(order)?)
     }
 }

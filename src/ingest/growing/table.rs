@@ -2,11 +2,12 @@
 
 use super::frames;
 use super::groups::{Group, Groups};
+use super::pieces::Pieces;
 use crate::config::ORIGIN;
 use crate::contract::input::Table;
 use crate::error::Result;
 use crate::features::row_hashes;
-use crate::ingest::accept::{self, Orders, key_hashes, versions};
+use crate::ingest::accept::{self, Placements, key_hashes, versions};
 use crate::ingest::fx::Rates;
 use crate::quarantine::Reason;
 use polars::prelude::*;
@@ -14,14 +15,11 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
-/// Pieces a frame may be in before they are put together: every look at it goes through all of them.
-const PIECES: usize = 48;
-
 /// A table that grows.
 #[derive(Default)]
 pub(super) struct GrowingTable {
     /// Accepted rows, those that another has replaced included.
-    frame: Option<DataFrame>,
+    frame: Option<Pieces>,
     /// The rows of each group that nothing has replaced.
     rows: HashMap<Group, Vec<u32>>,
     /// Which row stands for each key; not needed where the table is made anew.
@@ -55,16 +53,15 @@ impl GrowingTable {
         for (at, group) in numbered(&frame, groups)?.into_iter().enumerate() {
             rows.entry(group).or_default().push(at as u32);
         }
-        Ok(Self { frame: Some(frame), rows, ..Self::default() })
+        Ok(Self { frame: Some(Pieces::of(frame)), rows, ..Self::default() })
     }
 
     /// Takes out the rows whose orders have come since; the others wait on.
-    pub(super) fn waiting(&mut self, orders: Option<&Orders>) -> Result<Vec<Waiting>> {
-        let Some(orders) = orders else { return Ok(Vec::new()) };
+    pub(super) fn waiting(&mut self, orders: &dyn Placements) -> Result<Vec<Waiting>> {
         let mut ready = Vec::new();
         for part in std::mem::take(&mut self.orphans) {
             let ids = part.frame.column("order_id").and_then(|c| c.str().cloned()).map_err(frames())?;
-            let has_come: Vec<bool> = ids.iter().map(|id| id.is_none_or(|id| orders.contains_key(id))).collect();
+            let has_come: Vec<bool> = ids.iter().map(|id| id.is_none_or(|id| orders.placed_at(id).is_some())).collect();
             let pick = |come: bool| -> Result<Option<Waiting>> {
                 let at: Vec<IdxSize> =
                     (0..).zip(&has_come).filter(|(_, has)| **has == come).map(|(at, _)| at).collect();
@@ -86,18 +83,17 @@ impl GrowingTable {
     }
 
     /// Takes in the sound rows of a part, and says of which groups.
-    #[expect(clippy::too_many_arguments, reason = "what a row is checked against")]
     pub(super) fn accept(
         &mut self,
         contract: &'static Table,
         part: Waiting,
-        orders: Option<&Orders>,
         rates: &Rates,
         (names, as_of): (&[PathBuf], i64),
         groups: &mut Groups,
         changed: &mut BTreeSet<Group>,
     ) -> Result<()> {
         let mut frame = part.frame.clone();
+        let orders = (contract.name != "orders").then_some(&*groups as &dyn Placements);
         let faults = accept::check(contract, &mut frame, orders, rates)?;
         let orphans: Vec<IdxSize> =
             faults.iter().filter(|(_, fault)| fault.1 == Reason::Orphan).map(|(at, _)| *at as IdxSize).collect();
@@ -108,7 +104,7 @@ impl GrowingTable {
         }
         // The order in which a batch reads: files by name, of one name as they came, then rows.
         let reading = |standing: &Standing| (names.get(standing.file as usize), standing.file, standing.row);
-        let first = self.frame.as_ref().map_or(0, DataFrame::height) as u32;
+        let first = self.frame.as_ref().map_or(0, Pieces::height) as u32;
         let mut kept: Vec<IdxSize> = Vec::new();
         let (versions, numbers) = (versions(contract, &frame)?, numbered_but(&frame, &faults, groups)?);
         for (at, (key, version)) in key_hashes(contract, &frame)?.into_iter().zip(versions).enumerate() {
@@ -145,25 +141,13 @@ impl GrowingTable {
         }
         let rows = frame.take(&IdxCa::from_vec("rows".into(), kept)).map_err(frames())?;
         let rows = rows.drop(ORIGIN).map_err(frames())?;
-        match &mut self.frame {
-            Some(all) if all.height() > 0 => {
-                all.vstack_mut(&rows).map_err(frames())?;
-                if all.first_col_n_chunks() > PIECES {
-                    all.rechunk_mut();
-                }
-            }
-            nothing => *nothing = Some(rows),
-        }
-        Ok(())
+        self.frame.get_or_insert_default().push(rows)
     }
 
     /// The rows of some groups, in the order of these.
     pub(super) fn of_groups(&self, groups: &[Group]) -> Result<DataFrame> {
         let Some(frame) = &self.frame else { return Ok(DataFrame::empty()) };
-        let rows = groups.iter().filter_map(|group| self.rows.get(group)).flatten().copied().collect();
-        let mut rows = frame.take(&IdxCa::from_vec("rows".into(), rows)).map_err(frames())?;
-        rows.rechunk_mut();
-        Ok(rows)
+        frame.take(groups.iter().filter_map(|group| self.rows.get(group)).flatten().copied().collect())
     }
 
     /// The group of each of these rows.
@@ -183,18 +167,20 @@ impl GrowingTable {
     /// A hash of all rows of each group, whatever their order.
     fn contents(&self) -> Result<BTreeMap<Group, u64>> {
         let Some(frame) = &self.frame else { return Ok(BTreeMap::new()) };
+        let frame = frame.whole()?;
         let all: Vec<&str> = frame.get_column_names().into_iter().map(|name| name.as_str()).collect();
-        let hashes = row_hashes(frame, &all)?;
+        let hashes = row_hashes(&frame, &all)?;
         let of = |rows: &Vec<u32>| rows.iter().fold(0_u64, |sum, row| sum.wrapping_add(hashes[*row as usize]));
         Ok(self.rows.iter().filter(|(_, rows)| !rows.is_empty()).map(|(group, rows)| (*group, of(rows))).collect())
     }
 
-    /// The orders and when they were placed, UTC microseconds.
-    pub(super) fn placed(&self, groups: &[Group]) -> Result<Orders> {
-        match self.frame {
-            Some(_) => crate::ingest::order_times(&self.of_groups(groups)?),
-            None => Ok(Orders::new()),
-        }
+    /// When the orders of some groups were placed, UTC microseconds.
+    pub(super) fn placed(&self, groups: &[Group]) -> Result<Vec<(Group, i64)>> {
+        let Some(frame) = &self.frame else { return Ok(Vec::new()) };
+        let times = frame.whole()?.column("placed_at").map(|c| c.to_physical_repr()).map_err(frames())?;
+        let times = times.i64().map_err(frames())?;
+        let rows = groups.iter().flat_map(|group| self.rows.get(group).into_iter().flatten().map(|row| (*group, *row)));
+        Ok(rows.filter_map(|(group, row)| Some((group, times.get(row as usize)?))).collect())
     }
 }
 

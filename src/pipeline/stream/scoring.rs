@@ -136,8 +136,6 @@ impl<'a> Scoring<'a> {
         let later = self.due.split_off(&as_of.saturating_add(1));
         touched.extend(std::mem::replace(&mut self.due, later).into_values().flatten());
         let touched: Vec<Group> = touched.into_iter().collect();
-        let all = self.growing.of_groups(&touched)?;
-        self.schedule(&touched, &all, as_of)?;
         let features = match self.tell(out, &touched, as_of, before, &mut stepped)? {
             (Step::Features(features), asking) => Some((features, asking)),
             (Step::Anew, _) => {
@@ -163,20 +161,16 @@ impl<'a> Scoring<'a> {
 
     /// An order that was placed on another day than was told before goes there, with its log.
     fn moved(&mut self, stepped: &mut Stepped) -> Result<()> {
-        let scored: Vec<Group> = self.changed_before.iter().copied().filter(|g| self.logged.contains_key(g)).collect();
-        let orders = self.growing.of_groups(&scored)?.remove("orders").unwrap_or_default();
-        if orders.height() == 0 {
-            return Ok(());
-        }
-        for (group, at) in self.numbers_of(&orders)?.into_iter().zip(ints(&orders, "placed_at")?) {
-            let day = at.and_then(|at| local_day(at, self.pipeline.zone)).unwrap_or_default();
-            let Some((before, row)) = self.logged.get(&group).copied().filter(|(before, _)| *before != day) else {
+        for group in &self.changed_before {
+            let Some(at) = self.growing.placed_at(*group) else { continue };
+            let day = local_day(at, self.pipeline.zone).unwrap_or_default();
+            let Some((before, row)) = self.logged.get(group).copied().filter(|(before, _)| *before != day) else {
                 continue;
             };
             let Some(features) = self.days.get(&before).map(|log| log.matrix.take(&[row as usize])) else { continue };
             let log = self.days.entry(day).or_default();
-            self.logged.insert(group, (day, log.groups.len() as u32));
-            log.groups.push(group);
+            self.logged.insert(*group, (day, log.groups.len() as u32));
+            log.groups.push(*group);
             log.matrix.append(features);
             stepped.days.insert(day);
         }
@@ -193,13 +187,16 @@ impl<'a> Scoring<'a> {
         stepped: &mut Stepped,
     ) -> Result<(Step, Vec<Group>)> {
         // Those that ask first.
-        let new: Vec<Group> = touched.iter().copied().filter(|group| !self.logged.contains_key(group)).collect();
-        let orders = self.growing.of_groups(&new)?.remove("orders").unwrap_or_default();
-        let asking = self.placed_by(&orders, as_of)?;
-        let is_asking: BTreeSet<Group> = asking.iter().copied().collect();
-        let others = touched.iter().copied().filter(|group| !is_asking.contains(group));
+        let is_placed = |group: &Group| self.growing.placed_at(*group).is_some_and(|at| at <= as_of);
+        let asks = |group: &Group| !self.logged.contains_key(group) && is_placed(group);
+        let (asking, others): (Vec<Group>, Vec<Group>) = touched.iter().copied().partition(asks);
         let order: Vec<Group> = asking.iter().copied().chain(others).collect();
-        let tables = self.known(out, &order, as_of)?;
+        let tables = self.growing.of_groups(&order)?;
+        // Everything was entered when it came: what is made anew changes nothing of that.
+        if before.is_some() || self.steps == 0 {
+            self.schedule(&order, &tables, as_of)?;
+        }
+        let tables = self.known(out, tables, as_of)?;
         let numbers = self.numbers(&tables)?;
         let mut rows = BTreeMap::new();
         for name in EVENTS {
@@ -215,20 +212,13 @@ impl<'a> Scoring<'a> {
         Ok((step, asking))
     }
 
-    /// The groups of orders that were placed by the clock, in the order of rows.
-    fn placed_by(&self, orders: &DataFrame, as_of: i64) -> Result<Vec<Group>> {
-        if orders.height() == 0 {
-            return Ok(Vec::new());
-        }
-        let times = ints(orders, "placed_at")?;
-        let ids = ids(orders)?;
-        let placed = ids.iter().zip(times).filter(|(_, at)| at.is_some_and(|at| at <= as_of));
-        Ok(placed.filter_map(|(id, _)| self.growing.group(id?)).collect())
-    }
-
-    /// The tables of some groups as known at the clock, the desk's decisions among them.
-    fn known(&self, out: &Path, groups: &[Group], as_of: i64) -> Result<BTreeMap<&'static str, DataFrame>> {
-        let tables = self.growing.of_groups(groups)?;
+    /// Tables as known at the clock, the desk's decisions among them.
+    fn known(
+        &self,
+        out: &Path,
+        tables: BTreeMap<&'static str, DataFrame>,
+        as_of: i64,
+    ) -> Result<BTreeMap<&'static str, DataFrame>> {
         let mut ingested = Ingested::of_tables(tables);
         desk::take_in(out, &mut ingested)?;
         known_at(&mut ingested.tables, as_of)?;
@@ -377,7 +367,7 @@ impl<'a> Scoring<'a> {
         let is_there = |group: &Group| self.logged.get(group).is_some_and(|(day, _)| days.contains(day));
         let groups: BTreeSet<Group> = groups.filter(is_there).collect();
         let groups: Vec<Group> = groups.into_iter().collect();
-        let ingested = Ingested::of_tables(self.known(out, &groups, as_of)?);
+        let ingested = Ingested::of_tables(self.known(out, self.growing.of_groups(&groups)?, as_of)?);
         let matrix = self.matrix(&ingested.tables)?;
         let terms = feature_terms(self.pipeline, as_of);
         let features = features::of_log(&ingested.tables, matrix, &self.pipeline.features, &terms)?;

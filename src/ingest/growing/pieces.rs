@@ -1,0 +1,91 @@
+//! Rows that grow by a few at a time, in few pieces, so that picking some of them costs what they are and not what all are.
+
+use super::frames;
+use crate::error::Result;
+use polars::prelude::*;
+
+/// Pieces at most: polars puts a frame of more than eight together as a whole before it takes rows out of it.
+const MOST: usize = 8;
+
+/// How many times the next piece is in the one before it, at least: each row is moved once for every level alone.
+const TIMES: usize = 4;
+
+/// Rows in the order in which they came.
+#[derive(Clone, Default)]
+pub(super) struct Pieces {
+    /// Each contiguous in memory, of one set of columns.
+    pieces: Vec<DataFrame>,
+}
+
+impl Pieces {
+    /// All rows of a frame.
+    pub(super) fn of(mut frame: DataFrame) -> Self {
+        frame.rechunk_mut();
+        Self { pieces: vec![frame] }
+    }
+
+    /// How many rows there are.
+    pub(super) fn height(&self) -> usize {
+        self.pieces.iter().map(DataFrame::height).sum()
+    }
+
+    /// Adds rows after all others.
+    pub(super) fn push(&mut self, mut rows: DataFrame) -> Result<()> {
+        rows.rechunk_mut();
+        match self.pieces.last_mut() {
+            // A frame without rows is there for its columns alone.
+            Some(nothing) if nothing.height() == 0 => *nothing = rows,
+            _ => self.pieces.push(rows),
+        }
+        while let [.., before, last] = &self.pieces[..]
+            && (before.height() < TIMES * last.height() || self.pieces.len() > MOST)
+        {
+            let (Some(last), Some(mut before)) = (self.pieces.pop(), self.pieces.pop()) else { break };
+            before.vstack_mut_owned(last).map_err(frames())?;
+            before.rechunk_mut();
+            self.pieces.push(before);
+        }
+        Ok(())
+    }
+
+    /// All of them as one frame; without columns where nothing ever came.
+    pub(super) fn whole(&self) -> Result<DataFrame> {
+        let mut pieces = self.pieces.iter();
+        let Some(mut whole) = pieces.next().cloned() else { return Ok(DataFrame::empty()) };
+        for piece in pieces {
+            whole.vstack_mut(piece).map_err(frames())?;
+        }
+        Ok(whole)
+    }
+
+    /// The rows at these places, in the order of these.
+    pub(super) fn take(&self, at: Vec<IdxSize>) -> Result<DataFrame> {
+        let mut rows = self.whole()?.take(&IdxCa::from_vec("rows".into(), at)).map_err(frames())?;
+        rows.rechunk_mut();
+        Ok(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_keep_their_places_in_few_pieces() {
+        let mut pieces = Pieces::default();
+        let sizes = [0, 5, 1, 1, 300, 7, 0, 2, 40, 1, 1, 1, 90, 1, 3, 1];
+        let mut all: Vec<i64> = Vec::new();
+        for size in sizes.into_iter().chain(std::iter::repeat_n(1, 200)) {
+            let rows: Vec<i64> = (all.len() as i64..).take(size).collect();
+            all.extend(&rows);
+            pieces.push(df!("n" => rows).unwrap()).unwrap();
+            assert!(pieces.pieces.len() <= MOST);
+            assert_eq!(pieces.height(), all.len());
+        }
+        let places: Vec<IdxSize> = (0..all.len() as IdxSize).rev().collect();
+        let taken = pieces.take(places).unwrap();
+        let taken: Vec<i64> = taken.column("n").unwrap().i64().unwrap().into_no_null_iter().collect();
+        all.reverse();
+        assert_eq!(taken, all);
+    }
+}
