@@ -10,6 +10,7 @@
 //! epoch did not happen, and its files are taken again; killed after it, the next start finishes it. The clock of an epoch
 //! is its watermark: the newest order seen, less what `[stream] lateness` waits for, and never later than `--as-of` or now.
 
+mod ahead;
 mod epoch;
 mod journal;
 mod retelling;
@@ -28,6 +29,7 @@ use crate::health::Status;
 use crate::ingest::create_private;
 use crate::intake::{Lines, Stop};
 use crate::publish::Publisher;
+use ahead::Ahead;
 use epoch::{Following, Last};
 use retelling::Retelling;
 use std::path::{Path, PathBuf};
@@ -127,7 +129,8 @@ fn follow(
     std::thread::scope(|scope| {
         let retelling = Retelling::start(scope, pipeline, options, &key);
         let following = Following::start(pipeline, options, &key, &cache, (publisher, retelling))?;
-        go_on(pipeline, options, following, lines, stop, (tick, telling))
+        let ahead = Ahead::start(scope, pipeline, options, &key);
+        go_on(pipeline, options, (following, ahead), lines, stop, (tick, telling))
     })
 }
 
@@ -135,7 +138,7 @@ fn follow(
 fn go_on(
     pipeline: &Pipeline,
     options: &StreamOptions,
-    mut following: Following<'_>,
+    (mut following, mut ahead): (Following<'_>, Ahead),
     lines: Option<Lines>,
     stop: &Stop,
     (tick, telling): (&(dyn Fn(&str) + Sync), &Telling),
@@ -153,6 +156,7 @@ fn go_on(
     };
     let pause = stream_duration(&pipeline.raw.stream.epoch);
     loop {
+        ahead.wait();
         let gathered = intake.gather(&following.journal, stop)?;
         telling.looked(&following.journal, &gathered);
         let (files, lines) = (gathered.files.len() as u64, gathered.lines);
@@ -165,6 +169,9 @@ fn go_on(
         if following.is_due(&gathered, last) {
             tick(&format!("epoch {}: {files} files, {lines} lines", done.epoch + 1));
             telling.working();
+            if !gathered.drained {
+                ahead.begin(intake.next(&following.journal, &gathered)?);
+            }
             let before = following.journal.taken().len() as u64;
             let made = following.epoch(&gathered, last, &|message| {
                 telling.beat();

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::intake::{
     Arrived, Landing, LandingSettings, Lines, Ready, RefusedLine, Standing, Stop, TakenFile, Unreadable,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// How long lines are waited for in one look.
@@ -129,6 +129,22 @@ impl Intake {
             }
         }
         Ok(gathered)
+    }
+
+    /// What the epoch after this one will find, as far as it is there.
+    ///
+    /// # Errors
+    /// As [`Self::gather`].
+    pub(super) fn next(&mut self, journal: &Journal, gathered: &Gathered) -> Result<Vec<Arrived>> {
+        let in_hand: BTreeSet<&TakenFile> = gathered.files.iter().map(|file| &file.taken).collect();
+        let failures = &journal.progress.failures;
+        let now = (self.now)();
+        let standing = |file: &TakenFile| match !in_hand.contains(file) && failures.may_try(file, now) {
+            true => Standing::New,
+            // Looked at again when it is taken.
+            false => Standing::Paused,
+        };
+        Ok(self.landing.ready(&standing, self.max_files, self.max_bytes)?.files)
     }
 
     /// Files that are whole and may be tried now.
