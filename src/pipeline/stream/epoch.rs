@@ -1,9 +1,9 @@
 //! One epoch: what was taken becomes tables, scores and figures, in one commit.
 
 use super::StreamOptions;
-use super::journal::Journal;
+use super::journal::{Journal, Offsets, declared_features};
+use super::publishing::{Made, Publishing, Work, add};
 use super::retelling::{Job, Retelling, Shared, retell, whole};
-use super::scorer::Scorer;
 use super::scoring::{LateRow, Scoring, Stepped};
 use super::take::{Gathered, LINES_FORMAT};
 use super::telling::Figures;
@@ -13,11 +13,10 @@ use crate::contract::output::CACHE_DIR;
 use crate::error::{Error, Result};
 use crate::ingest::{KeptFile, PersonalKey, STDIN, TypedFile, Typist, kept_file};
 use crate::intake::{RefusedLine, TakenFile, Verdict};
-use crate::pipeline::chain::{ScoresToo, Stopwatch, named};
+use crate::pipeline::chain::{ScoresToo, Stopwatch};
 use crate::pipeline::follow;
-use crate::publish::{Published, Publisher, Replaces};
+use crate::publish::Replaces;
 use crate::quarantine::Reason;
-use crate::registry::Registry;
 use crate::types::time::SECOND;
 use polars::prelude::*;
 use rayon::prelude::*;
@@ -44,25 +43,18 @@ pub(super) struct Following<'a> {
     key: &'a PersonalKey,
     cache: &'a Path,
     typist: Typist<'a>,
-    publisher: Publisher,
-    registry: Registry,
+    publishing: Publishing,
     pub(super) journal: Journal,
+    /// How far the last commit has come.
+    pub(super) committed: Offsets,
     /// Every file that counted, by source, in the order in which a batch reads them.
     files: BTreeMap<String, Vec<TypedFile>>,
     /// Files of the epoch that is being made.
     new: BTreeMap<String, Vec<TypedFile>>,
     /// Scores of orders, once each; `None` where lines are scored: these are told anew with the whole shop.
     scoring: Option<Shared<'a>>,
-    scorer: Scorer,
     /// Looks at the whole shop beside the epochs.
     retelling: Retelling<'a>,
-}
-
-/// What an epoch published.
-pub(super) struct Made {
-    /// What `fail_on` found, where the whole shop was looked at.
-    pub(super) failed_on: Option<Vec<String>>,
-    pub(super) figures: Figures,
 }
 
 impl<'a> Following<'a> {
@@ -75,10 +67,10 @@ impl<'a> Following<'a> {
         options: &'a StreamOptions,
         key: &'a PersonalKey,
         cache: &'a Path,
-        (publisher, retelling): (Publisher, Retelling<'a>),
+        (mut publishing, retelling): (Publishing, Retelling<'a>),
     ) -> Result<Self> {
         let typist = Typist::new(pipeline, cache, key)?;
-        let journal = Journal::read(&publisher, pipeline)?;
+        let journal = Journal::read(&publishing.here()?.publisher, pipeline)?;
         let mut copies: BTreeMap<&str, Vec<KeptFile>> = BTreeMap::new();
         for taken in journal.taken() {
             copies.entry(&taken.file.source).or_default().push(taken.typed.clone());
@@ -89,17 +81,22 @@ impl<'a> Following<'a> {
             in_reading_order(&mut typed);
             files.insert(source.to_owned(), typed);
         }
-        let registry = Registry::open(&options.models);
         let by_line = pipeline.raw.risk.returns.as_ref().is_some_and(|r| r.unit == ReturnUnit::Line);
         let mut scoring = (!by_line).then(|| Scoring::new(pipeline));
         if let (Some(scoring), false) = (&mut scoring, files.is_empty()) {
             scoring.take(&files, options.as_of.unwrap_or((options.now)()))?;
             if let Some(watermark) = journal.progress.watermark {
-                scoring.step(&options.out, watermark, None)?;
-                scoring.restore(&options.out)?;
+                if journal.progress.features == declared_features(pipeline) {
+                    scoring.restore(&options.out)?;
+                    scoring.step(&options.out, watermark, None)?;
+                } else {
+                    // Others are declared now, and every order has them.
+                    scoring.step(&options.out, watermark, None)?;
+                    scoring.overlay(&options.out)?;
+                }
             }
         }
-        let (new, scorer) = (BTreeMap::new(), Scorer::default());
+        let (committed, new) = (journal.offsets(), BTreeMap::new());
         let scoring = scoring.map(|scoring| Arc::new(RwLock::new(scoring)));
         Ok(Self {
             pipeline,
@@ -107,13 +104,12 @@ impl<'a> Following<'a> {
             key,
             cache,
             typist,
-            publisher,
-            registry,
+            publishing,
             journal,
+            committed,
             files,
             new,
             scoring,
-            scorer,
             retelling,
         })
     }
@@ -124,7 +120,26 @@ impl<'a> Following<'a> {
     /// As [`Self::start`].
     pub(super) fn again(mut self) -> Result<Self> {
         self.retelling.give_up();
-        Self::start(self.pipeline, self.options, self.key, self.cache, (self.publisher, self.retelling))
+        // Whatever came of it, the last commit tells.
+        let _ = self.publishing.settle();
+        Self::start(self.pipeline, self.options, self.key, self.cache, (self.publishing, self.retelling))
+    }
+
+    /// Whether an epoch is being published.
+    pub(super) fn is_publishing(&self) -> bool {
+        self.publishing.is_at_work()
+    }
+
+    /// Waits for the epoch that is being published, if any is.
+    ///
+    /// # Errors
+    /// Every kind of [`Error`]; then nothing of it counts, and `self` is to be started again.
+    pub(super) fn settle(&mut self) -> Result<Option<Made>> {
+        let made = self.publishing.settle()?;
+        if let Some(made) = &made {
+            self.committed = made.offsets.clone();
+        }
+        Ok(made)
     }
 
     /// Whether an epoch has anything to do: something came, or the clock has to be moved to where it was told to end.
@@ -142,16 +157,18 @@ impl<'a> Following<'a> {
         !self.options.once && self.retelling.is_due(stream_duration(&self.pipeline.raw.stream.refresh))
     }
 
-    /// Makes one epoch and publishes it; `None` when what came gave nothing to publish yet.
+    /// Makes one epoch; what was published meanwhile, be it of this epoch or of the one before. Where more has come already,
+    /// this one is still being published when the next begins.
     ///
     /// # Errors
-    /// Every kind of [`Error`]; then nothing of it counts, and `self` is to be started again.
+    /// Every kind of [`Error`]; then nothing counts of it and of what was being published, and `self` is to be started
+    /// again.
     pub(super) fn epoch(
         &mut self,
         gathered: &Gathered,
         last: Last,
         tick: &(dyn Fn(&str) + Sync),
-    ) -> Result<Option<Made>> {
+    ) -> Result<Vec<Made>> {
         let begun = Instant::now();
         let mut stages = Stopwatch::default();
         let end = self.options.as_of.unwrap_or((self.options.now)());
@@ -162,8 +179,7 @@ impl<'a> Following<'a> {
             stages.time("accept", || writing(scoring).take(&new, end))?;
         }
         let Some(as_of) = stages.time("accept", || self.watermark(last, end))? else {
-            self.commit_journal()?;
-            return Ok(None);
+            return self.commit_journal();
         };
         let before = self.journal.progress.watermark.replace(as_of);
         if !gathered.is_empty() || before != Some(as_of) {
@@ -177,31 +193,34 @@ impl<'a> Following<'a> {
         };
         // Every order waits still.
         if self.scoring.as_ref().is_some_and(|scoring| reading(scoring).scored() == 0) {
-            self.commit_journal()?;
-            return Ok(None);
+            return self.commit_journal();
         }
-        let is_fast = stepped.is_some() && self.scorer.can_score(self.pipeline, &self.registry)?;
+        let mut made: Vec<Made> = self.settle()?.into_iter().collect();
+        let is_fast = stepped.is_some() && self.publishing.here()?.can_score(self.pipeline)?;
         // The first epoch tells everything, so that every table is there.
         let scores_alone = is_fast && last != Last::OfAll && self.journal.progress.refreshed.is_some();
-        let made = match &stepped {
+        match &stepped {
             Some(stepped) if scores_alone => {
-                let made = self.score(stepped, as_of, begun, &mut stages)?;
+                let work = self.work(stepped, as_of, begun, &mut stages)?;
+                self.publishing.begin(work)?;
+                // Lines cannot be read twice if publishing fails; and who waits for nothing can wait for this.
+                if last != Last::No || gathered.lines > 0 {
+                    made.extend(self.settle()?);
+                }
                 if self.journal.progress.told < self.journal.progress.changed && self.retelling_is_due() {
                     let job = self.job(end, as_of);
                     self.retelling.begin(job);
                 }
-                made
             }
             _ => {
                 self.retelling.give_up();
                 let late = stepped.as_ref().map_or(&[][..], |stepped| &stepped.late);
                 let looked = Instant::now();
-                let made = self.refresh(end, as_of, stages, begun, late, tick)?;
+                made.push(self.refresh(end, as_of, stages, begun, late, tick)?);
                 self.retelling.ended(looked);
-                made
             }
         };
-        Ok(Some(made))
+        Ok(made)
     }
 
     /// What the whole shop is to be told of now.
@@ -308,15 +327,15 @@ impl<'a> Following<'a> {
         Ok(reached.max(self.journal.progress.watermark))
     }
 
-    /// Publishes the scores of new orders, and days that are to be decided again.
-    fn score(&mut self, stepped: &Stepped, as_of: i64, begun: Instant, stages: &mut Stopwatch) -> Result<Made> {
-        let (pipeline, options) = (self.pipeline, self.options);
+    /// What there is to publish: scores of new orders, days that are to be decided again, and the look at the whole shop if
+    /// one has ended.
+    fn work(&mut self, stepped: &Stepped, as_of: i64, begun: Instant, stages: &mut Stopwatch) -> Result<Work> {
+        let pipeline = self.pipeline;
         let Some(scoring) = self.scoring.as_deref() else {
             return Err(Error::Invariant("orders were scored that are not followed".to_owned()));
         };
         let retold = self.retelling.take()?;
         let run_id = retold.as_ref().map(|retold| retold.run_id.clone()).or(self.journal.progress.run_id.clone());
-        let run_id = run_id.unwrap_or_else(|| "stream".to_owned());
         // Of the scores of this epoch; what was told of the whole shop names its own clock.
         let metadata = BTreeMap::from([
             ("pipeline".to_owned(), pipeline.raw.name.clone()),
@@ -324,57 +343,44 @@ impl<'a> Following<'a> {
             ("epoch".to_owned(), self.journal.progress.epoch.to_string()),
             ("currency".to_owned(), pipeline.raw.money.base.clone()),
         ]);
-        let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &run_id, metadata)?;
+        let mut days = None;
         if !stepped.days.is_empty() {
-            let days = || reading(scoring).of_days(&options.out, &stepped.days, as_of);
-            let (ingested, features) = stages.time("days", days)?;
-            if !features.placed_at.is_empty() {
-                let scorer = &mut self.scorer;
-                let score = || scorer.score(pipeline, &ingested, &features, &self.registry, as_of);
-                let scores = stages.time("risk", score)?;
-                stages.time("write", || {
-                    staging.write_partitions(named("order_scores")?, &scores.order_scores)?;
-                    staging.write_partitions(named("order_features")?, &scores.order_features)
-                })?;
-            }
+            let of_days = || reading(scoring).of_days(&self.options.out, &stepped.days, as_of);
+            days = Some(stages.time("days", of_days)?).filter(|(_, features)| !features.placed_at.is_empty());
         }
-        let mut failed_on = None;
-        if let Some(retold) = retold {
+        let scored = (reading(scoring).scored(), reading(scoring).waiting());
+        if let Some(retold) = &retold {
             self.journal.told(&retold.run_id, retold.as_of, retold.epoch);
-            let write = || retold.write(pipeline, options, &mut staging);
-            failed_on = Some(stages.time("retold", write)?.failed_on);
         }
-        self.journal.late(&mut staging, &stepped.late)?;
-        self.journal.write(&mut staging)?;
-        let figures = (reading(scoring).scored(), reading(scoring).waiting());
-        let published = stages.time("commit", || staging.commit())?;
-        if failed_on.is_some() {
-            follow::keep_only(&options.out, &run_id);
-        }
-        Ok(self.made(as_of, begun, failed_on, figures, &published))
+        let late = self.journal.late(&stepped.late)?;
+        Ok(Work {
+            run_id: run_id.unwrap_or_else(|| "stream".to_owned()),
+            metadata,
+            as_of,
+            days,
+            retold,
+            late,
+            state: self.journal.state()?,
+            offsets: self.journal.offsets(),
+            figures: self.figures(as_of, scored),
+            begun,
+        })
     }
 
-    fn made(
-        &self,
-        as_of: i64,
-        begun: Instant,
-        failed_on: Option<Vec<String>>,
-        (orders_scored, orders_waiting): (u64, u64),
-        published: &Published,
-    ) -> Made {
+    /// What an epoch has to tell, but for its commit.
+    fn figures(&self, as_of: i64, (orders_scored, orders_waiting): (u64, u64)) -> Figures {
         let all = || self.files.values().flatten();
-        let figures = Figures {
+        Figures {
             as_of,
-            seconds: begun.elapsed().as_secs_f64(),
+            seconds: 0.0,
             rows_accepted: all().map(|file| file.findings.typed).sum(),
             rows_quarantined: all().map(|file| file.findings.rejected.len() as u64).sum::<u64>()
                 + self.journal.progress.lines_refused,
             orders_scored,
             orders_waiting,
-            published_files: published.files_written as u64,
-            state_bytes: published.state_bytes,
-        };
-        Made { failed_on, figures }
+            published_files: 0,
+            state_bytes: 0,
+        }
     }
 
     /// Tells the whole shop anew, now.
@@ -390,24 +396,32 @@ impl<'a> Following<'a> {
         let (pipeline, options) = (self.pipeline, self.options);
         let retold = retell(pipeline, options, &self.typist, (&self.job(end, as_of), ScoresToo::Yes), (stages, tick))?;
         let run_id = retold.run_id.clone();
-        let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &run_id, retold.metadata.clone())?;
+        let publisher = &self.publishing.here()?.publisher;
+        let mut staging = publisher.begin_replacing(Replaces::Epoch, &run_id, retold.metadata.clone())?;
         let summary = retold.write(pipeline, options, &mut staging)?;
+        self.journal.progress.features = declared_features(pipeline);
         self.journal.told(&run_id, as_of, self.journal.progress.changed);
-        self.journal.late(&mut staging, late)?;
-        self.journal.write(&mut staging)?;
+        let late = self.journal.late(late)?;
+        add(&mut staging, late.as_ref(), self.journal.state()?)?;
         let scored = summary.tables.get("orders").map_or(0, |t| t.accepted);
-        let figures = self.scoring.as_ref().map_or((scored, 0), |s| (reading(s).scored(), reading(s).waiting()));
+        let scored = self.scoring.as_ref().map_or((scored, 0), |s| (reading(s).scored(), reading(s).waiting()));
         let published = staging.commit()?;
         follow::keep_only(&options.out, &run_id);
-        Ok(self.made(as_of, begun, Some(summary.failed_on), figures, &published))
+        self.committed = self.journal.offsets();
+        let figures = self.figures(as_of, scored).of(&published, begun);
+        Ok(Made { failed_on: Some(summary.failed_on), offsets: self.committed.clone(), figures })
     }
 
     /// Publishes that files were taken which gave no order yet.
-    fn commit_journal(&mut self) -> Result<()> {
+    fn commit_journal(&mut self) -> Result<Vec<Made>> {
+        let made = self.settle()?.into_iter().collect();
         let id = format!("epoch-{}", self.journal.progress.epoch);
-        let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &id, BTreeMap::new())?;
+        let publisher = &self.publishing.here()?.publisher;
+        let mut staging = publisher.begin_replacing(Replaces::Epoch, &id, BTreeMap::new())?;
         self.journal.write(&mut staging)?;
-        staging.commit().map(drop)
+        staging.commit()?;
+        self.committed = self.journal.offsets();
+        Ok(made)
     }
 }
 

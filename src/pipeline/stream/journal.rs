@@ -3,9 +3,9 @@
 //! A journal is kept whole every [`WHOLE_EVERY`] epochs and as a difference in between, in the same commit as the tables. So
 //! whatever is killed when, each file and line has counted in the epoch that names it, or has not counted at all.
 
+use super::publishing::StateFiles;
 use super::scoring::LateRow;
 use crate::config::Pipeline;
-use crate::contract::output::output;
 use crate::error::{Error, Result};
 use crate::ingest::{Ingested, KeptFile, kept_file};
 use crate::intake::{Failures, TakenFile};
@@ -74,6 +74,21 @@ pub(super) struct Progress {
     pub(super) changed: u64,
     #[serde(default)]
     pub(super) told: u64,
+    /// Hash of the features that were logged with every score.
+    #[serde(default)]
+    pub(super) features: String,
+}
+
+/// How far a stream has come, for those who ask.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Offsets {
+    pub(super) epoch: u64,
+    pub(super) watermark: Option<i64>,
+    pub(super) files_taken: u64,
+    pub(super) files_set_aside: u64,
+    pub(super) lines_taken: u64,
+    pub(super) lines_refused: u64,
+    pub(super) rows_late: u64,
 }
 
 /// The journal.
@@ -136,6 +151,7 @@ impl Journal {
             version: VERSION,
             pipeline: pipeline.raw.name.clone(),
             mapping: mapping(pipeline)?,
+            features: declared_features(pipeline),
             ..Progress::default()
         };
         Ok(Self {
@@ -237,15 +253,27 @@ impl Journal {
         &self.refused
     }
 
-    /// Adds to the ledger of what came late. It moves the KPIs like everything else; scores that were given stay.
+    /// How far the stream has come.
+    pub(super) fn offsets(&self) -> Offsets {
+        let progress = &self.progress;
+        Offsets {
+            epoch: progress.epoch,
+            watermark: progress.watermark,
+            files_taken: self.taken.len() as u64,
+            files_set_aside: progress.failures.set_aside().count() as u64,
+            lines_taken: progress.lines,
+            lines_refused: progress.lines_refused,
+            rows_late: progress.late.values().sum(),
+        }
+    }
+
+    /// The rows that the ledger of what came late gets. They move the KPIs like everything else; scores that were given
+    /// stay.
     ///
     /// # Errors
-    /// As [`Staging::append`].
-    pub(super) fn late(&mut self, staging: &mut Staging, late: &[LateRow]) -> Result<()> {
-        let (Some(table), Some(watermark)) = (output("late_rows"), self.before) else { return Ok(()) };
-        if late.is_empty() {
-            return Ok(());
-        }
+    /// [`Error::Frames`] only for defects.
+    pub(super) fn late(&mut self, late: &[LateRow]) -> Result<Option<DataFrame>> {
+        let Some(watermark) = self.before.filter(|_| !late.is_empty()) else { return Ok(None) };
         let instant = DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC));
         let stage = || Error::frames("late rows");
         let effect = |row: &LateRow| match row.table {
@@ -270,14 +298,14 @@ impl Journal {
         for row in late {
             *self.progress.late.entry(row.table.to_owned()).or_default() += 1;
         }
-        staging.append(table, &DataFrame::new(late.len(), columns).map_err(stage())?)
+        DataFrame::new(late.len(), columns).map(Some).map_err(stage())
     }
 
-    /// Writes the journal of the epoch that is being made into its commit.
+    /// The journal of the epoch that is being made, as its commit has to have it.
     ///
     /// # Errors
-    /// [`Error::Environment`] when it cannot be written.
-    pub(in crate::pipeline) fn write(&mut self, staging: &mut Staging) -> Result<()> {
+    /// [`Error::Invariant`] only for defects.
+    pub(super) fn state(&mut self) -> Result<StateFiles> {
         let epoch = self.progress.epoch;
         let whole = epoch % WHOLE_EVERY == 1 || self.names.is_empty();
         let (first, first_refused) = match whole {
@@ -291,13 +319,21 @@ impl Journal {
         };
         let bytes = serde_json::to_vec(&written).map_err(|e| Error::Invariant(format!("the journal: {e}")))?;
         let name = format!("{FOLDER}/journal-{epoch:010}.json");
-        staging.write_state(&name, &bytes)?;
         if whole {
             self.names.clear();
         }
-        self.names.iter().for_each(|name| staging.keep_state(name));
+        let mut state: StateFiles = self.names.iter().map(|name| (name.clone(), None)).collect();
+        state.insert(name.clone(), Some(bytes));
         self.names.push(name);
-        Ok(())
+        Ok(state)
+    }
+
+    /// Writes the journal into a commit.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when it cannot be written.
+    pub(in crate::pipeline) fn write(&mut self, staging: &mut Staging) -> Result<()> {
+        super::publishing::add(staging, None, self.state()?)
     }
 }
 
@@ -316,6 +352,11 @@ pub(in crate::pipeline) fn copies_in_use(publisher: &Publisher) -> Result<BTreeS
         copies.extend(written.taken.into_iter().map(|taken| (taken.file.source, taken.typed.typed)));
     }
     Ok(if streamed { copies } else { BTreeSet::new() })
+}
+
+/// A hash of the features that orders are scored by.
+pub(super) fn declared_features(pipeline: &Pipeline) -> String {
+    blake3::hash(format!("{:?}", pipeline.features).as_bytes()).to_hex().to_string()
 }
 
 /// A hash of what decides how files become tables.

@@ -13,6 +13,8 @@
 mod ahead;
 mod epoch;
 mod journal;
+mod logged;
+mod publishing;
 mod retelling;
 mod scorer;
 mod scoring;
@@ -31,6 +33,7 @@ use crate::intake::{Lines, Stop};
 use crate::publish::Publisher;
 use ahead::Ahead;
 use epoch::{Following, Last};
+use publishing::{Made, Publishing};
 use retelling::Retelling;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -128,7 +131,8 @@ fn follow(
     let options = &*options;
     std::thread::scope(|scope| {
         let retelling = Retelling::start(scope, pipeline, options, &key);
-        let following = Following::start(pipeline, options, &key, &cache, (publisher, retelling))?;
+        let publishing = Publishing::start(scope, pipeline, options, publisher);
+        let following = Following::start(pipeline, options, &key, &cache, (publishing, retelling))?;
         let ahead = Ahead::start(scope, pipeline, options, &key);
         go_on(pipeline, options, (following, ahead), lines, stop, (tick, telling))
     })
@@ -145,20 +149,23 @@ fn go_on(
 ) -> Result<Streamed> {
     let taken = if options.replayed { following.journal.progress.lines } else { 0 };
     let mut intake = Intake::new(pipeline, lines, (options.once, taken), options.now)?;
-    let mut done = Streamed {
-        epochs: 0,
-        epoch: following.journal.progress.epoch,
-        files: 0,
-        lines: 0,
-        watermark: following.journal.progress.watermark,
-        set_aside: Vec::new(),
-        failed_on: Vec::new(),
+    let begun_with = following.committed.clone();
+    let mut failed_on = Vec::new();
+    let mut tell = |made: Vec<Made>| {
+        for made in made {
+            if let Some(found) = made.failed_on {
+                failed_on = found;
+            }
+            telling.published(&made.offsets, made.figures);
+        }
     };
     let pause = stream_duration(&pipeline.raw.stream.epoch);
+    // What the epoch took that is being published while the next is made.
+    let mut unsettled = None;
     loop {
         ahead.wait();
         let gathered = intake.gather(&following.journal, stop)?;
-        telling.looked(&following.journal, &gathered);
+        telling.looked(&following.committed, &gathered);
         let (files, lines) = (gathered.files.len() as u64, gathered.lines);
         let (gathered_nothing, tries_again) = (gathered.is_empty(), gathered.tries_again);
         let last = match (gathered.drained, options.once) {
@@ -166,44 +173,36 @@ fn go_on(
             (true, false) => Last::SoFar,
             (false, _) => Last::No,
         };
-        if following.is_due(&gathered, last) {
-            tick(&format!("epoch {}: {files} files, {lines} lines", done.epoch + 1));
+        let made = if following.is_due(&gathered, last) {
+            tick(&format!("epoch {}: {files} files, {lines} lines", following.journal.progress.epoch + 1));
             telling.working();
             if !gathered.drained {
                 ahead.begin(intake.next(&following.journal, &gathered)?);
             }
-            let before = following.journal.taken().len() as u64;
-            let made = following.epoch(&gathered, last, &|message| {
+            following.epoch(&gathered, last, &|message| {
                 telling.beat();
                 tick(message);
-            });
-            match made {
-                Ok(made) => {
-                    done.epochs += 1;
-                    done.files += following.journal.taken().len() as u64 - before;
-                    done.lines += lines;
-                    if let Some(made) = made {
-                        if let Some(failed_on) = made.failed_on {
-                            done.failed_on = failed_on;
-                        }
-                        telling.published(&following.journal, made.figures);
-                    }
-                }
-                Err(error) if !options.once && is_passing(&error) => {
-                    // Nothing of the epoch counted; it is made again when there is room.
-                    telling.failed(&error);
-                    tracing::warn!(%error, "waiting");
-                    following = following.again()?;
-                    intake.give_back(gathered);
-                    if stop.wait(PAUSE) {
-                        break;
-                    }
-                    continue;
-                }
-                Err(error) => return Err(error),
+            })
+        } else {
+            following.settle().map(|made| made.into_iter().collect())
+        };
+        match made {
+            Ok(made) => {
+                tell(made);
+                unsettled = following.is_publishing().then_some(gathered);
             }
-            done.epoch = following.journal.progress.epoch;
-            done.watermark = following.journal.progress.watermark;
+            Err(error) if !options.once && is_passing(&error) => {
+                // Nothing of it counted; it is made again when there is room.
+                telling.failed(&error);
+                tracing::warn!(%error, "waiting");
+                following = following.again()?;
+                intake.give_back(unsettled.take().into_iter().chain([gathered]));
+                if stop.wait(PAUSE) {
+                    break;
+                }
+                continue;
+            }
+            Err(error) => return Err(error),
         }
         // What could not be read is tried again before the end.
         let tried_again = match gathered_nothing {
@@ -219,9 +218,17 @@ fn go_on(
             break;
         }
     }
-    done.set_aside =
-        following.journal.progress.failures.set_aside().map(|f| (f.file.name.clone(), f.why.clone())).collect();
-    Ok(done)
+    tell(following.settle()?.into_iter().collect());
+    let (reached, failures) = (&following.committed, &following.journal.progress.failures);
+    Ok(Streamed {
+        epochs: reached.epoch - begun_with.epoch,
+        epoch: reached.epoch,
+        files: reached.files_taken - begun_with.files_taken,
+        lines: reached.lines_taken - begun_with.lines_taken,
+        watermark: reached.watermark,
+        set_aside: failures.set_aside().map(|f| (f.file.name.clone(), f.why.clone())).collect(),
+        failed_on,
+    })
 }
 
 /// Whether so little came that it is worth gathering more before the next epoch.

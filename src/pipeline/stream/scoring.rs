@@ -3,6 +3,7 @@
 //! Only what came and what has become known is looked at. Days on which anything is new are decided again, since orders of
 //! one day share the desk's capacity; the probabilities of orders scored before stay.
 
+use super::logged::published;
 use crate::config::Pipeline;
 use crate::contract::input::{Kind, table};
 use crate::error::{Error, Result};
@@ -331,25 +332,51 @@ impl<'a> Scoring<'a> {
         Ok(())
     }
 
-    /// Takes over what was logged when orders were scored, where it is published: what is counted again may know more.
+    /// Takes over what was logged when orders were scored, where it is published: what would be counted again may know
+    /// more. These orders do not ask again.
     ///
     /// # Errors
-    /// [`Error::Frames`] when a published file cannot be read.
+    /// As [`published`].
     pub(super) fn restore(&mut self, out: &Path) -> Result<()> {
-        let stage = || Error::frames("logged features");
-        let Some(snapshot) = crate::publish::snapshot(out)? else { return Ok(()) };
-        for file in snapshot.tables.get("order_features").into_iter().flat_map(|table| &table.files) {
-            let opened = std::fs::File::open(&file.path).map_err(Error::io("read", &file.path))?;
-            let frame = ParquetReader::new(opened).finish().map_err(stage())?;
-            let ids = ids(&frame)?;
-            for column in frame.columns().iter().filter(|column| column.dtype() == &DataType::Float64) {
-                let values = column.f64().map_err(stage())?;
-                for (id, value) in ids.iter().zip(values.iter()) {
-                    let place = id.and_then(|id| self.growing.group(id)).and_then(|group| self.logged.get(&group));
-                    let Some((day, row)) = place else { continue };
-                    let Some(matrix) = self.days.get_mut(day).map(|log| &mut log.matrix) else { continue };
-                    if let Some(at) = matrix.names.iter().position(|name| name == column.name().as_str()) {
-                        matrix.columns[at][*row as usize] = value.unwrap_or(f64::NAN);
+        for file in published(out)? {
+            let mut by_day: BTreeMap<i32, (Vec<Group>, Vec<usize>)> = BTreeMap::new();
+            for (row, order) in file.orders.iter().enumerate() {
+                let Some(group) = order.and_then(|order| self.growing.group(order)) else { continue };
+                let Some(at) = self.growing.placed_at(group) else { continue };
+                let of_day = by_day.entry(local_day(at, self.pipeline.zone).unwrap_or_default()).or_default();
+                of_day.0.push(group);
+                of_day.1.push(row);
+            }
+            let rows = file.matrix.rows();
+            let mut whole = Some(file.matrix);
+            for (day, (groups, of_day)) in by_day {
+                let log = self.days.entry(day).or_default();
+                let first = log.groups.len() as u32;
+                self.logged.extend(groups.iter().zip(first..).map(|(group, row)| (*group, (day, row))));
+                log.groups.extend(groups);
+                let matrix = match of_day.len() == rows {
+                    true => whole.take(),
+                    false => whole.as_ref().map(|whole| whole.take(&of_day)),
+                };
+                log.matrix.append(matrix.unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what was logged when orders were scored over what was counted again.
+    ///
+    /// # Errors
+    /// As [`published`].
+    pub(super) fn overlay(&mut self, out: &Path) -> Result<()> {
+        for file in published(out)? {
+            for (row, order) in file.orders.iter().enumerate() {
+                let place = order.and_then(|order| self.growing.group(order)).and_then(|group| self.logged.get(&group));
+                let Some((day, at)) = place else { continue };
+                let Some(matrix) = self.days.get_mut(day).map(|log| &mut log.matrix) else { continue };
+                for (name, values) in file.matrix.names.iter().zip(&file.matrix.columns) {
+                    if let Some(column) = matrix.names.iter().position(|known| known == name) {
+                        matrix.columns[column][*at as usize] = values[row];
                     }
                 }
             }

@@ -96,7 +96,9 @@ impl Intake {
     /// # Errors
     /// [`crate::error::Error::Environment`] when a folder cannot be read.
     pub(super) fn gather(&mut self, journal: &Journal, stop: &Stop) -> Result<Gathered> {
-        if let Some(gathered) = self.given_back.take() {
+        if let Some(mut gathered) = self.given_back.take() {
+            // Some of it may have been published after all.
+            gathered.files.retain(|file| !journal.has(&file.taken));
             return Ok(gathered);
         }
         let now = (self.now)();
@@ -166,9 +168,14 @@ impl Intake {
         ready.unreadable.is_empty() && ready.paused + ready.growing > 0 && Instant::now() < self.patience
     }
 
-    /// Puts back what an epoch took that did not come about; lines cannot be read twice.
-    pub(super) fn give_back(&mut self, gathered: Gathered) {
-        self.given_back = Some(gathered);
+    /// Puts back what epochs took that did not come about; lines cannot be read twice.
+    pub(super) fn give_back(&mut self, epochs: impl Iterator<Item = Gathered>) {
+        self.given_back = epochs.reduce(|mut all, later| {
+            all.files.extend(later.files);
+            all.unreadable.extend(later.unreadable);
+            // Of lines the last has all: an epoch that has any is published before the next is made.
+            Gathered { files: all.files, unreadable: all.unreadable, ..later }
+        });
     }
 
     /// Waits until something may have arrived.

@@ -1,17 +1,19 @@
 //! How a stream says how it is: a status file beside its state, and by setting an endpoint for probes and Prometheus.
 
-use super::journal::Journal;
+use super::journal::Offsets;
 use super::take::Gathered;
 use super::{StreamOptions, status_path};
 use crate::config::Pipeline;
 use crate::error::{Error, Result};
 use crate::health::{Endpoint, State, Status};
 use crate::pipeline::summary::peak_memory_mib;
+use crate::publish::Published;
 use crate::types::time::SECOND;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// The status of a stream, told wherever it is asked for.
 pub(super) struct Telling {
@@ -32,6 +34,18 @@ pub(super) struct Figures {
     pub(super) orders_waiting: u64,
     pub(super) published_files: u64,
     pub(super) state_bytes: u64,
+}
+
+impl Figures {
+    /// With what the commit was.
+    pub(super) fn of(self, published: &Published, begun: Instant) -> Self {
+        Self {
+            seconds: begun.elapsed().as_secs_f64(),
+            published_files: published.files_written as u64,
+            state_bytes: published.state_bytes,
+            ..self
+        }
+    }
 }
 
 impl Telling {
@@ -79,8 +93,8 @@ impl Telling {
         }
     }
 
-    /// Says what was found at a look at everything that arrives.
-    pub(super) fn looked(&self, journal: &Journal, gathered: &Gathered) {
+    /// Says what was found at a look at everything that arrives; `offsets` are those of the last commit.
+    pub(super) fn looked(&self, offsets: &Offsets, gathered: &Gathered) {
         let now = (self.now)();
         let before = self.last_look.swap(now, Ordering::Relaxed);
         let nothing = gathered.is_empty() && now - before < SECOND;
@@ -94,7 +108,7 @@ impl Telling {
             status.caught_up |= gathered.drained && gathered.is_empty();
             status.files_waiting = gathered.files.len() as u64;
             status.files_growing = gathered.growing;
-            of_journal(status, journal);
+            of_offsets(status, offsets);
         });
     }
 
@@ -108,10 +122,10 @@ impl Telling {
         self.change(|status| status.state = State::Working);
     }
 
-    pub(super) fn published(&self, journal: &Journal, figures: Figures) {
+    pub(super) fn published(&self, offsets: &Offsets, figures: Figures) {
         let now = (self.now)();
         self.change(|status| {
-            of_journal(status, journal);
+            of_offsets(status, offsets);
             status.as_of = Some(figures.as_of);
             status.committed_at = Some(now);
             status.last_epoch_seconds = Some(figures.seconds);
@@ -139,13 +153,12 @@ impl Telling {
     }
 }
 
-fn of_journal(status: &mut Status, journal: &Journal) {
-    let progress = &journal.progress;
-    status.epoch = progress.epoch;
-    status.watermark = progress.watermark;
-    status.files_taken = journal.taken().len() as u64;
-    status.files_set_aside = progress.failures.set_aside().count() as u64;
-    status.lines_taken = progress.lines;
-    status.lines_refused = progress.lines_refused;
-    status.rows_late = progress.late.values().sum();
+fn of_offsets(status: &mut Status, offsets: &Offsets) {
+    status.epoch = offsets.epoch;
+    status.watermark = offsets.watermark;
+    status.files_taken = offsets.files_taken;
+    status.files_set_aside = offsets.files_set_aside;
+    status.lines_taken = offsets.lines_taken;
+    status.lines_refused = offsets.lines_refused;
+    status.rows_late = offsets.rows_late;
 }
