@@ -142,6 +142,7 @@ fn write(writer: &mut Option<ArrowWriter<File>>, batch: &RecordBatch, to: &Path)
         // Quick to write and read: this copy is never published.
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
+            .set_dictionary_enabled(false)
             .set_max_row_group_row_count(Some(262_144))
             .build();
         *writer = Some(ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(|e| disk(e, to))?);

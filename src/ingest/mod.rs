@@ -249,7 +249,8 @@ fn accept_all(
             continue;
         }
         let needed = wanted(table.name) || ["orders", "fx_rates"].contains(&table.name);
-        let mut checker = accept::Checker::new(table, orders.as_ref().map(|o| o as &dyn accept::Placements), &rates, as_of, needed);
+        let mut checker =
+            accept::Checker::new(table, orders.as_ref().map(|o| o as &dyn accept::Placements), &rates, as_of, needed);
         let (mut refused, mut source) = (Vec::new(), None);
         mapping::each_part(pipeline, table, mapping, files, &mut |part| {
             let faults = checker.part(part)?;

@@ -59,10 +59,34 @@ impl Pieces {
     }
 
     /// The rows at these places, in the order of these.
-    pub(super) fn take(&self, at: Vec<IdxSize>) -> Result<DataFrame> {
-        let mut rows = self.whole()?.take(&IdxCa::from_vec("rows".into(), at)).map_err(frames())?;
-        rows.rechunk_mut();
-        Ok(rows)
+    pub(super) fn take(&self, at: &[IdxSize]) -> Result<DataFrame> {
+        let ends: Vec<usize> =
+            self.pieces.iter().scan(0, |end, p| Some(std::mem::replace(end, *end + p.height()))).collect();
+        let piece_of = |at: IdxSize| ends.partition_point(|first| *first <= at as usize) - 1;
+        // Texts of one piece are picked without being copied, which polars does where it picks out of several.
+        let mut of_piece: Vec<Vec<IdxSize>> = vec![Vec::new(); self.pieces.len()];
+        at.iter().for_each(|at| of_piece[piece_of(*at)].push(*at));
+        let mut next: Vec<usize> =
+            of_piece.iter().scan(0, |sum, p| Some(std::mem::replace(sum, *sum + p.len()))).collect();
+        let mut picked: Option<DataFrame> = None;
+        for ((piece, first), rows) in self.pieces.iter().zip(&ends).zip(of_piece) {
+            let rows: Vec<IdxSize> = rows.into_iter().map(|at| at - *first as IdxSize).collect();
+            let rows = piece.take(&IdxCa::from_vec("rows".into(), rows)).map_err(frames())?;
+            match &mut picked {
+                Some(picked) => drop(picked.vstack_mut_owned(rows).map_err(frames())?),
+                None => picked = Some(rows),
+            }
+        }
+        let Some(mut picked) = picked else { return Ok(DataFrame::empty()) };
+        picked.rechunk_mut();
+        let order: Vec<IdxSize> = at
+            .iter()
+            .map(|at| {
+                let place = &mut next[piece_of(*at)];
+                std::mem::replace(place, *place + 1) as IdxSize
+            })
+            .collect();
+        picked.take(&IdxCa::from_vec("rows".into(), order)).map_err(frames())
     }
 }
 
@@ -83,7 +107,7 @@ mod tests {
             assert_eq!(pieces.height(), all.len());
         }
         let places: Vec<IdxSize> = (0..all.len() as IdxSize).rev().collect();
-        let taken = pieces.take(places).unwrap();
+        let taken = pieces.take(&places).unwrap();
         let taken: Vec<i64> = taken.column("n").unwrap().i64().unwrap().into_no_null_iter().collect();
         all.reverse();
         assert_eq!(taken, all);

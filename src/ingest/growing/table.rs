@@ -147,7 +147,8 @@ impl GrowingTable {
     /// The rows of some groups, in the order of these.
     pub(super) fn of_groups(&self, groups: &[Group]) -> Result<DataFrame> {
         let Some(frame) = &self.frame else { return Ok(DataFrame::empty()) };
-        frame.take(groups.iter().filter_map(|group| self.rows.get(group)).flatten().copied().collect())
+        let rows: Vec<IdxSize> = groups.iter().filter_map(|group| self.rows.get(group)).flatten().copied().collect();
+        frame.take(&rows)
     }
 
     /// The group of each of these rows.

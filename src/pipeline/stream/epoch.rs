@@ -163,12 +163,7 @@ impl<'a> Following<'a> {
     /// # Errors
     /// Every kind of [`Error`]; then nothing counts of it and of what was being published, and `self` is to be started
     /// again.
-    pub(super) fn epoch(
-        &mut self,
-        gathered: &Gathered,
-        last: Last,
-        tick: &(dyn Fn(&str) + Sync),
-    ) -> Result<Vec<Made>> {
+    pub(super) fn epoch(&mut self, gathered: &Gathered, last: Last, tick: &(dyn Fn(&str) + Sync)) -> Result<Vec<Made>> {
         let begun = Instant::now();
         let mut stages = Stopwatch::default();
         let end = self.options.as_of.unwrap_or((self.options.now)());
