@@ -158,6 +158,23 @@ pub(super) fn fraud(tables: &Tables, terms: &Terms) -> Result<Outcomes> {
     Ok(Outcomes { known: outcomes, withdrawn, ripe_at, as_of: terms.as_of, supplied: true })
 }
 
+/// The instants at which the passing of time alone may settle what became of an order, UTC microseconds; what is known of it
+/// by rows settles it when these become known.
+pub fn settled_at(placed: i64, delivered: Option<i64>, terms: &Terms) -> impl Iterator<Item = i64> + use<> {
+    [placed.saturating_add(terms.fraud_matures_after), return_ripe_at(placed, delivered, terms)].into_iter()
+}
+
+/// When it is certain whether an order was returned, UTC microseconds.
+fn return_ripe_at(placed: i64, delivered: Option<i64>, terms: &Terms) -> i64 {
+    // What is delivered later than anybody waits was settled before: the past is not told anew.
+    let given_up = placed.saturating_add(terms.undelivered_after);
+    match (delivered.filter(|at| *at <= given_up), terms.return_matures_after) {
+        (None, _) => given_up,
+        (Some(delivered), None) => delivered.saturating_add(terms.return_window),
+        (Some(delivered), Some(after)) => placed.saturating_add(after).max(delivered),
+    }
+}
+
 /// What the desk said of orders by their row: when, and whether it said fraud; by rising times, one an instant. What is
 /// said after `as_of` is not known yet.
 fn decisions(tables: &Tables, as_of: i64) -> Result<BTreeMap<u32, Vec<(i64, bool)>>> {
@@ -246,14 +263,8 @@ fn outcomes(
             ripe_at.push(i64::MAX);
             continue;
         };
-        // What is delivered later than anybody waits was settled before: the past is not told anew.
-        let given_up = placed.saturating_add(terms.undelivered_after);
         let closes = some(delivered).map(|delivered| delivered.saturating_add(terms.return_window));
-        let ripe = match (terms.return_matures_after, some(delivered).zip(closes)) {
-            (Some(after), Some((delivered, _))) if delivered <= given_up => placed.saturating_add(after).max(delivered),
-            (None, Some((delivered, closes))) if delivered <= given_up => closes,
-            _ => given_up,
-        };
+        let ripe = return_ripe_at(placed, some(delivered), terms);
         let (requested, told) = (some(requests.requested[row]), some(requests.known[row]));
         known.push(match (requested, told, some(delivered).zip(closes)) {
             // A request can come before the parcel does; that it falls within the window is known once there is one.

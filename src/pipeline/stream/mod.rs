@@ -10,6 +10,7 @@
 //! epoch did not happen, and its files are taken again; killed after it, the next start finishes it. The clock of an epoch
 //! is its watermark: the newest order seen, less what `[stream] lateness` waits for, and never later than `--as-of` or now.
 
+mod agenda;
 mod ahead;
 mod epoch;
 mod journal;

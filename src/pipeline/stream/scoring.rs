@@ -3,12 +3,13 @@
 //! Only what came and what has become known is looked at. Days on which anything is new are decided again, since orders of
 //! one day share the desk's capacity; the probabilities of orders scored before stay.
 
+use super::agenda::Agenda;
 use super::logged::published;
 use crate::config::Pipeline;
 use crate::contract::input::{Kind, table};
 use crate::error::{Error, Result};
 use crate::features::matrix::Matrix;
-use crate::features::{self, Features, Following, Step, Sub, TOLD_AT};
+use crate::features::{self, Features, Following, Step, Sub, TOLD_AT, labels};
 use crate::ingest::{Group, Growing, Ingested, TypedFile, key_hashes};
 use crate::pipeline::as_of::known_at;
 use crate::pipeline::desk;
@@ -38,8 +39,8 @@ pub(super) struct Scoring<'a> {
     decided_on: BTreeSet<Group>,
     /// The same as `changed` of the step that is being made.
     changed_before: BTreeSet<Group>,
-    /// When something about a group becomes known by the passing of time alone; UTC microseconds.
-    due: BTreeMap<i64, Vec<Group>>,
+    /// When something about a group becomes known by the passing of time alone.
+    agenda: Agenda,
     /// Where the features of an order are logged: its day, its row there.
     logged: HashMap<Group, (i32, u32)>,
     days: BTreeMap<i32, Day>,
@@ -84,7 +85,7 @@ impl<'a> Scoring<'a> {
             changed: BTreeSet::new(),
             decided_on: BTreeSet::new(),
             changed_before: BTreeSet::new(),
-            due: BTreeMap::new(),
+            agenda: Agenda::default(),
             logged: HashMap::new(),
             days: BTreeMap::new(),
             decided: None,
@@ -134,8 +135,7 @@ impl<'a> Scoring<'a> {
             stepped.days.extend(self.logged.get(group).map(|(day, _)| *day));
         }
         self.moved(&mut stepped)?;
-        let later = self.due.split_off(&as_of.saturating_add(1));
-        touched.extend(std::mem::replace(&mut self.due, later).into_values().flatten());
+        touched.extend(self.agenda.take(as_of));
         let touched: Vec<Group> = touched.into_iter().collect();
         let features = match self.tell(out, &touched, as_of, before, &mut stepped)? {
             (Step::Features(features), asking) => Some((features, asking)),
@@ -191,6 +191,7 @@ impl<'a> Scoring<'a> {
         let is_placed = |group: &Group| self.growing.placed_at(*group).is_some_and(|at| at <= as_of);
         let asks = |group: &Group| !self.logged.contains_key(group) && is_placed(group);
         let (asking, others): (Vec<Group>, Vec<Group>) = touched.iter().copied().partition(asks);
+        tracing::debug!(asking = asking.len(), others = others.len(), "orders told of");
         let order: Vec<Group> = asking.iter().copied().chain(others).collect();
         let tables = self.growing.of_groups(&order)?;
         // Everything was entered when it came: what is made anew changes nothing of that.
@@ -238,7 +239,7 @@ impl<'a> Scoring<'a> {
     /// Enters when something of each group becomes known next.
     fn schedule(&mut self, groups: &[Group], tables: &BTreeMap<&'static str, DataFrame>, as_of: i64) -> Result<()> {
         let terms = feature_terms(self.pipeline, as_of);
-        let mut next: HashMap<Group, i64> = HashMap::new();
+        let mut next: HashMap<Group, i64> = HashMap::with_capacity(groups.len());
         let mut ahead = |group: Group, at: i64| {
             if at > as_of && at < i64::MAX {
                 next.entry(group).and_modify(|known| *known = at.min(*known)).or_insert(at);
@@ -248,29 +249,24 @@ impl<'a> Scoring<'a> {
             let Some(contract) = table(name) else { continue };
             let groups_of = self.growing.row_groups(name, groups);
             for column in contract.columns.iter().filter(|c| c.kind == Kind::Instant && TOLD_AT.contains(&c.name)) {
-                if frame.get_column_index(column.name).is_none() {
-                    continue;
-                }
-                for (group, at) in groups_of.iter().zip(ints(frame, column.name)?) {
-                    let Some(at) = at else { continue };
-                    ahead(*group, at);
-                    match column.name {
-                        "placed_at" => {
-                            ahead(*group, at.saturating_add(terms.fraud_matures_after));
-                            ahead(*group, at.saturating_add(terms.undelivered_after));
-                            ahead(*group, at.saturating_add(terms.return_matures_after.unwrap_or(0)));
-                        }
-                        "delivered_at" => ahead(*group, at.saturating_add(terms.return_window)),
-                        _ => {}
+                if frame.get_column_index(column.name).is_some() {
+                    for (group, at) in groups_of.iter().zip(ints(frame, column.name)?) {
+                        at.into_iter().for_each(|at| ahead(*group, at));
                     }
                 }
             }
-        }
-        for group in groups {
-            if let Some(at) = next.get(group) {
-                self.due.entry(*at).or_default().push(*group);
+            if *name == "orders" {
+                let delivered = match frame.get_column_index("delivered_at") {
+                    Some(_) => ints(frame, "delivered_at")?,
+                    None => vec![None; frame.height()],
+                };
+                for ((group, placed), delivered) in groups_of.iter().zip(ints(frame, "placed_at")?).zip(delivered) {
+                    let Some(placed) = placed else { continue };
+                    labels::settled_at(placed, delivered, &terms).for_each(|at| ahead(*group, at));
+                }
             }
         }
+        groups.iter().for_each(|group| self.agenda.enter(*group, next.get(group).copied()));
         Ok(())
     }
 
