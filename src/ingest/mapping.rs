@@ -2,7 +2,7 @@
 
 use super::cache::TypedFile;
 use super::personal;
-use super::typed::ROW;
+use super::together;
 use crate::config::{ORIGIN, Pipeline, TableMap, origin_source, with_origin};
 use crate::contract::input::{Kind, Personal, Table};
 use crate::error::{Error, Problem, Result};
@@ -11,7 +11,7 @@ use polars::sql::SQLContext;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A row's origin is one integer, so that SQL can carry it: file number and record number.
-const ROW_BITS: u32 = 40;
+pub(super) const ROW_BITS: u32 = 40;
 
 /// File number (in the order of names) and record number of an origin.
 pub(super) fn split_origin(origin: i64) -> (usize, u64) {
@@ -29,18 +29,10 @@ pub(super) struct Mapped {
 /// Rows that are mapped and checked at a time where a mapping goes row by row.
 const PART_ROWS: usize = 500_000;
 
-/// A frame over a file of a source, each row with its origin.
-fn scan_file(number: usize, file: &TypedFile) -> Result<LazyFrame> {
-    let frames = |e| Error::frames("reading typed files")(e);
-    let path = PlRefPath::try_from_path(&file.parquet).map_err(frames)?;
-    let offset = (number as i64) << ROW_BITS;
-    let whole = LazyFrame::scan_parquet(path, ScanArgsParquet::default()).map_err(frames)?;
-    Ok(whole.with_column((col(ROW) + lit(offset)).alias(ORIGIN)).drop(cols([ROW])))
-}
-
 /// A frame over all files of a source.
 fn scan(files: &[TypedFile]) -> Result<LazyFrame> {
-    let mut parts = files.iter().enumerate().map(|(n, file)| scan_file(n, file)).collect::<Result<Vec<_>>>()?;
+    let batches = together::batches(files.iter().enumerate());
+    let mut parts = batches.iter().map(|files| together::frame(files)).collect::<Result<Vec<_>>>()?;
     match parts.len() {
         1 => Ok(parts.remove(0)),
         // Files of one source may have gained a column over the years; where it is needed ingest has already refused.
@@ -65,9 +57,12 @@ pub(super) fn each_part(
             let files = files_of(sources, source)?;
             let rows = |file: &TypedFile| file.findings.typed as usize;
             let last = files.iter().rposition(|f| rows(f) > 0).unwrap_or(0);
-            for (number, file) in files.iter().enumerate().filter(|(n, f)| rows(f) > 0 || *n == last) {
-                for first in (0..rows(file).max(1)).step_by(PART_ROWS) {
-                    let part = scan_file(number, file)?.slice(first as i64, PART_ROWS as IdxSize);
+            let with_rows = files.iter().enumerate().filter(|(n, f)| rows(f) > 0 || *n == last);
+            for files in together::batches(with_rows) {
+                let whole = together::frame(&files)?;
+                let height: usize = files.iter().map(|(_, file)| rows(file)).sum();
+                for first in (0..height.max(1)).step_by(PART_ROWS) {
+                    let part = whole.clone().slice(first as i64, PART_ROWS as IdxSize);
                     let frame = collect(mapped_columns(table, mapping, part))
                         .map_err(Error::frames(format!("mapping `{}`", table.name)))?;
                     let frame = typed_columns(pipeline, table, frame, false)?;

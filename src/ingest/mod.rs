@@ -16,6 +16,7 @@ mod plan;
 mod profile;
 mod read;
 mod record;
+mod together;
 mod typed;
 mod value;
 
