@@ -2,6 +2,7 @@
 
 use super::StreamOptions;
 use super::journal::Journal;
+use super::learning::Learning;
 use super::retelling::{Job, Retelling, Shared, retell, whole};
 use super::scorer::Scorer;
 use super::scoring::{LateRow, Scoring, Stepped};
@@ -54,6 +55,8 @@ pub(super) struct Following<'a> {
     /// Scores of orders, once each; `None` where lines are scored: these are told anew with the whole shop.
     scoring: Option<Shared<'a>>,
     scorer: Scorer,
+    /// Models that go on learning in the shadow.
+    learning: Learning,
     /// Looks at the whole shop beside the epochs.
     retelling: Retelling<'a>,
 }
@@ -78,7 +81,7 @@ impl<'a> Following<'a> {
         (publisher, retelling): (Publisher, Retelling<'a>),
     ) -> Result<Self> {
         let typist = Typist::new(pipeline, cache, key)?;
-        let journal = Journal::read(&publisher, pipeline)?;
+        let mut journal = Journal::read(&publisher, pipeline)?;
         let mut copies: BTreeMap<&str, Vec<KeptFile>> = BTreeMap::new();
         for taken in journal.taken() {
             copies.entry(&taken.file.source).or_default().push(taken.typed.clone());
@@ -99,6 +102,9 @@ impl<'a> Following<'a> {
                 scoring.restore(&options.out)?;
             }
         }
+        let at = (options.out.as_path(), journal.progress.watermark);
+        let mut learning = Learning::resume(&publisher, scoring.as_ref(), (pipeline, &registry), at)?;
+        journal.goes_with(learning.files(), learning.told());
         let (new, scorer) = (BTreeMap::new(), Scorer::default());
         let scoring = scoring.map(|scoring| Arc::new(RwLock::new(scoring)));
         Ok(Self {
@@ -114,6 +120,7 @@ impl<'a> Following<'a> {
             new,
             scoring,
             scorer,
+            learning,
             retelling,
         })
     }
@@ -175,6 +182,11 @@ impl<'a> Following<'a> {
             Some(scoring) => Some(stages.time("features", || writing(scoring).step(out, as_of, before))?),
             None => None,
         };
+        if let (Some(scoring), Some(stepped)) = (&self.scoring, &stepped) {
+            let (learning, from) = (&mut self.learning, (self.pipeline, &self.registry));
+            stages.time("learn", || learning.step(&reading(scoring), stepped, from, (out, as_of)))?;
+            self.journal.goes_with(self.learning.files(), self.learning.told());
+        }
         // Every order waits still.
         if self.scoring.as_ref().is_some_and(|scoring| reading(scoring).scored() == 0) {
             self.commit_journal()?;

@@ -7,6 +7,7 @@ use super::scoring::LateRow;
 use crate::config::Pipeline;
 use crate::contract::output::output;
 use crate::error::{Error, Result};
+use crate::health::Learned;
 use crate::ingest::{Ingested, KeptFile, kept_file};
 use crate::intake::{Failures, TakenFile};
 use crate::publish::{Publisher, Staging};
@@ -90,6 +91,10 @@ pub(in crate::pipeline) struct Journal {
     before: Option<i64>,
     /// State files that hold it, by name below the state folder.
     names: Vec<String>,
+    /// State that goes with it, by name below the state folder: what is new, or `None` for what stays.
+    beside: BTreeMap<String, Option<Vec<u8>>>,
+    /// What models have learnt, for the status.
+    pub(super) learned: Vec<Learned>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -146,6 +151,8 @@ impl Journal {
             refused_before: 0,
             before: None,
             names: Vec::new(),
+            beside: BTreeMap::new(),
+            learned: Vec::new(),
         })
     }
 
@@ -226,6 +233,11 @@ impl Journal {
         (self.progress.refreshed, self.progress.told) = (Some(as_of), epoch);
     }
 
+    /// Says what goes with it into the next commits, and what that tells.
+    pub(super) fn goes_with(&mut self, beside: BTreeMap<String, Option<Vec<u8>>>, learned: Vec<Learned>) {
+        (self.beside, self.learned) = (beside, learned);
+    }
+
     /// Adds a line that is no record to the epoch that is being made.
     pub(super) fn refuse(&mut self, line: Rejected) {
         self.progress.lines_refused += 1;
@@ -297,6 +309,12 @@ impl Journal {
         }
         self.names.iter().for_each(|name| staging.keep_state(name));
         self.names.push(name);
+        for (name, bytes) in &mut self.beside {
+            match bytes.take() {
+                Some(bytes) => staging.write_state(name, &bytes)?,
+                None => staging.keep_state(name),
+            }
+        }
         Ok(())
     }
 }

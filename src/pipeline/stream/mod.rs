@@ -12,13 +12,17 @@
 
 mod epoch;
 mod journal;
+mod learned;
+mod learning;
 mod retelling;
 mod scorer;
 mod scoring;
 mod take;
+mod taught;
 mod telling;
 
 pub(super) use journal::Journal;
+pub use learned::{RegisteredLearning, register_learned};
 
 use super::inputs::Clock;
 use crate::config::{Pipeline, stream_duration};

@@ -148,4 +148,5 @@ fn of_journal(status: &mut Status, journal: &Journal) {
     status.lines_taken = progress.lines;
     status.lines_refused = progress.lines_refused;
     status.rows_late = progress.late.values().sum();
+    status.learning.clone_from(&journal.learned);
 }
