@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::pipeline::RegisteredLearning;
 use crate::registry::Registry;
 use crate::risk::Target;
+use crate::risk::ftrl::copy::Tests;
 use crate::types::time::format_instant;
 use comfy_table::{Table, presets};
 
@@ -75,12 +76,15 @@ pub(super) fn run(cli: &Cli, args: &ModelsArgs) -> Result<u8> {
 
 /// What was registered, and how it did against the version it came from. It is said and decides nothing.
 fn learned(target: Target, done: &RegisteredLearning) -> String {
-    let RegisteredLearning { version, from, examples, positives, until, tested, learning, frozen } = done;
+    let RegisteredLearning { version, from, examples, positives, until, tests } = done;
     let mut text = format!(
-        "{target} model {version} challenges: {from} after {examples} more labels, {positives} of them yes, until {}\n  on \
-         the latest {tested} of them, each scored before it was learnt from:\n",
+        "{target} model {version} challenges: {from} after {examples} more labels, {positives} of them yes, until {}\n",
         format_instant(*until)
     );
+    let Some(Tests { slice, learning, frozen, .. }) = tests else {
+        return text + "  what it is worth is not known yet: no order placed since has a ripe label\n";
+    };
+    text += &format!("  on the latest {} of them, each as it would have been scored when it was placed:\n", slice.rows);
     for (name, before, now) in [
         ("average precision", frozen.average_precision, learning.average_precision),
         ("ROC AUC", frozen.roc_auc, learning.roc_auc),

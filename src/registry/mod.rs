@@ -32,7 +32,7 @@ pub mod manifest;
 mod service;
 mod watching;
 
-pub use learned::GoneOn;
+pub use learned::{GoneOn, LearntUntil};
 pub use manifest::{LearnedFrom, Manifest, Provenance};
 pub use watching::Watching;
 

@@ -4,7 +4,7 @@ use super::taught;
 use crate::error::{Error, Result};
 use crate::registry::{GoneOn, Registry};
 use crate::risk::Target;
-use crate::risk::evaluate::TestMetrics;
+use crate::risk::ftrl::copy::Tests;
 use std::path::Path;
 
 /// A version made of what a stream has learnt.
@@ -20,12 +20,9 @@ pub struct RegisteredLearning {
     pub positives: u64,
     /// The watermark up to which it learnt, UTC microseconds.
     pub until: i64,
-    /// How many of the examples were tested on: the latest, each before it was learnt from.
-    pub tested: usize,
-    /// What it was worth on them while it learnt.
-    pub learning: TestMetrics,
-    /// What the version it was copied from was worth on the same.
-    pub frozen: TestMetrics,
+    /// What it and the version it was copied from were worth on the latest examples, each as it would have been scored when
+    /// its order was placed; `None` as long as no order placed after `from` was made has a ripe label.
+    pub tests: Option<Tests>,
 }
 
 /// Registers what the stream of an output folder has learnt about a target as a version of its own, which challenges. A
@@ -61,8 +58,6 @@ pub fn register_learned(out: &Path, models: &Path, target: Target) -> Result<Reg
         examples: saved.copy.examples,
         positives: saved.copy.positives,
         until: saved.until,
-        tested: tests.slice.rows,
-        learning: tests.learning,
-        frozen: tests.frozen,
+        tests,
     })
 }

@@ -19,8 +19,8 @@ use crate::health::Learned;
 use crate::ingest::Group;
 use crate::pipeline::training::feature_terms;
 use crate::publish::Publisher;
-use crate::registry::{Registered, Registry};
-use crate::risk::ftrl::copy::{LearningCopy, Tested};
+use crate::registry::{LearntUntil, Registered, Registry};
+use crate::risk::ftrl::copy::{LearningCopy, Lessons, Tested};
 use crate::risk::{Family, Target};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -43,10 +43,8 @@ pub(super) struct Learning {
 struct Copied {
     base: Registered,
     copy: LearningCopy,
-    /// Orders placed up to here were learnt from in training, UTC microseconds.
-    placed_after: i64,
-    /// Labels ripe up to here were learnt from by copies before it; `None` where it was trained.
-    ripe_after: Option<i64>,
+    /// What the version has learnt from.
+    learnt: LearntUntil,
     /// The watermark up to which it has learnt, UTC microseconds.
     until: i64,
     /// Orders that wait for their label, with when they were placed.
@@ -190,15 +188,16 @@ fn ripens_after(pipeline: &Pipeline, target: Target) -> i64 {
 
 impl Copied {
     fn of(base: Registered, saved: Saved) -> Self {
-        let Saved { copy, placed_after, ripe_after, until, early, .. } = saved;
-        Self { base, copy, placed_after, ripe_after, until, waiting: HashMap::new(), early }
+        let Saved { copy, placed_after, ripe_after, tested_after, until, early, .. } = saved;
+        let learnt = LearntUntil { placed_at: placed_after, ripe_at: ripe_after, made_at: tested_after };
+        Self { base, copy, learnt, until, waiting: HashMap::new(), early }
     }
 
     /// A copy of a version that has learnt nothing. What `before` counts as learnt from stays so where the version was made
     /// of it.
     fn begin(registry: &Registry, target: Target, version: &str, before: Option<Saved>) -> Result<Self> {
         let base = registry.load(target, version)?;
-        let (placed_after, ripe_after) = registry.learnt_until(&base)?;
+        let learnt = registry.learnt_until(&base)?;
         let learned_from = base.manifest.learned.as_ref().map(|learned| learned.from.as_str());
         let is_successor = before.as_ref().is_some_and(|before| learned_from == Some(before.version.as_str()));
         match &before {
@@ -211,13 +210,12 @@ impl Copied {
         }
         let copy = LearningCopy::of(&base.model).ok_or_else(|| registry.not_learning(target, version))?;
         let early = before.filter(|_| is_successor).map(|before| before.early).unwrap_or_default();
-        let saved = Saved::new(version.to_owned(), copy, (placed_after, ripe_after));
+        let saved = Saved::new(version.to_owned(), copy, learnt);
         Ok(Self::of(base, Saved { early, ..saved }))
     }
 
     fn saved(&self) -> Saved {
-        let after = (self.placed_after, self.ripe_after);
-        let saved = Saved::new(self.base.version.clone(), self.copy.clone(), after);
+        let saved = Saved::new(self.base.version.clone(), self.copy.clone(), self.learnt);
         Saved { until: self.until, early: self.early.clone(), ..saved }
     }
 
@@ -233,7 +231,7 @@ impl Copied {
         for &(group, placed_at) in &stepped.asked {
             if placed_at <= ripe_before {
                 fresh.insert(group);
-            } else if placed_at > self.placed_after {
+            } else if placed_at > self.learnt.placed_at {
                 self.waiting.insert(group, placed_at);
             }
         }
@@ -250,7 +248,7 @@ impl Copied {
     /// Has orders wait that are not ripe at the watermark up to which it has learnt.
     fn wait(&mut self, lessons: Vec<Lesson>) {
         let waits = |lesson: &Lesson| {
-            lesson.placed_at > self.placed_after && lesson.ripe.is_none() && !self.early.contains(&lesson.order_id)
+            lesson.placed_at > self.learnt.placed_at && lesson.ripe.is_none() && !self.early.contains(&lesson.order_id)
         };
         let waiting = lessons.into_iter().filter(waits).map(|lesson| (lesson.group, lesson.placed_at));
         self.waiting = waiting.collect();
@@ -262,14 +260,14 @@ impl Copied {
         for lesson in lessons {
             let was_waiting = self.waiting.remove(&lesson.group).is_some()
                 || (fresh.contains(&lesson.group) && !self.early.contains(&lesson.order_id));
-            if lesson.placed_at <= self.placed_after {
+            if lesson.placed_at <= self.learnt.placed_at {
                 self.early.remove(&lesson.order_id);
                 continue;
             }
             match lesson.ripe {
                 Some((ripe_at, _)) => {
                     self.early.remove(&lesson.order_id);
-                    if was_waiting && self.ripe_after.is_none_or(|after| ripe_at > after) {
+                    if was_waiting && self.learnt.ripe_at.is_none_or(|after| ripe_at > after) {
                         due.push(lesson);
                     }
                 }
@@ -282,12 +280,13 @@ impl Copied {
         due
     }
 
-    /// Learns from orders in their order; how each was scored before.
+    /// Learns from orders in their order; how each would have been scored when it was placed.
     fn learn(&mut self, scoring: &Scoring<'_>, due: &[Lesson]) -> Result<Vec<Tested>> {
         let groups: Vec<Group> = due.iter().map(|lesson| lesson.group).collect();
         let placed_at: Vec<i64> = due.iter().map(|lesson| lesson.placed_at).collect();
-        let labels: Vec<bool> = due.iter().map(|lesson| lesson.ripe.is_some_and(|(_, label)| label)).collect();
-        let matrix = scoring.logged_features(&groups, &self.base.model)?;
-        self.copy.learn(&self.base.model, &matrix, &placed_at, &labels)
+        let (ripe_at, labels): (Vec<i64>, Vec<bool>) = due.iter().filter_map(|lesson| lesson.ripe).unzip();
+        let matrix = &scoring.logged_features(&groups, &self.base.model)?;
+        let lessons = Lessons { matrix, placed_at: &placed_at, ripe_at: &ripe_at, labels: &labels };
+        self.copy.learn(&self.base.model, lessons, self.learnt.made_at)
     }
 }

@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! _state/stream/learning-fraud.json             what was learnt, from what and until when
-//! _state/stream/learning-fraud-0000000003.json  how examples were scored before they were learnt from, 1,000 a file
+//! _state/stream/learning-fraud-days.json        how the copy stood on the days of orders that wait for their label
+//! _state/stream/learning-fraud-0000000003.json  how examples would have been scored when they were placed, 1,000 a file
 //! ```
 
 use super::journal::FOLDER;
 use crate::contract::output::STATE_DIR;
 use crate::error::{Error, Result};
 use crate::publish::Publisher;
+use crate::registry::LearntUntil;
 use crate::risk::Target;
-use crate::risk::ftrl::copy::{LearningCopy, Tested};
+use crate::risk::ftrl::copy::{LearningCopy, Standing, Tested};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +40,8 @@ pub(super) struct Saved {
     pub(super) placed_after: i64,
     /// Labels ripe up to here were learnt from by copies before it, UTC microseconds.
     pub(super) ripe_after: Option<i64>,
+    /// Orders placed after this tell what it is worth, UTC microseconds.
+    pub(super) tested_after: i64,
     /// The watermark up to which it has learnt, UTC microseconds.
     pub(super) until: i64,
     /// Orders that count as learnt from although they would wait by what is known of them now.
@@ -45,13 +49,30 @@ pub(super) struct Saved {
 }
 
 impl Saved {
-    pub(super) fn new(version: String, copy: LearningCopy, (placed_after, ripe_after): (i64, Option<i64>)) -> Self {
+    pub(super) fn new(version: String, copy: LearningCopy, learnt: LearntUntil) -> Self {
+        let LearntUntil { placed_at: placed_after, ripe_at: ripe_after, made_at: tested_after } = learnt;
         let until = ripe_after.unwrap_or(i64::MIN);
-        Self { format: FORMAT, version, copy, placed_after, ripe_after, until, early: BTreeSet::new() }
+        let early = BTreeSet::new();
+        Self { format: FORMAT, version, copy, placed_after, ripe_after, tested_after, until, early }
     }
 }
 
-/// Examples that were scored and then learnt from, the first of them being `number × OF_A_FILE` after the copy began.
+/// How a copy stood from day to day.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Days {
+    version: String,
+    days: Vec<Standing>,
+}
+
+/// What a state file of learning holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Main,
+    Days,
+    Examples(u64),
+}
+
+/// Examples of one file, the first of them being `number × OF_A_FILE` after the copy began.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Examples {
     version: String,
@@ -66,6 +87,8 @@ pub(super) struct Files {
     files: BTreeMap<String, Option<Vec<u8>>>,
     /// The newest file of examples of a target, by its number.
     newest: BTreeMap<Target, (u64, Examples)>,
+    /// The last of the days that were written.
+    days: BTreeMap<Target, Option<Standing>>,
 }
 
 impl Files {
@@ -74,15 +97,21 @@ impl Files {
     /// # Errors
     /// [`Error::Environment`] when they cannot be read or are of a later version.
     pub(super) fn read(publisher: &Publisher) -> Result<(Self, BTreeMap<Target, Saved>)> {
-        let (mut files, mut saved) = (Self::default(), BTreeMap::new());
+        let (mut files, mut saved, mut days) = (Self::default(), BTreeMap::<_, Saved>::new(), BTreeMap::new());
         for (name, path) in publisher.state()? {
-            let Some((target, number)) = parts_of(&name) else { continue };
+            let Some((target, part)) = parts_of(&name) else { continue };
             files.files.insert(name, None);
-            match number {
-                None => drop(saved.insert(target, of_this_format(read_json(&path)?, &path)?)),
+            match part {
+                Part::Main => drop(saved.insert(target, of_this_format(read_json(&path)?, &path)?)),
+                Part::Days => drop(days.insert(target, read_json::<Days>(&path)?)),
                 // In the order of their names the last is the newest.
-                Some(number) => drop(files.newest.insert(target, (number, read_json(&path)?))),
+                Part::Examples(number) => drop(files.newest.insert(target, (number, read_json(&path)?))),
             }
+        }
+        for (target, saved) in &mut saved {
+            let of_it = days.remove(target).filter(|days| days.version == saved.version).unwrap_or_default();
+            files.days.insert(*target, of_it.days.last().cloned());
+            saved.copy = saved.copy.clone().with_days(of_it.days);
         }
         Ok((files, saved))
     }
@@ -91,6 +120,7 @@ impl Files {
     pub(super) fn drop_of(&mut self, target: Target) {
         self.files.retain(|name, _| parts_of(name).is_none_or(|(of, _)| of != target));
         self.newest.remove(&target);
+        self.days.remove(&target);
     }
 
     /// Writes what a copy has learnt.
@@ -99,6 +129,12 @@ impl Files {
     /// [`Error::Invariant`] only for defects.
     pub(super) fn save(&mut self, target: Target, saved: &Saved) -> Result<()> {
         self.files.insert(main_name(target), Some(json(saved)?));
+        let days = saved.copy.days();
+        if self.days.get(&target).is_none_or(|last| last.as_ref() != days.last()) {
+            let all = Days { version: saved.version.clone(), days: days.to_vec() };
+            self.files.insert(days_name(target), Some(json(&all)?));
+            self.days.insert(target, days.last().cloned());
+        }
         Ok(())
     }
 
@@ -121,7 +157,7 @@ impl Files {
             self.files.insert(name_of(target, number), Some(json(&examples)?));
             let oldest = number.saturating_sub(FILES - 1);
             self.files.retain(|name, _| match parts_of(name) {
-                Some((of, Some(number))) => of != target || number >= oldest,
+                Some((of, Part::Examples(number))) => of != target || number >= oldest,
                 _ => true,
             });
             self.newest.insert(target, (number, examples));
@@ -164,9 +200,8 @@ pub(super) fn read(out: &Path, target: Target) -> Result<(Saved, Vec<Tested>)> {
 }
 
 fn examples_of(folder: &Path, target: Target, saved: &Saved) -> Result<Option<Vec<Tested>>> {
-    let all = saved.copy.examples;
-    let last = all.saturating_sub(1) / OF_A_FILE;
-    let mut tested = Vec::new();
+    let all = saved.copy.tested;
+    let (last, mut tested) = (all.saturating_sub(1) / OF_A_FILE, Vec::new());
     for number in last.saturating_sub(FILES - 1)..=last {
         let wanted = (all - number * OF_A_FILE).min(OF_A_FILE) as usize;
         let path = folder.join(name_of(target, number));
@@ -194,18 +229,23 @@ fn main_name(target: Target) -> String {
     format!("{FOLDER}/learning-{target}.json")
 }
 
+fn days_name(target: Target) -> String {
+    format!("{FOLDER}/learning-{target}-days.json")
+}
+
 fn name_of(target: Target, number: u64) -> String {
     format!("{FOLDER}/learning-{target}-{number:010}.json")
 }
 
-/// What a state file is of: the target, and the number if it holds examples; `None` for other files.
-fn parts_of(name: &str) -> Option<(Target, Option<u64>)> {
+/// What a state file is of, by its name below the state folder; `None` for files of others.
+fn parts_of(name: &str) -> Option<(Target, Part)> {
     let name = name.strip_prefix(FOLDER)?.strip_prefix("/learning-")?.strip_suffix(".json")?;
-    let (target, number) = match name.split_once('-') {
-        Some((target, number)) => (target, Some(number.parse().ok()?)),
-        None => (name, None),
+    let (target, part) = match name.split_once('-') {
+        Some((target, "days")) => (target, Part::Days),
+        Some((target, number)) => (target, Part::Examples(number.parse().ok()?)),
+        None => (name, Part::Main),
     };
-    Some((Target::ALL.into_iter().find(|known| known.name() == target)?, number))
+    Some((Target::ALL.into_iter().find(|known| known.name() == target)?, part))
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>> {
@@ -232,8 +272,9 @@ mod tests {
 
     #[test]
     fn names_say_what_files_are_of() {
-        assert_eq!(parts_of(&main_name(Target::Return)), Some((Target::Return, None)));
-        assert_eq!(parts_of(&name_of(Target::Fraud, 12)), Some((Target::Fraud, Some(12))));
+        assert_eq!(parts_of(&main_name(Target::Return)), Some((Target::Return, Part::Main)));
+        assert_eq!(parts_of(&days_name(Target::Fraud)), Some((Target::Fraud, Part::Days)));
+        assert_eq!(parts_of(&name_of(Target::Fraud, 12)), Some((Target::Fraud, Part::Examples(12))));
         for other in ["stream/journal-0000000001.json", "stream/learning-x.json", "stream/learning-fraud-x.json"] {
             assert_eq!(parts_of(other), None, "{other}");
         }

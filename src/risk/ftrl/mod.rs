@@ -146,12 +146,8 @@ impl Ftrl {
         both.unzip()
     }
 
-    /// Takes the rows in one after the other, each with the weights that the one before left; the raw log-odds that each
-    /// had before it was learnt from.
-    ///
-    /// # Errors
-    /// [`FtrlError`]; then nothing was learnt.
-    pub fn learn(&mut self, dataset: &DatasetBase<Array2<f64>, Array1<bool>>) -> Result<Vec<f64>, FtrlError> {
+    /// Takes the rows in one after the other, each with the weights that the one before left.
+    fn learn(&mut self, dataset: &DatasetBase<Array2<f64>, Array1<bool>>) -> Result<(), FtrlError> {
         let (x, labels, columns) = (dataset.records(), dataset.targets(), self.columns());
         if !self.rates.is_coherent() {
             return Err(FtrlError::Rates(self.rates));
@@ -168,10 +164,8 @@ impl Ftrl {
         }
         let rates = self.rates;
         let (mut weights, mut roots) = self.weights_and_roots();
-        let mut before = Vec::with_capacity(x.nrows());
         for (row, (x, &label)) in x.rows().into_iter().zip(labels).enumerate() {
             let raw = x.iter().zip(&weights).fold(weights[columns], |sum, (x, w)| sum + x * w);
-            before.push(raw);
             let error = count(row) * (sigmoid(raw) - f64::from(u8::from(label)));
             let step = |rates: Rates, gradient: f64, z: &mut f64, n: &mut f64, weight: &mut f64, root: &mut f64| {
                 *n += gradient * gradient;
@@ -187,7 +181,7 @@ impl Ftrl {
             }
         }
         self.rows += x.nrows() as u64;
-        Ok(before)
+        Ok(())
     }
 }
 
