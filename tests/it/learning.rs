@@ -2,7 +2,7 @@
 //! that are known and ripe, and without effect until somebody puts what was learnt in service.
 
 use crate::harness::{Done, data_files, expect, ordersight};
-use crate::shop::{copy, differing, differing_rows, generate};
+use crate::shop::{Records, copy, differing, differing_rows, generate};
 use crate::stream::{CLOCK, Landing, WAITS, done, told};
 use ordersight::publish::{FAIL_AT, Step};
 use std::collections::BTreeMap;
@@ -142,6 +142,51 @@ fn a_label_that_ripens_or_becomes_known_after_the_watermark_teaches_nothing() {
     charge("2025-12-20-more-tickets.ndjson", "2025-12-20T00:00:00Z");
     let changed = differing(&before, &learn("in time"));
     assert!(changed.contains(&"learning-fraud.json".to_owned()), "{changed:?}");
+}
+
+/// Tells an order of the shop anew, placed on another day and with nothing of it having happened yet.
+fn placed_anew(landing: &Landing, order_file: &str, placed_at: &str, updated_at: &str, into: &str) {
+    let mut records = Records::read(&landing.folder.join(order_file));
+    let column = |name: &str| records.column(name);
+    let (placed, updated, status) = (column("placed_at"), column("updated_at"), column("status"));
+    let times = ["paid_at", "approved_at", "promised_ship_at", "shipped_at", "promised_delivery_at", "delivered_at"];
+    let times = [&times[..], &["completed_at", "cancelled_at", "fraud", "fraud_known_at"]].concat();
+    let blank: Vec<usize> = times.into_iter().map(column).collect();
+    records.rows.truncate(1);
+    let row = &mut records.rows[0];
+    (row[placed], row[updated], row[status]) = (placed_at.to_owned(), updated_at.to_owned(), "paid".to_owned());
+    blank.into_iter().for_each(|at| row[at].clear());
+    records.write_to(&landing.folder.join(into));
+}
+
+#[test]
+fn an_order_of_which_a_correction_says_after_the_lesson_that_it_ripens_later_is_not_learnt_from_twice() {
+    let landing = learning(1_200, 9, 50);
+    let sets = ["stream.epoch_files=6", "stream.lateness=0s", WAITS[1]];
+    let (never, parts, whole) = (landing.shop.path("never"), landing.shop.path("parts"), landing.shop.path("whole"));
+    let end = "2026-02-20T00:00:00Z";
+    until(&landing, &never, &sets, end);
+    until(&landing, &parts, &sets, "2026-01-05T00:00:00Z");
+    // Ripe on the 20th of December; by the correction on the 24th of January.
+    placed_anew(
+        &landing,
+        "2025-11-20-orders.csv",
+        "2025-12-25T12:00:00Z",
+        "2026-01-09T00:00:00Z",
+        "2026-09-orders.csv",
+    );
+    until(&landing, &parts, &sets, "2026-01-10T00:00:00Z");
+    assert_eq!(state(&parts, "fraud")["early"].as_array().unwrap().len(), 1);
+    until(&landing, &parts, &sets, "2026-01-12T00:00:00Z");
+    assert_eq!(state(&parts, "fraud")["early"].as_array().unwrap().len(), 1);
+    until(&landing, &parts, &sets, end);
+    until(&landing, &whole, &sets, end);
+    for target in ["fraud", "return"] {
+        let [never, parts, whole] = [&never, &parts, &whole].map(|out| state(out, target));
+        assert_eq!(never["copy"]["examples"], parts["copy"]["examples"], "{target}");
+        assert_eq!(parts["copy"], whole["copy"], "{target}");
+    }
+    assert_eq!(state(&parts, "fraud")["early"].as_array().unwrap().len(), 0);
 }
 
 #[test]
