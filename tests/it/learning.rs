@@ -51,6 +51,10 @@ fn champion(landing: &Landing, target: &str) -> String {
     std::fs::read_to_string(landing.models.join(target).join("champion")).unwrap().trim().to_owned()
 }
 
+fn challenger_of(landing: &Landing) -> String {
+    std::fs::read_to_string(landing.models.join("fraud/challenger")).unwrap().trim().to_owned()
+}
+
 /// The state files of learning, by name.
 fn learnt(out: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = std::fs::read_dir(out.join("_state/stream")).unwrap().map(|entry| entry.unwrap().path());
@@ -100,10 +104,18 @@ fn whatever_the_cut_or_the_kill_the_same_is_learnt_and_no_decision_knows_of_it()
     done(&mut landing.command("stream", &stopped, &sets));
     assert_eq!(differing(&at_once, &learnt(&stopped)), Vec::<String>::new(), "stopped at every step");
 
+    // Begun when most was past, it learns from what had ripened before too.
+    let (late, challenger) = (landing.shop.path("late"), challenger_of(&landing));
+    models_of(&landing, &["challenge", "fraud", "none"]);
+    until(&landing, &late, &sets, "2025-12-20T00:00:00Z");
+    assert!(learnt(&late).keys().all(|name| !name.contains("fraud")), "nobody of the family");
+    models_of(&landing, &["challenge", "fraud", &challenger]);
+    done(&mut landing.command("stream", &late, &sets));
+    assert_eq!(differing(&at_once, &learnt(&late)), Vec::<String>::new(), "begun late");
+
     let (pipeline, out) = (landing.shop.path("landing.toml"), stopped.display().to_string());
     let status = expect(0, &["stream", &pipeline.display().to_string(), "--status", "--out", &out]);
-    let challenger = std::fs::read_to_string(landing.models.join("fraud/challenger")).unwrap();
-    let line = status.stdout.lines().find(|line| line.contains(challenger.trim())).unwrap_or_default().to_owned();
+    let line = status.stdout.lines().find(|line| line.contains(&challenger)).unwrap_or_default().to_owned();
     assert!(line.contains("labels learnt from") && line.contains("until 2026-01-20"), "{}", status.stdout);
 }
 
@@ -202,7 +214,7 @@ fn what_was_learnt_is_registered_challenges_is_promoted_and_goes_on_from_where_i
 
     until(&landing, &out, &sets, "2025-12-28T00:00:00Z");
     let before = data_files(&out);
-    let challenger = std::fs::read_to_string(landing.models.join("fraud/challenger")).unwrap().trim().to_owned();
+    let challenger = challenger_of(&landing);
     let half = state(&out, "fraud");
     let said = models_of(&landing, &["learned", "fraud", "--out", &out.display().to_string()]);
     let version = said.stdout.trim().to_owned();
