@@ -17,6 +17,7 @@ use crate::config::{Pipeline, ReturnUnit};
 use crate::error::Result;
 use crate::health::Learned;
 use crate::ingest::Group;
+use crate::pipeline::challengers::hinted;
 use crate::pipeline::training::feature_terms;
 use crate::publish::Publisher;
 use crate::registry::{LearntUntil, Registered, Registry};
@@ -34,7 +35,7 @@ pub(super) struct Learning {
     copies: BTreeMap<Target, Copied>,
     /// What the last commit holds of copies that have not been taken up: of versions that are not in service any more.
     left: BTreeMap<Target, Saved>,
-    /// Champion and challenger by target as they were last looked at, and which of them is copied.
+    /// Challenger and champion by target as they were last looked at, and which of them is copied.
     chosen: BTreeMap<Target, ([Option<String>; 2], Option<String>)>,
     files: Files,
 }
@@ -107,6 +108,7 @@ impl Learning {
                 self.files.drop_of(target);
                 continue;
             };
+            let challenges = self.chosen.get(&target).is_some_and(|([first, _], _)| first.as_ref() == Some(&version));
             let is_same = self.copies.get(&target).is_some_and(|copied| copied.base.version == version);
             if !is_same {
                 let before = self.copies.remove(&target).map(|copied| copied.saved()).or(self.left.remove(&target));
@@ -121,7 +123,11 @@ impl Learning {
             };
             let due = copied.take_in(scoring.lessons(target, out, &groups, as_of)?, &fresh);
             for due in due.chunks(TOGETHER) {
-                self.files.tested(target, &version, copied.learn(scoring, due)?)?;
+                let tested = copied.learn(scoring, due).map_err(|error| match challenges {
+                    true => hinted(target, error),
+                    false => error,
+                })?;
+                self.files.tested(target, &version, tested)?;
             }
             copied.until = as_of;
             self.files.save(target, &copied.saved())?;
