@@ -264,6 +264,8 @@ pub(super) enum ModelsAction {
     Promote(VersionArgs),
     /// Have a version score in the champion's shadow, without effect; `none` ends that.
     Challenge(ChallengeArgs),
+    /// Register what a stream has learnt since (family `ftrl`) as a version of its own, and have it challenge.
+    Learned(LearnedArgs),
     /// Put the champion before the present one back.
     Rollback(RollbackArgs),
     /// Take a version out of service.
@@ -276,6 +278,15 @@ pub(super) struct ChallengeArgs {
     pub(super) target: TargetArg,
     /// Its version, as listed, or `none`.
     pub(super) version: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LearnedArgs {
+    /// What the model predicts.
+    pub(super) target: TargetArg,
+    /// Output folder of the stream.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

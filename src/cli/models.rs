@@ -3,8 +3,11 @@
 use super::args::{Cli, ModelsAction, ModelsArgs};
 use super::{DONE, to_stderr, to_stdout};
 use crate::error::Result;
+use crate::pipeline::RegisteredLearning;
 use crate::registry::Registry;
 use crate::risk::Target;
+use crate::risk::ftrl::copy::Tests;
+use crate::types::time::format_instant;
 use comfy_table::{Table, presets};
 
 pub(super) fn run(cli: &Cli, args: &ModelsArgs) -> Result<u8> {
@@ -50,6 +53,14 @@ pub(super) fn run(cli: &Cli, args: &ModelsArgs) -> Result<u8> {
             let version = (which.version != "none").then_some(which.version.as_str());
             registry.challenge(which.target.into(), version)?;
         }
+        ModelsAction::Learned(which) => {
+            let target = which.target.into();
+            let done = crate::pipeline::register_learned(&which.out, &args.models, target)?;
+            if !cli.quiet {
+                to_stderr(&learned(target, &done));
+            }
+            to_stdout(&format!("{}\n", done.version))?;
+        }
         ModelsAction::Rollback(which) => {
             let version = registry.rollback(which.target.into())?;
             if !cli.quiet {
@@ -61,6 +72,28 @@ pub(super) fn run(cli: &Cli, args: &ModelsArgs) -> Result<u8> {
         }
     }
     Ok(DONE)
+}
+
+/// What was registered, and how it did against the version it came from. It is said and decides nothing.
+fn learned(target: Target, done: &RegisteredLearning) -> String {
+    let RegisteredLearning { version, from, examples, positives, until, tests } = done;
+    let mut text = format!(
+        "{target} model {version} challenges: {from} after {examples} more labels, {positives} of them yes, until {}\n",
+        format_instant(*until)
+    );
+    let Some(Tests { slice, learning, frozen, .. }) = tests else {
+        return text + "  what it is worth is not known yet: no order placed since has a ripe label\n";
+    };
+    text += &format!("  on the latest {} of them, each as it would have been scored when it was placed:\n", slice.rows);
+    for (name, before, now) in [
+        ("average precision", frozen.average_precision, learning.average_precision),
+        ("ROC AUC", frozen.roc_auc, learning.roc_auc),
+        ("log loss", frozen.log_loss, learning.log_loss),
+    ] {
+        let show = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{v:.4}"));
+        text += &format!("  {name:<21} {:>7} as it was, {:>7} learning\n", show(before.value), show(now.value));
+    }
+    text
 }
 
 /// How the new champion's stored test compares with the former one's. It is said and decides nothing.

@@ -30,6 +30,20 @@ impl Outcomes {
         self.known.iter().zip(&self.ripe_at).map(|(o, &ripe)| o.label().filter(|_| ripe <= self.as_of)).collect()
     }
 
+    /// When a row was ripe, and what was known of it at that instant; `None` while it is not.
+    ///
+    /// What became known later does not count: the answer of a ripe row is the same at every later clock, so that whoever
+    /// takes each label once takes the same one however seldom it looks.
+    pub fn when_ripe(&self, row: usize) -> Option<(i64, bool)> {
+        let (outcome, ripe) = (self.known.get(row)?, *self.ripe_at.get(row)?);
+        if ripe > self.as_of {
+            return None;
+        }
+        let happened = outcome.happened().is_some_and(|at| at <= ripe);
+        let taken_back_since = self.withdrawn_of(row).iter().any(|w| w.from <= ripe && ripe < w.until);
+        outcome.label().map(|_| (ripe, happened || taken_back_since))
+    }
+
     /// When each was ripe, UTC microseconds.
     pub fn ripe_at(&self) -> &[i64] {
         &self.ripe_at

@@ -100,6 +100,16 @@ pub fn known_frauds(tables: &BTreeMap<&'static str, DataFrame>, terms: &Terms) -
     Ok((tables.placed_at, outcomes))
 }
 
+/// When orders were placed (UTC microseconds) and what is known of their returns, without computing anything else.
+///
+/// # Errors
+/// [`crate::error::Error::Frames`] only for defects.
+pub fn known_returns(tables: &BTreeMap<&'static str, DataFrame>, terms: &Terms) -> Result<(Vec<i64>, Outcomes)> {
+    let tables = Tables::new(tables)?;
+    let outcomes = labels::returned(&tables, terms)?;
+    Ok((tables.placed_at, outcomes))
+}
+
 /// What became of orders and lines, as far as it is known.
 struct Known {
     order_of_line: Vec<u32>,

@@ -367,3 +367,29 @@ fn rules_know_the_facts_of_orders_that_features_have() {
     of_rules.sort_unstable();
     assert_eq!(of_orders, of_rules);
 }
+
+#[test]
+fn the_label_of_an_order_when_it_was_ripe_is_the_same_at_every_later_clock() {
+    // What the desk and the bank say before, on and after that day.
+    let ripe = TERMS.fraud_matures_after / DAY;
+    let histories: [&[(usize, &str, i64)]; 5] = [
+        &[],
+        &[(0, "fraud", 2), (0, "legit", 5), (0, "fraud", ripe + 3)],
+        &[(0, "fraud", 2), (0, "legit", ripe + 2)],
+        &[(0, "fraud", ripe)],
+        &[(0, "fraud", ripe + 1), (0, "legit", ripe + 4)],
+    ];
+    let mut seen = [0, 0];
+    for said in histories {
+        for chargeback in [None, Some((0, 4)), Some((0, ripe)), Some((0, ripe + 1))] {
+            let at = |day: i64| reviewed(&[0], said, chargeback, day).fraud;
+            assert_eq!(at(ripe - 1).when_ripe(0), None);
+            let then = at(ripe).ripe_labels()[0].unwrap();
+            seen[usize::from(then)] += 1;
+            for day in ripe..ripe + 8 {
+                assert_eq!(at(day).when_ripe(0), Some((ripe * DAY, then)), "{said:?} {chargeback:?} day {day}");
+            }
+        }
+    }
+    assert!(seen.iter().all(|&count| count > 4), "{seen:?}");
+}

@@ -11,6 +11,6 @@ mod writer;
 
 pub use endpoint::{Endpoint, HEARTBEAT_BOUND};
 pub use prometheus::prometheus;
-pub use status::{State, Status};
+pub use status::{Learned, State, Status};
 pub use words::words;
 pub use writer::Writer;

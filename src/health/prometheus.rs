@@ -1,6 +1,6 @@
 //! A status as metrics: the text exposition format of Prometheus, version 0.0.4.
 
-use super::status::{State, Status, seconds};
+use super::status::{Learned, State, Status, seconds};
 use std::fmt::Write;
 
 /// Content type of the format.
@@ -39,6 +39,13 @@ pub fn prometheus(status: &Status, now: i64) -> String {
     page.counter("rows_late_total", "Rows later than the lateness allows.", status.rows_late);
     page.gauge("orders_waiting", "Orders that wait for the watermark.", Some(status.orders_waiting as f64));
     page.counter("orders_scored_total", "Orders scored.", status.orders_scored);
+    if !status.learning.is_empty() {
+        page.family("labels_learned", "gauge", "Labels that the copy of a model has learnt from.");
+        for Learned { target, version, examples, .. } in &status.learning {
+            let labels = format!("{{target=\"{}\",version=\"{}\"}}", escaped(target), escaped(version));
+            page.sample("labels_learned", &labels, *examples as f64);
+        }
+    }
     page.gauge("state_bytes", "Size of the state on disk.", Some(status.state_bytes as f64));
     page.counter("published_files_total", "Data files written.", status.published_files);
     let peak = status.peak_memory_mib.map(|mib| mib * f64::from(1 << 20));

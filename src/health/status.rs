@@ -49,6 +49,24 @@ impl State {
     }
 }
 
+/// What the copy of a model has learnt in a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Learned {
+    /// What it predicts: `fraud` or `return`.
+    pub target: String,
+    /// The version it is a copy of.
+    pub version: String,
+    /// Labels it has learnt from.
+    pub examples: u64,
+    /// Those of them that say yes.
+    pub positives: u64,
+    /// Orders that wait for their label.
+    pub waiting: u64,
+    /// The watermark up to which it has learnt; null before its first step.
+    pub until: Option<i64>,
+}
+
 /// How a stream is at one moment. All instants are UTC microseconds; counts are over the life of the stream's state, across
 /// restarts, unless they say what is there now.
 ///
@@ -111,6 +129,8 @@ pub struct Status {
     pub state_bytes: u64,
     /// Data files written by all epochs.
     pub published_files: u64,
+    /// Models that go on learning in the shadow; none where there is none of the family `ftrl`.
+    pub learning: Vec<Learned>,
     /// Peak resident memory of the process in MiB; null where the system does not tell.
     pub peak_memory_mib: Option<f64>,
     /// The last thing that went wrong, whether or not it ended the stream; null when nothing did since the start.

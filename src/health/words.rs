@@ -1,7 +1,7 @@
 //! A status in words: what `ordersight stream --status` prints.
 
 use super::endpoint::HEARTBEAT_BOUND;
-use super::status::{State, Status, seconds};
+use super::status::{Learned, State, Status, seconds};
 use super::writer::Writer;
 use crate::types::time::{SECOND, format_instant};
 use std::fmt::Write;
@@ -49,6 +49,11 @@ pub fn words(status: &Status, writer: Writer, now: i64) -> String {
         [(status.rows_accepted, "accepted"), (status.rows_quarantined, "quarantined"), (status.rows_late, "late")];
     line("rows", listed(&rows));
     line("orders", listed(&[(status.orders_scored, "scored"), (status.orders_waiting, "waiting")]));
+    for Learned { target, version, examples, positives, waiting, until } in &status.learning {
+        let until = until.map_or_else(String::new, |until| format!(" until {}", instant(until)));
+        let counts = [(*examples, "labels learnt from"), (*positives, "of them yes"), (*waiting, "waiting")];
+        line("learning", format!("{target} {version}: {}{until}", listed(&counts)));
+    }
     line("state", format!("{:.1} MiB on disk", status.state_bytes as f64 / f64::from(1 << 20)));
     line("published", format!("{} files", count(status.published_files)));
     if let Some(memory) = status.peak_memory_mib {

@@ -92,7 +92,7 @@ impl Shadows {
 }
 
 /// The same refusal, with the way out that a challenger has.
-fn hinted(target: Target, error: Error) -> Error {
+pub(super) fn hinted(target: Target, error: Error) -> Error {
     match error {
         Error::Model { message, .. } => Error::Model {
             message: format!("the challenger: {message}"),

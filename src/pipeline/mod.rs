@@ -38,6 +38,8 @@ pub use follow::{Asked, Behind, behind};
 pub use inputs::{Clock, personal_key};
 pub use replay::{RuleLine, RuleReplay};
 pub use satisfied::SatisfactionState;
-pub use stream::{StreamOptions, Streamed, copies_in_use, status, status_path, stream};
+pub use stream::{
+    RegisteredLearning, StreamOptions, Streamed, copies_in_use, register_learned, status, status_path, stream,
+};
 pub use summary::{Stage, Summary, TargetState};
 pub use training::{TrainOptions, TrainedTarget, train};

@@ -1,6 +1,6 @@
 //! The model card: what a version is for, how good it is and where it fails, for people who decide on its use.
 
-use super::manifest::Manifest;
+use super::manifest::{LearnedFrom, Manifest};
 use crate::risk::bootstrap::Estimate;
 use crate::risk::evaluate::{Evaluation, Settings, Slice};
 use crate::risk::{Family, Target};
@@ -8,6 +8,45 @@ use crate::types::time::{DAY, format_instant};
 
 /// The card in Markdown. It holds nothing that the manifest and the metrics do not.
 pub fn card(manifest: &Manifest, evaluation: &Evaluation) -> String {
+    written(manifest, evaluation, None)
+}
+
+/// The card of a version that a stream made of another by going on learning; `frozen` is what that one was worth on the same
+/// examples.
+pub fn card_of_learned(manifest: &Manifest, evaluation: &Evaluation, frozen: Option<&Evaluation>) -> String {
+    written(manifest, evaluation, frozen)
+}
+
+/// What was learnt after the training, and what the version before it was worth on that.
+fn learned(manifest: &Manifest, evaluation: &Evaluation, frozen: Option<&Evaluation>) -> String {
+    let Some(learned) = &manifest.learned else { return String::new() };
+    let LearnedFrom { from, examples, positives, until, ripe_after, .. } = learned;
+    let after = ripe_after.as_ref().map_or_else(String::new, |after| format!(", those ripe after {after}"));
+    let mut text = format!(
+        "## What it learnt since\nIt is {from} after {examples} more labels, {positives} of them positive, that ripened in a \
+         stream until {until}{after}: each once, in the order in which they ripened, with the features the order was scored \
+         with. All else said of the training here is that of the version it came from; preparation and calibration are as \
+         they were then.\n\n"
+    );
+    let Some(Evaluation { metrics: frozen, .. }) = frozen else { return text };
+    text += &format!(
+        "On the latest {} of them, each as both would have scored it when its order was placed:\n\n\
+         | measure | {from} as it was | learning |\n|---|---:|---:|\n",
+        evaluation.test.rows
+    );
+    let metrics = &evaluation.metrics;
+    for (name, before, now) in [
+        ("average precision", frozen.average_precision, metrics.average_precision),
+        ("ROC AUC", frozen.roc_auc, metrics.roc_auc),
+        ("Brier score", frozen.brier, metrics.brier),
+        ("log loss", frozen.log_loss, metrics.log_loss),
+    ] {
+        text += &format!("| {name} | {} | {} |\n", number(before.value), number(now.value));
+    }
+    text + "\n"
+}
+
+fn written(manifest: &Manifest, evaluation: &Evaluation, frozen: Option<&Evaluation>) -> String {
     let metrics = &evaluation.metrics;
     let test = &evaluation.test;
     let unit = format!("{}s", manifest.unit);
@@ -39,10 +78,12 @@ pub fn card(manifest: &Manifest, evaluation: &Evaluation) -> String {
         words(&evaluation.settings),
         if evaluation.calibration.method == "isotonic" { "an isotonic curve" } else { "Platt scaling" }
     );
-    text += &format!(
-        "## How good it is\nOn the test slice, which is later than all it learnt from; intervals are 95 % (bootstrap over \
-         {unit}).\n\n"
-    );
+    text += &learned(manifest, evaluation, frozen);
+    let tested_on = match frozen {
+        None => "the test slice, which is later than all it learnt from",
+        Some(_) => "the test slice: what it learnt in the stream, each as it would have been scored when it was placed",
+    };
+    text += &format!("## How good it is\nOn {tested_on}; intervals are 95 % (bootstrap over {unit}).\n\n");
     text += "| measure | value | interval | without knowledge |\n|---|---:|---|---:|\n";
     let base = format!("{:.4}", test.base_rate);
     let rows = [

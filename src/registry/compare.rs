@@ -1,6 +1,6 @@
 //! Two versions side by side, as far as their stored tests allow it.
 
-use super::{METRICS, Registry, files};
+use super::{FROZEN, METRICS, Registry, files};
 use crate::error::Result;
 use crate::risk::Target;
 use crate::risk::bootstrap::Estimate;
@@ -27,9 +27,16 @@ impl Registry {
         let evaluation = |version: &str| -> Result<_> {
             let (dir, manifest) = self.manifest(target, version)?;
             let bytes = files::read(&dir.join(METRICS))?.unwrap_or_default();
-            Ok((serde_json::from_slice::<Evaluation>(&bytes).ok(), manifest.data_hashes))
+            Ok((serde_json::from_slice::<Evaluation>(&bytes).ok(), manifest))
         };
-        let ((a, data_a), (b, data_b)) = (evaluation(first)?, evaluation(second)?);
+        let ((mut a, of_a), (b, of_b)) = (evaluation(first)?, evaluation(second)?);
+        // One that went on learning from the other has tested both on what it learnt from.
+        if of_b.learned.as_ref().is_some_and(|learned| learned.from == first) {
+            let (dir, _) = self.manifest(target, second)?;
+            let bytes = files::read(&dir.join(FROZEN))?.unwrap_or_default();
+            a = serde_json::from_slice(&bytes).ok().or(a);
+        }
+        let (data_a, data_b) = (of_a.data_hashes, of_b.data_hashes);
         let (Some(a), Some(b)) = (a, b) else { return Ok(None) };
         let slice = |slice: &Slice| (slice.rows, slice.positives, slice.from, slice.to);
         let measures = vec![

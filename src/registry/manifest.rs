@@ -72,6 +72,29 @@ pub struct Manifest {
     pub features_blake3: String,
     /// Features in order.
     pub features: Vec<String>,
+    /// What it learnt in a stream after its training; `None` of a version as it was trained. Programs that do not know of it
+    /// score the version all the same, so the format is not raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned: Option<LearnedFrom>,
+}
+
+/// How a version came out of another one by going on learning. Instants are RFC 3339, exact to the microsecond.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnedFrom {
+    /// The version it was copied from.
+    pub from: String,
+    /// Labels it learnt from since.
+    pub examples: u64,
+    /// Those of them that say yes.
+    pub positives: u64,
+    /// Orders placed up to here were learnt from in the training that all began with.
+    pub placed_after: String,
+    /// `placed_at` of the latest order it learnt from since.
+    pub placed_to: Option<String>,
+    /// Labels ripe up to here were learnt from by `from`, where that had gone on learning too.
+    pub ripe_after: Option<String>,
+    /// The watermark of the stream: labels ripe up to here were learnt from.
+    pub until: String,
 }
 
 impl Manifest {
@@ -102,6 +125,7 @@ impl Manifest {
             model_blake3: blake3::hash(model_json).to_hex().to_string(),
             features_blake3: features_hash(&model.features),
             features: model.features.clone(),
+            learned: None,
         }
     }
 

@@ -7,6 +7,7 @@
 //! models/<target>/v0003-1f2e3d4c/model.json  the model, to the bit
 //!                               manifest.json what it is and how it was made; carries the hash of model.json
 //!                               metrics.json  how good it was
+//!                               frozen.json   of a version that went on learning: how good the one before was on the same
 //!                               reference.json  what orders looked like then, for the monitor
 //!                               card.md       the same for people
 //!                               retired       present once the version is out of service
@@ -26,11 +27,13 @@ use crate::risk::{Family, Target};
 pub mod card;
 pub mod compare;
 mod files;
+mod learned;
 pub mod manifest;
 mod service;
 mod watching;
 
-pub use manifest::{Manifest, Provenance};
+pub use learned::{GoneOn, LearntUntil};
+pub use manifest::{LearnedFrom, Manifest, Provenance};
 pub use watching::Watching;
 
 const CHAMPION: &str = "champion";
@@ -38,6 +41,7 @@ const RETIRED: &str = "retired";
 const MODEL: &str = "model.json";
 const MANIFEST: &str = "manifest.json";
 const METRICS: &str = "metrics.json";
+const FROZEN: &str = "frozen.json";
 const CARD: &str = "card.md";
 const REFERENCE: &str = "reference.json";
 
@@ -106,21 +110,24 @@ impl Registry {
             (CARD, card.into_bytes()),
         ];
         let target = trained.model.target;
-        let suffix = content_name(&contents);
-        let versions = self.versions(target)?;
-        let same = versions.iter().find(|version| version.ends_with(&suffix) && self.holds(target, version, &contents));
-        let version = match same {
-            Some(version) => version.clone(),
-            None => {
-                let last = versions.iter().filter_map(|version| sequence(version)).max().unwrap_or(0);
-                let version = format!("v{:04}-{suffix}", last + 1);
-                files::write_folder(&self.target_dir(target), &version, &contents)?;
-                version
-            }
-        };
+        let version = self.store(target, &contents)?;
         if promote {
             self.promote(target, &version)?;
         }
+        Ok(version)
+    }
+
+    /// Stores the files of a version and gives its name; the same files again are the version that is there.
+    fn store(&self, target: Target, contents: &[(&str, Vec<u8>)]) -> Result<String> {
+        let suffix = content_name(contents);
+        let versions = self.versions(target)?;
+        let same = versions.iter().find(|version| version.ends_with(&suffix) && self.holds(target, version, contents));
+        if let Some(version) = same {
+            return Ok(version.clone());
+        }
+        let last = versions.iter().filter_map(|version| sequence(version)).max().unwrap_or(0);
+        let version = format!("v{:04}-{suffix}", last + 1);
+        files::write_folder(&self.target_dir(target), &version, contents)?;
         Ok(version)
     }
 

@@ -186,7 +186,7 @@ pub fn train_and_test(
     Ok((Trained { model, evaluation, reference }, tested))
 }
 
-fn slice(rows: &[usize], labels: &[bool], placed_at: &[i64]) -> Slice {
+pub(super) fn slice(rows: &[usize], labels: &[bool], placed_at: &[i64]) -> Slice {
     let positives = labels.iter().filter(|&&label| label).count();
     let times = rows.iter().map(|&row| placed_at[row]);
     Slice {

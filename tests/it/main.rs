@@ -27,6 +27,7 @@ mod cold_start;
 mod crash;
 mod evaluation;
 mod interrupted;
+mod learning;
 mod quality;
 mod registry;
 mod satisfaction;

@@ -164,7 +164,12 @@ impl Records {
 
     /// Writes it back.
     pub(crate) fn write(&self) {
-        let mut writer = csv::WriterBuilder::new().flexible(true).from_path(&self.path).unwrap();
+        self.write_to(&self.path);
+    }
+
+    /// Writes it elsewhere.
+    pub(crate) fn write_to(&self, path: &Path) {
+        let mut writer = csv::WriterBuilder::new().flexible(true).from_path(path).unwrap();
         writer.write_record(&self.header).unwrap();
         self.rows.iter().for_each(|row| writer.write_record(row).unwrap());
         writer.flush().unwrap();

@@ -16,18 +16,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const CLOCK: &str = "2026-01-20T00:00:00Z";
+pub(crate) const CLOCK: &str = "2026-01-20T00:00:00Z";
 
 /// A shop whose tables arrive day by day in one folder.
-struct Landing {
-    shop: Shop,
-    folder: PathBuf,
+pub(crate) struct Landing {
+    pub(crate) shop: Shop,
+    pub(crate) folder: PathBuf,
+    /// The registry: that of the shop, unless a test has its own.
+    pub(crate) models: PathBuf,
 }
 
 impl Landing {
     /// Lines, events, stock and rates come first, as they are: lines then wait for their orders.
-    fn new(orders: u32, seed: u32, days: u32) -> Self {
+    pub(crate) fn new(orders: u32, seed: u32, days: u32) -> Self {
         let shop = Shop::with_models();
+        let models = shop.models().to_owned();
         let (input, folder) = (shop.input(), shop.path("land"));
         generate(orders, seed, days, 0.01, &input);
         std::fs::create_dir_all(&folder).unwrap();
@@ -61,13 +64,13 @@ impl Landing {
         for (day, text) in by_day {
             std::fs::write(folder.join(format!("{day}-tickets.ndjson")), text).unwrap();
         }
-        let landing = Self { shop, folder };
+        let landing = Self { shop, folder, models };
         landing.write_pipeline(&landing.folder, "landing.toml");
         landing
     }
 
     /// The demo's pipeline over what lands in a folder.
-    fn write_pipeline(&self, folder: &Path, name: &str) {
+    pub(crate) fn write_pipeline(&self, folder: &Path, name: &str) {
         let mut text = std::fs::read_to_string(root().join("pipelines/demo.toml")).unwrap();
         for file in ["orders.csv", "returns.csv", "feedback.csv", "tickets.ndjson", "inventory.csv", "fx_rates.csv"]
             .into_iter()
@@ -82,7 +85,7 @@ impl Landing {
         std::fs::write(self.shop.path(name), text).unwrap();
     }
 
-    fn command(&self, verb: &str, out: &Path, sets: &[&str]) -> Command {
+    pub(crate) fn command(&self, verb: &str, out: &Path, sets: &[&str]) -> Command {
         self.command_on("landing.toml", verb, out, sets)
     }
 
@@ -90,9 +93,9 @@ impl Landing {
         self.command_at(pipeline, verb, out, sets, CLOCK)
     }
 
-    fn command_at(&self, pipeline: &str, verb: &str, out: &Path, sets: &[&str], clock: &str) -> Command {
+    pub(crate) fn command_at(&self, pipeline: &str, verb: &str, out: &Path, sets: &[&str], clock: &str) -> Command {
         let pipeline = self.shop.path(pipeline).display().to_string();
-        let models = self.shop.models().display().to_string();
+        let models = self.models.display().to_string();
         let mut command = ordersight(&[verb, &pipeline, "--out", &out.display().to_string(), "--models", &models]);
         command.args([
             "--as-of",
@@ -112,7 +115,7 @@ impl Landing {
         command
     }
 
-    fn batch(&self) -> BTreeMap<String, DataFrame> {
+    pub(crate) fn batch(&self) -> BTreeMap<String, DataFrame> {
         let out = self.shop.path("batch");
         done(&mut self.command("run", &out, &[]));
         told(&out)
@@ -127,14 +130,14 @@ fn day(time: &str) -> String {
     if is_day { day } else { "0001".to_owned() }
 }
 
-fn done(command: &mut Command) -> Done {
+pub(crate) fn done(command: &mut Command) -> Done {
     let done = finish(command);
     assert!([0, 1].contains(&done.code), "{command:?}\n{}\n{}", done.stdout, done.stderr);
     done
 }
 
 /// The rows of everything that is told of the shop; what names the run or tells of the stream itself is left out.
-fn told(out: &Path) -> BTreeMap<String, DataFrame> {
+pub(crate) fn told(out: &Path) -> BTreeMap<String, DataFrame> {
     let mut rows = rows(out);
     rows.retain(|name, frame| {
         frame.height() > 0 && !["quarantine", "late_rows"].iter().any(|own| name.starts_with(own))
@@ -143,7 +146,7 @@ fn told(out: &Path) -> BTreeMap<String, DataFrame> {
 }
 
 /// Facts are told on their day: three days is more than any of them is late.
-const WAITS: &[&str] = &["stream.lateness=3d", "stream.refresh=9d"];
+pub(crate) const WAITS: &[&str] = &["stream.lateness=3d", "stream.refresh=9d"];
 
 #[test]
 fn whatever_the_cut_a_stream_publishes_what_a_batch_does() {

@@ -2,6 +2,7 @@
 
 use super::StreamOptions;
 use super::journal::{Journal, Offsets, declared_features};
+use super::learning::Learning;
 use super::publishing::{Made, Publishing, Work, add};
 use super::retelling::{Job, Retelling, Shared, retell, whole};
 use super::scoring::{LateRow, Scoring, Stepped};
@@ -17,6 +18,7 @@ use crate::pipeline::chain::{ScoresToo, Stopwatch};
 use crate::pipeline::follow;
 use crate::publish::Replaces;
 use crate::quarantine::Reason;
+use crate::registry::Registry;
 use crate::types::time::SECOND;
 use polars::prelude::*;
 use rayon::prelude::*;
@@ -53,6 +55,9 @@ pub(super) struct Following<'a> {
     new: BTreeMap<String, Vec<TypedFile>>,
     /// Scores of orders, once each; `None` where lines are scored: these are told anew with the whole shop.
     scoring: Option<Shared<'a>>,
+    /// Models that go on learning in the shadow, and where they are.
+    learning: Learning,
+    registry: Registry,
     /// Looks at the whole shop beside the epochs.
     retelling: Retelling<'a>,
 }
@@ -70,7 +75,7 @@ impl<'a> Following<'a> {
         (mut publishing, retelling): (Publishing, Retelling<'a>),
     ) -> Result<Self> {
         let typist = Typist::new(pipeline, cache, key)?;
-        let journal = Journal::read(&publishing.here()?.publisher, pipeline)?;
+        let mut journal = Journal::read(&publishing.here()?.publisher, pipeline)?;
         let mut copies: BTreeMap<&str, Vec<KeptFile>> = BTreeMap::new();
         for taken in journal.taken() {
             copies.entry(&taken.file.source).or_default().push(taken.typed.clone());
@@ -96,6 +101,11 @@ impl<'a> Following<'a> {
                 }
             }
         }
+        let at = (options.out.as_path(), journal.progress.watermark);
+        let registry = Registry::open(&options.models);
+        let publisher = &publishing.here()?.publisher;
+        let mut learning = Learning::resume(publisher, scoring.as_ref(), (pipeline, &registry), at)?;
+        journal.goes_with(learning.files(), learning.told());
         let (committed, new) = (journal.offsets(), BTreeMap::new());
         let scoring = scoring.map(|scoring| Arc::new(RwLock::new(scoring)));
         Ok(Self {
@@ -110,6 +120,8 @@ impl<'a> Following<'a> {
             files,
             new,
             scoring,
+            learning,
+            registry,
             retelling,
         })
     }
@@ -186,6 +198,11 @@ impl<'a> Following<'a> {
             Some(scoring) => Some(stages.time("features", || writing(scoring).step(out, as_of, before))?),
             None => None,
         };
+        if let (Some(scoring), Some(stepped)) = (&self.scoring, &stepped) {
+            let (learning, from) = (&mut self.learning, (self.pipeline, &self.registry));
+            stages.time("learn", || learning.step(&reading(scoring), stepped, from, (out, as_of)))?;
+            self.journal.goes_with(self.learning.files(), self.learning.told());
+        }
         // Every order waits still.
         if self.scoring.as_ref().is_some_and(|scoring| reading(scoring).scored() == 0) {
             return self.commit_journal();

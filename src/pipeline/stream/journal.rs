@@ -7,6 +7,7 @@ use super::publishing::StateFiles;
 use super::scoring::LateRow;
 use crate::config::Pipeline;
 use crate::error::{Error, Result};
+use crate::health::Learned;
 use crate::ingest::{Ingested, KeptFile, kept_file};
 use crate::intake::{Failures, TakenFile};
 use crate::publish::{Publisher, Staging};
@@ -89,6 +90,8 @@ pub(super) struct Offsets {
     pub(super) lines_taken: u64,
     pub(super) lines_refused: u64,
     pub(super) rows_late: u64,
+    /// What models have learnt.
+    pub(super) learned: Vec<Learned>,
 }
 
 /// The journal.
@@ -105,6 +108,10 @@ pub(in crate::pipeline) struct Journal {
     before: Option<i64>,
     /// State files that hold it, by name below the state folder.
     names: Vec<String>,
+    /// State that goes with it, by name below the state folder: what is new, or `None` for what stays.
+    beside: BTreeMap<String, Option<Vec<u8>>>,
+    /// What models have learnt, for the status.
+    learned: Vec<Learned>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -162,6 +169,8 @@ impl Journal {
             refused_before: 0,
             before: None,
             names: Vec::new(),
+            beside: BTreeMap::new(),
+            learned: Vec::new(),
         })
     }
 
@@ -242,6 +251,11 @@ impl Journal {
         (self.progress.refreshed, self.progress.told) = (Some(as_of), epoch);
     }
 
+    /// Says what goes with it into the next commits, and what that tells.
+    pub(super) fn goes_with(&mut self, beside: BTreeMap<String, Option<Vec<u8>>>, learned: Vec<Learned>) {
+        (self.beside, self.learned) = (beside, learned);
+    }
+
     /// Adds a line that is no record to the epoch that is being made.
     pub(super) fn refuse(&mut self, line: Rejected) {
         self.progress.lines_refused += 1;
@@ -264,6 +278,7 @@ impl Journal {
             lines_taken: progress.lines,
             lines_refused: progress.lines_refused,
             rows_late: progress.late.values().sum(),
+            learned: self.learned.clone(),
         }
     }
 
@@ -325,6 +340,9 @@ impl Journal {
         let mut state: StateFiles = self.names.iter().map(|name| (name.clone(), None)).collect();
         state.insert(name.clone(), Some(bytes));
         self.names.push(name);
+        for (name, bytes) in &mut self.beside {
+            state.insert(name.clone(), bytes.take());
+        }
         Ok(state)
     }
 

@@ -14,15 +14,19 @@ mod agenda;
 mod ahead;
 mod epoch;
 mod journal;
+mod learned;
+mod learning;
 mod logged;
 mod publishing;
 mod retelling;
 mod scorer;
 mod scoring;
 mod take;
+mod taught;
 mod telling;
 
 pub(super) use journal::Journal;
+pub use learned::{RegisteredLearning, register_learned};
 
 use super::inputs::Clock;
 use crate::config::{Pipeline, stream_duration};

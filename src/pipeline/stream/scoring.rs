@@ -3,6 +3,10 @@
 //! Only what came and what has become known is looked at. Days on which anything is new are decided again, since orders of
 //! one day share the desk's capacity; the probabilities of orders scored before stay.
 
+mod lessons;
+
+pub(super) use lessons::Lesson;
+
 use super::agenda::Agenda;
 use super::logged::published;
 use crate::config::Pipeline;
@@ -65,6 +69,9 @@ pub(super) struct Stepped {
     pub(super) scored: u64,
     /// What came later than was waited for.
     pub(super) late: Vec<LateRow>,
+    /// Orders of which anything was looked at, and those that were scored, with when they were placed (UTC microseconds).
+    pub(super) touched: Vec<Group>,
+    pub(super) asked: Vec<(Group, i64)>,
 }
 
 /// A row that came after the watermark had passed its time.
@@ -152,6 +159,8 @@ impl<'a> Scoring<'a> {
         };
         stepped.scored = asking.len() as u64;
         self.log(&features, &asking, &mut stepped)?;
+        stepped.asked = asking.into_iter().zip(features.placed_at.iter().copied()).collect();
+        stepped.touched = touched;
         self.steps += 1;
         if self.steps.is_multiple_of(EXPIRE_EVERY) {
             let remember = crate::config::stream_span(&self.pipeline.raw.stream.remember);

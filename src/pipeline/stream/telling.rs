@@ -161,4 +161,5 @@ fn of_offsets(status: &mut Status, offsets: &Offsets) {
     status.lines_taken = offsets.lines_taken;
     status.lines_refused = offsets.lines_refused;
     status.rows_late = offsets.rows_late;
+    status.learning.clone_from(&offsets.learned);
 }

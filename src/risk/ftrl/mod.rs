@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::logistic::Linear;
 use super::sigmoid;
 
+pub mod copy;
 pub mod search;
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ const SEARCH_ROWS: usize = 200_000;
 const PREPARE_ROWS: usize = 300_000;
 
 /// Rows of a batch. It bounds memory and changes nothing else.
-const BATCH: usize = 8_192;
+pub(super) const BATCH: usize = 8_192;
 
 /// Sizes of steps tried, the middle ones first.
 const ALPHAS: [f64; 4] = [0.1, 0.3, 0.03, 1.0];
@@ -162,7 +162,7 @@ fn pass(
 }
 
 /// Rows as the family learns from them, one after the other in memory.
-fn rows_of(prepare: &Prepare, matrix: &Matrix, rows: &[usize]) -> Array2<f64> {
+pub(super) fn rows_of(prepare: &Prepare, matrix: &Matrix, rows: &[usize]) -> Array2<f64> {
     let width = prepare.width();
     let mut values = vec![0.0; rows.len() * width];
     values.par_chunks_mut(width.max(1)).zip(rows).for_each(|(out, &row)| {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::copy::{LearningCopy, Lessons, Standing, Tested};
 use super::*;
 use crate::features::matrix::Matrix;
 use crate::risk::model::Learner;
@@ -222,4 +223,54 @@ fn a_registered_model_goes_on_learning_where_the_trainer_stopped() {
     assert_eq!(at_once, in_parts);
     assert_eq!(at_once.rows(), state.rows() + 400);
     assert_ne!(at_once.linear(), state.linear());
+}
+
+/// What a copy that was told of everything in parts has learnt, and its tests.
+fn told_in_parts(model: &crate::risk::model::Model, matrix: &Matrix, cuts: &[usize]) -> (LearningCopy, Vec<Tested>) {
+    let rows: Vec<usize> = (0..matrix.rows()).collect();
+    let (placed_at, ripe_at) = (|row: &usize| *row as i64 * DAY / 40, |row: &usize| *row as i64 * DAY / 40 + 5 * DAY);
+    let mut copy = LearningCopy::of(model).unwrap();
+    let mut tested = Vec::new();
+    for pair in cuts.windows(2) {
+        let part = &rows[pair[0]..pair[1]];
+        let placed_at: Vec<i64> = part.iter().map(placed_at).collect();
+        let ripe_at: Vec<i64> = part.iter().map(ripe_at).collect();
+        let labels: Vec<bool> = part.iter().map(|row| (row * 37) % 11 == 0).collect();
+        let matrix = &matrix.take(part);
+        let lessons = Lessons { matrix, placed_at: &placed_at, ripe_at: &ripe_at, labels: &labels };
+        tested.extend(copy.learn(model, lessons, 3 * DAY).unwrap());
+        // As it is saved between epochs.
+        let days: Vec<Standing> = serde_json::from_str(&serde_json::to_string(copy.days()).unwrap()).unwrap();
+        let saved: LearningCopy = serde_json::from_str(&serde_json::to_string(&copy).unwrap()).unwrap();
+        copy = saved.with_days(days);
+    }
+    (copy, tested)
+}
+
+#[test]
+fn a_copy_learns_the_same_in_any_parts_and_is_tested_as_it_stood_when_orders_were_placed() {
+    let (trained, matrix) = trained(1_000_000);
+    let some = matrix.take(&(0..1_200).collect::<Vec<_>>());
+    let (at_once, tested) = told_in_parts(&trained.model, &some, &[0, 1_200]);
+    assert!(at_once.fits(&trained.model) && at_once.examples == 1_200 && at_once.positives > 100);
+    assert_eq!(at_once.tested, tested.len() as u64);
+    assert!(tested.iter().all(|tested| tested.placed_at > 3 * DAY));
+    assert_eq!(tested.len(), 1_200 - 3 * 40 - 1);
+    proptest!(ProptestConfig::with_cases(12), |(cuts in prop::collection::vec(0_usize..1_200, 0..30))| {
+        let mut cuts: Vec<usize> = cuts.into_iter().chain([0, 1_200]).collect();
+        cuts.sort_unstable();
+        let (in_parts, tested_in_parts) = told_in_parts(&trained.model, &some, &cuts);
+        prop_assert_eq!(&in_parts, &at_once);
+        prop_assert_eq!(&tested_in_parts, &tested);
+    });
+    // Of an order placed on day 9, the labels that were ripe before that day: those of orders placed before day 4.
+    let (then, _) = told_in_parts(&trained.model, &some, &[0, 4 * 40]);
+    let row = 9 * 40 + 17;
+    let expected = then.model(&trained.model).probabilities(&some.take(&[row])).unwrap()[0];
+    let found = tested.iter().find(|tested| tested.placed_at == row as i64 * DAY / 40).unwrap();
+    assert_eq!(found.learning.to_bits(), expected.to_bits());
+    assert_eq!(found.frozen.to_bits(), trained.model.probabilities(&some.take(&[row])).unwrap()[0].to_bits());
+    assert_ne!(found.learning, found.frozen);
+    // Before any label is ripe it is the model it was copied from.
+    assert!(tested.iter().filter(|tested| tested.placed_at < 5 * DAY).all(|tested| tested.learning == tested.frozen));
 }
