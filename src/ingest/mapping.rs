@@ -2,7 +2,7 @@
 
 use super::cache::TypedFile;
 use super::personal;
-use super::together;
+use super::together::{self, Rows};
 use crate::config::{ORIGIN, Pipeline, TableMap, origin_source, with_origin};
 use crate::contract::input::{Kind, Personal, Table};
 use crate::error::{Error, Problem, Result};
@@ -32,7 +32,7 @@ const PART_ROWS: usize = 500_000;
 /// A frame over all files of a source.
 fn scan(files: &[TypedFile]) -> Result<LazyFrame> {
     let batches = together::batches(files.iter().enumerate());
-    let mut parts = batches.iter().map(|files| together::frame(files)).collect::<Result<Vec<_>>>()?;
+    let mut parts = batches.iter().map(|files| together::rows(files).map(Rows::lazy)).collect::<Result<Vec<_>>>()?;
     match parts.len() {
         1 => Ok(parts.remove(0)),
         // Files of one source may have gained a column over the years; where it is needed ingest has already refused.
@@ -59,14 +59,22 @@ pub(super) fn each_part(
             let last = files.iter().rposition(|f| rows(f) > 0).unwrap_or(0);
             let with_rows = files.iter().enumerate().filter(|(n, f)| rows(f) > 0 || *n == last);
             for files in together::batches(with_rows) {
-                let whole = together::frame(&files)?;
-                let height: usize = files.iter().map(|(_, file)| rows(file)).sum();
-                for first in (0..height.max(1)).step_by(PART_ROWS) {
-                    let part = whole.clone().slice(first as i64, PART_ROWS as IdxSize);
-                    let frame = collect(mapped_columns(table, mapping, part))
-                        .map_err(Error::frames(format!("mapping `{}`", table.name)))?;
+                let mut hand_over = |frame: PolarsResult<DataFrame>| {
+                    let frame = frame.map_err(Error::frames(format!("mapping `{}`", table.name)))?;
                     let frame = typed_columns(pipeline, table, frame, false)?;
-                    take(&Mapped { frame, source: Some(source.clone()) })?;
+                    take(&Mapped { frame, source: Some(source.clone()) })
+                };
+                match together::rows(&files)? {
+                    Rows::Held(frame) => hand_over(renamed(&frame, &mapped_columns(table, mapping)))?,
+                    Rows::Scanned(whole) => {
+                        let columns = mapped_columns(table, mapping);
+                        let columns = columns.iter().map(|(name, from)| col(from.as_str()).alias(name.as_str()));
+                        let whole = whole.select(columns.collect::<Vec<_>>());
+                        let height: usize = files.iter().map(|(_, file)| rows(file)).sum();
+                        for first in (0..height).step_by(PART_ROWS) {
+                            hand_over(collect(whole.clone().slice(first as i64, PART_ROWS as IdxSize)))?;
+                        }
+                    }
                 }
             }
             Ok(())
@@ -122,16 +130,23 @@ fn sql_advice(problem: Problem) -> Problem {
     problem
 }
 
-fn mapped_columns(table: &Table, mapping: &TableMap, source: LazyFrame) -> LazyFrame {
-    let mut columns: Vec<Expr> =
-        mapping.columns.iter().map(|(contract, from)| col(from.as_str()).alias(contract.as_str())).collect();
+/// The columns of a table by column map, and what each is in the source.
+fn mapped_columns(table: &Table, mapping: &TableMap) -> Vec<(String, String)> {
+    let mut columns: Vec<(String, String)> =
+        mapping.columns.iter().map(|(contract, from)| (contract.clone(), from.clone())).collect();
     for (contract, from) in &mapping.columns {
         if let Some((part, suffix)) = part_of(table, contract) {
-            columns.push(col(format!("{from}__{suffix}")).alias(part));
+            columns.push((part.to_owned(), format!("{from}__{suffix}")));
         }
     }
-    columns.push(col(ORIGIN));
-    source.select(columns)
+    columns.push((ORIGIN.to_owned(), ORIGIN.to_owned()));
+    columns
+}
+
+/// The same columns of a frame.
+fn renamed(frame: &DataFrame, columns: &[(String, String)]) -> PolarsResult<DataFrame> {
+    let one = |(name, from): &(String, String)| Ok(frame.column(from)?.clone().with_name(name.as_str().into()));
+    DataFrame::new(frame.height(), columns.iter().map(one).collect::<PolarsResult<Vec<_>>>()?)
 }
 
 /// A table without rows, with the columns that a column map will give; `None` for SQL, whose columns nobody knows before it

@@ -38,18 +38,35 @@ pub(super) fn batches<'a>(files: impl Iterator<Item = (usize, &'a TypedFile)>) -
     batches
 }
 
-/// A frame over such files, each row with its origin. A column that a file lacks is null there.
+/// Rows of such files, each with its origin.
+pub(super) enum Rows {
+    /// In memory: what is done to them needs no engine and its threads.
+    Held(DataFrame),
+    Scanned(LazyFrame),
+}
+
+impl Rows {
+    pub(super) fn lazy(self) -> LazyFrame {
+        match self {
+            Self::Held(frame) => frame.lazy(),
+            Self::Scanned(frame) => frame,
+        }
+    }
+}
+
+/// The rows of such files. A column that a file lacks is null there.
 ///
 /// # Errors
 /// [`Error::Frames`] and [`Error::Environment`] when a typed file cannot be read.
-pub(super) fn frame(files: &[(usize, &TypedFile)]) -> Result<LazyFrame> {
+pub(super) fn rows(files: &[(usize, &TypedFile)]) -> Result<Rows> {
     match files {
-        [(number, file)] if file.findings.typed as usize > SMALL => scan(*number, file),
+        [(number, file)] if file.findings.typed as usize > SMALL => scan(*number, file).map(Rows::Scanned),
+        [(number, file)] => read(*number, file).map(Rows::Held),
         files => {
             let frames = files.par_iter().map(|(number, file)| read(*number, file)).collect::<Result<Vec<_>>>()?;
             let mut whole = concat_df_diagonal(&frames).map_err(stage())?;
             whole.rechunk_mut();
-            Ok(whole.lazy())
+            Ok(Rows::Held(whole))
         }
     }
 }
