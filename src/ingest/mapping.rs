@@ -69,7 +69,7 @@ pub(super) fn each_part(
                     Rows::Scanned(whole) => {
                         let columns = mapped_columns(table, mapping);
                         let columns = columns.iter().map(|(name, from)| col(from.as_str()).alias(name.as_str()));
-                        let whole = whole.select(columns.collect::<Vec<_>>());
+                        let whole = (*whole).select(columns.collect::<Vec<_>>());
                         let height: usize = files.iter().map(|(_, file)| rows(file)).sum();
                         for first in (0..height).step_by(PART_ROWS) {
                             hand_over(collect(whole.clone().slice(first as i64, PART_ROWS as IdxSize)))?;

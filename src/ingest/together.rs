@@ -42,14 +42,14 @@ pub(super) fn batches<'a>(files: impl Iterator<Item = (usize, &'a TypedFile)>) -
 pub(super) enum Rows {
     /// In memory: what is done to them needs no engine and its threads.
     Held(DataFrame),
-    Scanned(LazyFrame),
+    Scanned(Box<LazyFrame>),
 }
 
 impl Rows {
     pub(super) fn lazy(self) -> LazyFrame {
         match self {
             Self::Held(frame) => frame.lazy(),
-            Self::Scanned(frame) => frame,
+            Self::Scanned(frame) => *frame,
         }
     }
 }
@@ -60,7 +60,9 @@ impl Rows {
 /// [`Error::Frames`] and [`Error::Environment`] when a typed file cannot be read.
 pub(super) fn rows(files: &[(usize, &TypedFile)]) -> Result<Rows> {
     match files {
-        [(number, file)] if file.findings.typed as usize > SMALL => scan(*number, file).map(Rows::Scanned),
+        [(number, file)] if file.findings.typed as usize > SMALL => {
+            scan(*number, file).map(|frame| Rows::Scanned(Box::new(frame)))
+        }
         [(number, file)] => read(*number, file).map(Rows::Held),
         files => {
             let frames = files.par_iter().map(|(number, file)| read(*number, file)).collect::<Result<Vec<_>>>()?;
