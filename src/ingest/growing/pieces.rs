@@ -4,7 +4,8 @@ use super::frames;
 use crate::error::Result;
 use polars::prelude::*;
 
-/// Pieces at most: polars puts a frame of more than eight together as a whole before it takes rows out of it.
+/// Pieces at most: rows are picked out of each by itself, and polars would put a frame of more than eight together as a whole
+/// before it looked into it.
 const MOST: usize = 8;
 
 /// How many times the next piece is in the one before it, at least: each row is moved once for every level alone.
@@ -60,16 +61,16 @@ impl Pieces {
 
     /// The rows at these places, in the order of these.
     pub(super) fn take(&self, at: &[IdxSize]) -> Result<DataFrame> {
-        let ends: Vec<usize> =
-            self.pieces.iter().scan(0, |end, p| Some(std::mem::replace(end, *end + p.height()))).collect();
-        let piece_of = |at: IdxSize| ends.partition_point(|first| *first <= at as usize) - 1;
+        let firsts: Vec<usize> =
+            self.pieces.iter().scan(0, |first, p| Some(std::mem::replace(first, *first + p.height()))).collect();
+        let piece_of = |at: IdxSize| firsts.partition_point(|first| *first <= at as usize) - 1;
         // Texts of one piece are picked without being copied, which polars does where it picks out of several.
         let mut of_piece: Vec<Vec<IdxSize>> = vec![Vec::new(); self.pieces.len()];
         at.iter().for_each(|at| of_piece[piece_of(*at)].push(*at));
         let mut next: Vec<usize> =
             of_piece.iter().scan(0, |sum, p| Some(std::mem::replace(sum, *sum + p.len()))).collect();
         let mut picked: Option<DataFrame> = None;
-        for ((piece, first), rows) in self.pieces.iter().zip(&ends).zip(of_piece) {
+        for ((piece, first), rows) in self.pieces.iter().zip(&firsts).zip(of_piece) {
             let rows: Vec<IdxSize> = rows.into_iter().map(|at| at - *first as IdxSize).collect();
             let rows = piece.take(&IdxCa::from_vec("rows".into(), rows)).map_err(frames())?;
             match &mut picked {

@@ -372,9 +372,10 @@ pub(in crate::pipeline) fn copies_in_use(publisher: &Publisher) -> Result<BTreeS
     Ok(if streamed { copies } else { BTreeSet::new() })
 }
 
-/// A hash of the features that orders are scored by.
+/// A hash of the features that orders are scored by; those of lines are logged by line.
 pub(super) fn declared_features(pipeline: &Pipeline) -> String {
-    blake3::hash(format!("{:?}", pipeline.features).as_bytes()).to_hex().to_string()
+    let unit = pipeline.raw.risk.returns.as_ref().map(|returns| returns.unit);
+    blake3::hash(format!("{:?} {unit:?}", pipeline.features).as_bytes()).to_hex().to_string()
 }
 
 /// A hash of what decides how files become tables.
