@@ -57,6 +57,17 @@ pub struct Features {
     pub described: Vec<Described>,
 }
 
+impl Features {
+    /// Takes the values out, of lines where lines are what is returned: theirs have their order's too.
+    pub fn take_values(&mut self) -> Matrix {
+        let of_orders = std::mem::take(&mut self.matrix);
+        match &mut self.lines {
+            Some(lines) => std::mem::take(&mut lines.matrix),
+            None => of_orders,
+        }
+    }
+}
+
 /// Features of every order line, in the order of the `order_items` table.
 #[derive(Debug, Clone)]
 pub struct LineFeatures {

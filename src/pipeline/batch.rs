@@ -1,8 +1,9 @@
 //! One batch run: ingest, KPIs and satisfaction, features, scores, decisions, publish.
 
-use super::chain::{About, Computed, Models, ScoresToo, Stopwatch, named};
+use super::chain::{About, Computed, Models, Stopwatch};
 use super::inputs::{Clock, read};
-use super::summary::{Stage, Summary, peak_memory_mib};
+use super::outlet::named;
+use super::summary::{Summary, peak_memory_mib};
 use super::training;
 use crate::config::Pipeline;
 use crate::error::Result;
@@ -10,7 +11,6 @@ use crate::features;
 use crate::publish::Publisher;
 use crate::registry::Registry;
 use std::path::PathBuf;
-use std::time::Instant;
 
 /// What a run needs beside its pipeline.
 #[derive(Debug)]
@@ -41,19 +41,13 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     let models = Models::new(pipeline, &inputs, &registry, as_of)?;
     let built =
         || features::build(&inputs.ingested.tables, &pipeline.features, &training::feature_terms(pipeline, as_of));
-    let computed = Computed::new(pipeline, &inputs, models, as_of, built, (&mut stages, tick))?;
-
-    tick("publishing");
-    let publishing = Instant::now();
-    let run_id = computed.run_id(pipeline, &inputs.hashes, as_of);
-    let mut staging = publisher.begin(&run_id, computed.metadata(pipeline, &run_id, as_of))?;
-    for (table, frame) in computed.tables(&inputs.ingested.rejected, &run_id, ScoresToo::Yes)? {
-        staging.write(table, &frame)?;
-    }
+    let run_id = models.run_id(pipeline, &inputs.hashes, as_of);
+    let mut staging = publisher.begin(&run_id, models.metadata(pipeline, &run_id, as_of))?;
+    let about = (run_id.as_str(), as_of);
+    let computed = Computed::new(pipeline, &inputs, models, about, built, &mut staging, (&mut stages, tick))?;
     let about = About { run_id, clock: options.clock, out: &options.out };
     let mut summary = computed.summary(pipeline, &inputs, about);
     // Writing is timed up to here: the row that tells of it is itself part of what is committed.
-    stages.stages.push(Stage { stage: "write", seconds: publishing.elapsed().as_secs_f64() });
     summary.stages = std::mem::take(&mut stages.stages);
     summary.peak_memory_mib = peak_memory_mib();
     summary.finished_at = options.clock.started_at + stages.begun.elapsed().as_micros() as i64;

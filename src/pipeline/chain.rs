@@ -3,6 +3,7 @@
 use super::challengers::Challengers;
 use super::inputs::{Clock, Inputs};
 use super::monitoring::{self, Monitored, Service};
+use super::outlet::Outlet;
 use super::satisfied::Satisfied;
 use super::scores::{self, Scores};
 use super::scoring::{self, Champion, Examples, Scored};
@@ -10,7 +11,6 @@ use super::summary::{Stage, Summary, TargetState, peak_memory_mib};
 use super::{exceptional, satisfied, training};
 use crate::config::{FailOn, Pipeline};
 use crate::contract::SCHEMA_VERSION;
-use crate::contract::output::{OutputTable, output};
 use crate::error::{Error, Result};
 use crate::exceptions::Found;
 use crate::features::Features;
@@ -45,89 +45,6 @@ impl<'a> Models<'a> {
             challengers: Challengers::new(pipeline, &inputs.ingested, registry)?,
         })
     }
-}
-
-/// Whether scores are written with what is told of the whole shop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ScoresToo {
-    Yes,
-    /// Newer ones are published.
-    No,
-}
-
-/// Everything that a run computes, before it is written.
-pub(super) struct Computed {
-    kpis: kpi::Counted,
-    satisfactions: kpi::Counted,
-    scorecard: kpi::scorecard::Scorecard,
-    waiting: kpi::Waiting,
-    stuck: Found,
-    features: Features,
-    fraud: Scored,
-    returned: Scored,
-    challengers: Challengers,
-    scores: Scores,
-    monitored: Monitored,
-    satisfied: Satisfied,
-}
-
-impl Computed {
-    /// Computes everything; `features` are those of the orders in `inputs`.
-    ///
-    /// # Errors
-    /// Every kind of [`Error`].
-    pub(super) fn new(
-        pipeline: &Pipeline,
-        inputs: &Inputs,
-        models: Models<'_>,
-        as_of: i64,
-        features: impl FnOnce() -> Result<Features>,
-        (stages, tick): (&mut Stopwatch, &(dyn Fn(&str) + Sync)),
-    ) -> Result<Self> {
-        let tables = &inputs.ingested.tables;
-        let Models { registry, fraud: fraud_model, returned: return_model, challengers } = models;
-        tick("KPIs");
-        let ((kpis, satisfactions, scorecard), waiting) =
-            stages.time("kpi", || Ok((measures(pipeline, inputs, as_of)?, waiting(pipeline, inputs, as_of)?)))?;
-        tick("exceptions");
-        let stuck = stages.time("exceptions", || exceptional::exceptional(pipeline, inputs, as_of))?;
-        tick("features");
-        let features = stages.time("features", features)?;
-        tick("scores");
-        let (fraud, returned, shadows, scores) = stages.time("risk", || {
-            let fraud = scoring::score(fraud_model, &Examples::of(Target::Fraud, &features))?;
-            let returned = scoring::score(return_model, &Examples::of(Target::Return, &features))?;
-            let mut scores = scores::decide_orders(pipeline, &inputs.ingested, &features, &fraud, &returned, as_of)?;
-            let shadows = challengers.score(&features)?;
-            for column in shadows.columns(&features) {
-                scores.order_scores.with_column(column).map_err(Error::frames("challengers"))?;
-            }
-            Ok((fraud, returned, shadows, scores))
-        })?;
-        tick("monitor");
-        let monitored = stages.time("monitor", || {
-            let service = Service { fraud: &fraud, returned: &returned, challengers: &challengers, shadows: &shadows };
-            monitoring::monitor(pipeline, &inputs.ingested, &features, registry, &service, &scores, as_of)
-        })?;
-        let days = scores::placed_days(pipeline, &features);
-        tick("satisfaction");
-        let satisfied =
-            stages.time("satisfaction", || satisfied::satisfied(pipeline, tables, &days, &fraud, &stuck, as_of))?;
-        Ok(Self {
-            kpis,
-            satisfactions,
-            scorecard,
-            waiting,
-            stuck,
-            features,
-            fraud,
-            returned,
-            challengers,
-            scores,
-            monitored,
-            satisfied,
-        })
-    }
 
     /// Equal inputs, pipeline, models and clock give equal ids; so does equal everything but the time of day.
     pub(super) fn run_id(&self, pipeline: &Pipeline, hashes: &BTreeMap<String, String>, as_of: i64) -> String {
@@ -136,8 +53,8 @@ impl Computed {
             hasher.update(file.as_bytes()).update(b"\0").update(hash.as_bytes()).update(b"\n");
         }
         hasher.update(pipeline.fingerprint.as_bytes());
-        for scored in [&self.fraud, &self.returned] {
-            hasher.update(scored.version().unwrap_or("-").as_bytes()).update(b"\n");
+        for champion in [&self.fraud, &self.returned] {
+            hasher.update(champion.as_ref().map_or("-", |model| &model.version).as_bytes()).update(b"\n");
         }
         for (target, version) in self.challengers.versions() {
             hasher.update(target.name().as_bytes()).update(version.as_bytes()).update(b"\n");
@@ -155,44 +72,123 @@ impl Computed {
             ("as_of".to_owned(), crate::types::time::format_instant(as_of)),
             ("currency".to_owned(), pipeline.raw.money.base.clone()),
         ]);
-        metadata.extend(self.satisfied.error_in_short().map(|text| ("order_satisfaction_error".to_owned(), text)));
-        metadata.extend(self.fraud.version().map(|v| ("fraud_model".to_owned(), v.to_owned())));
-        metadata.extend(self.returned.version().map(|v| ("return_model".to_owned(), v.to_owned())));
+        for (key, champion) in [("fraud_model", &self.fraud), ("return_model", &self.returned)] {
+            metadata.extend(champion.as_ref().ok().map(|model| (key.to_owned(), model.version.clone())));
+        }
         metadata.extend(self.challengers.versions().map(|(target, v)| (format!("{target}_challenger"), v.to_owned())));
         metadata
     }
+}
 
-    /// Every table but `runs`.
+/// Of the tables that a stream scores by itself: newer ones are published.
+pub(super) const SCORES: &[&str] = &["order_scores", "order_features"];
+
+/// What a run computed, but for the tables, which went where they belong.
+pub(super) struct Computed {
+    kpis: kpi::Counted,
+    satisfactions: kpi::Counted,
+    scorecard: kpi::scorecard::Scorecard,
+    waiting: kpi::Waiting,
+    stuck: Found,
+    features: Features,
+    fraud: Scored,
+    returned: Scored,
+    scores: Scores,
+    monitored: Monitored,
+    satisfied: Satisfied,
+}
+
+impl Computed {
+    /// Computes everything and hands each table over when it is there; `features` are those of the orders in `inputs`.
     ///
     /// # Errors
-    /// [`Error::Frames`] and [`Error::Invariant`] only for defects.
-    pub(super) fn tables(
-        &self,
-        rejected: &[Rejected],
-        run_id: &str,
-        scores: ScoresToo,
-    ) -> Result<Vec<(&'static OutputTable, DataFrame)>> {
-        let measured = satisfied::with_index(&self.satisfactions.frame, &self.satisfied.index)?;
-        let mut tables = vec![
-            ("kpi", self.kpis.frame.clone()),
-            ("satisfaction", measured),
-            ("scorecard", self.scorecard.frame.clone()),
-            ("review_queue", self.scores.review_queue.clone()),
-            ("quarantine", quarantine(rejected, run_id)?),
-            ("exceptions", self.stuck.exceptions.clone()),
-            ("model_monitor", self.monitored.frame.clone()),
-            ("order_satisfaction", self.satisfied.orders.clone()),
-            ("customer_profile", self.satisfied.customers.clone()),
-            ("satisfaction_model", self.satisfied.model.clone()),
-            ("satisfaction_drivers", self.satisfied.drivers.clone()),
-        ];
-        if scores == ScoresToo::Yes {
-            tables.push(("order_scores", self.scores.order_scores.clone()));
-            tables.push(("order_features", self.scores.order_features.clone()));
-        }
-        tables.extend(self.waiting.frame.clone().map(|frame| ("open_cases", frame)));
-        tables.extend(self.stuck.inventory.clone().map(|frame| ("inventory_position", frame)));
-        tables.into_iter().map(|(name, frame)| Ok((named(name)?, frame))).collect()
+    /// Every kind of [`Error`].
+    pub(super) fn new(
+        pipeline: &Pipeline,
+        inputs: &Inputs,
+        models: Models<'_>,
+        (run_id, as_of): (&str, i64),
+        features: impl FnOnce() -> Result<Features>,
+        outlet: &mut dyn Outlet,
+        (stages, tick): (&mut Stopwatch, &(dyn Fn(&str) + Sync)),
+    ) -> Result<Self> {
+        let tables = &inputs.ingested.tables;
+        let Models { registry, fraud: fraud_model, returned: return_model, challengers } = models;
+        stages.time("write", || outlet.put("quarantine", &quarantine(&inputs.ingested.rejected, run_id)?))?;
+        tick("KPIs");
+        let ((mut kpis, mut satisfactions, scorecard), waiting) =
+            stages.time("kpi", || Ok((measures(pipeline, inputs, as_of)?, waiting(pipeline, inputs, as_of)?)))?;
+        stages.time("write", || {
+            outlet.put("kpi", &std::mem::take(&mut kpis.frame))?;
+            outlet.put("scorecard", &scorecard.frame)?;
+            waiting.frame.as_ref().map_or(Ok(()), |frame| outlet.put("open_cases", frame))
+        })?;
+        tick("exceptions");
+        let stuck = stages.time("exceptions", || exceptional::exceptional(pipeline, inputs, as_of))?;
+        stages.time("write", || {
+            outlet.put("exceptions", &stuck.exceptions)?;
+            stuck.inventory.as_ref().map_or(Ok(()), |frame| outlet.put("inventory_position", frame))
+        })?;
+        tick("features");
+        let mut features = stages.time("features", features)?;
+        tick("scores");
+        let (fraud, returned, shadows, mut scores) = stages.time("risk", || {
+            let fraud = scoring::score(fraud_model, &Examples::of(Target::Fraud, &features))?;
+            let returned = scoring::score(return_model, &Examples::of(Target::Return, &features))?;
+            let mut scores = scores::decide_orders(pipeline, &inputs.ingested, &features, &fraud, &returned, as_of)?;
+            let shadows = challengers.score(&features)?;
+            for column in shadows.columns(&features) {
+                scores.order_scores.with_column(column).map_err(Error::frames("challengers"))?;
+            }
+            Ok((fraud, returned, shadows, scores))
+        })?;
+        stages.time("write", || {
+            outlet.put("order_scores", &std::mem::take(&mut scores.order_scores))?;
+            outlet.put("review_queue", &scores.review_queue)
+        })?;
+        tick("monitor");
+        let monitored = stages.time("monitor", || {
+            let service = Service { fraud: &fraud, returned: &returned, challengers: &challengers, shadows: &shadows };
+            monitoring::monitor(pipeline, &inputs.ingested, &features, registry, &service, &scores, as_of)
+        })?;
+        let days = scores::placed_days(pipeline, &features);
+        stages.time("write", || {
+            outlet.put("model_monitor", &monitored.frame)?;
+            // Nobody reads the values after this.
+            let values = features.take_values();
+            match outlet.wants("order_features") {
+                true => outlet.put("order_features", &scores::logged(pipeline, &inputs.ingested, &features, values)?),
+                false => Ok(()),
+            }
+        })?;
+        tick("satisfaction");
+        let satisfied =
+            stages.time("satisfaction", || satisfied::satisfied(pipeline, tables, &days, &fraud, &stuck, as_of))?;
+        tick("publishing");
+        stages.time("write", || {
+            if let Some(error) = satisfied.error_in_short() {
+                outlet.say("order_satisfaction_error", error);
+            }
+            let measured = std::mem::take(&mut satisfactions.frame);
+            outlet.put("satisfaction", &satisfied::with_index(&measured, &satisfied.index)?)?;
+            outlet.put("order_satisfaction", &satisfied.orders)?;
+            outlet.put("customer_profile", &satisfied.customers)?;
+            outlet.put("satisfaction_model", &satisfied.model)?;
+            outlet.put("satisfaction_drivers", &satisfied.drivers)
+        })?;
+        Ok(Self {
+            kpis,
+            satisfactions,
+            scorecard,
+            waiting,
+            stuck,
+            features,
+            fraud,
+            returned,
+            scores,
+            monitored,
+            satisfied,
+        })
     }
 
     /// What the run did, for people and for the `runs` table.
@@ -236,10 +232,6 @@ pub(super) struct About<'a> {
     pub(super) run_id: String,
     pub(super) clock: Clock,
     pub(super) out: &'a Path,
-}
-
-pub(super) fn named(name: &str) -> Result<&'static OutputTable> {
-    output(name).ok_or_else(|| Error::Invariant(format!("`{name}` is not an output table")))
 }
 
 fn measures(
@@ -394,7 +386,10 @@ impl Stopwatch {
         let done = work()?;
         let seconds = begun.elapsed().as_secs_f64();
         tracing::debug!(stage, seconds, peak_memory_mib = peak_memory_mib(), "stage done");
-        self.stages.push(Stage { stage, seconds });
+        match self.stages.iter_mut().find(|known| known.stage == stage) {
+            Some(known) => known.seconds += seconds,
+            None => self.stages.push(Stage { stage, seconds }),
+        }
         Ok(done)
     }
 }

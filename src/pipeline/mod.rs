@@ -12,6 +12,7 @@ mod exceptional;
 mod follow;
 mod inputs;
 mod monitoring;
+mod outlet;
 mod profiled;
 mod reasons;
 mod records;

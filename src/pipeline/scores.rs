@@ -18,8 +18,6 @@ use polars::prelude::*;
 pub(super) struct Scores {
     /// The `order_scores` table.
     pub(super) order_scores: DataFrame,
-    /// The `order_features` table.
-    pub(super) order_features: DataFrame,
     /// The `review_queue` table.
     pub(super) review_queue: DataFrame,
     /// What was known of each order when it was decided on.
@@ -164,7 +162,7 @@ pub(super) fn decide_orders(
     };
     let of_order = |column: Column| rows.of_orders(&column);
     let head = rows.head(&orders, &days)?;
-    let mut scores = head.clone();
+    let mut scores = head;
     let columns = [
         match &rows.lines {
             Some((_, amounts)) => amounts.clone(),
@@ -221,7 +219,6 @@ pub(super) fn decide_orders(
     let count = |action: Action| verdicts.iter().filter(|v| v.action == action).count() as u64;
     Ok(Scores {
         review_queue: queue.frame()?,
-        order_features: logged(head, row_matrix)?,
         order_scores: scores,
         flagged: [
             verdicts.iter().filter(|v| v.fraud_flag == Some(true)).count() as u64,
@@ -272,11 +269,23 @@ pub(super) fn places(ids: &[String]) -> Vec<u32> {
     places
 }
 
-fn logged(mut ids: DataFrame, matrix: &Matrix) -> Result<DataFrame> {
-    for (name, values) in matrix.names.iter().zip(&matrix.columns) {
-        let values: Float64Chunked = values.iter().map(|v| (!v.is_nan()).then_some(*v)).collect();
-        ids.with_column(values.with_name(name.as_str().into()).into_column())
-            .map_err(Error::frames("order_features"))?;
+/// The `order_features` table: `values` are all that was known of each order, or line, when it was scored.
+///
+/// # Errors
+/// [`Error::Frames`] only for defects.
+pub(super) fn logged(
+    pipeline: &Pipeline,
+    ingested: &Ingested,
+    features: &Features,
+    values: Matrix,
+) -> Result<DataFrame> {
+    let orders = ingested.tables.get("orders").cloned().unwrap_or_default();
+    let rows = Rows::new(ingested, features, orders.height())?;
+    let mut table = rows.head(&orders, &placed_days(pipeline, features))?;
+    // Each column goes when its copy is there: of a large shop they are as much as all its tables.
+    for (name, values) in values.names.into_iter().zip(values.columns) {
+        let values: Float64Chunked = values.into_iter().map(|v| (!v.is_nan()).then_some(v)).collect();
+        table.with_column(values.with_name(name.into()).into_column()).map_err(Error::frames("order_features"))?;
     }
-    Ok(ids)
+    Ok(table)
 }

@@ -138,6 +138,11 @@ impl Staging {
         self.write_parts(table, frame)
     }
 
+    /// Adds to what the files say that are written from now on; the same in equal runs.
+    pub fn tell(&mut self, key: &str, value: String) {
+        self.metadata.insert(key.to_owned(), value);
+    }
+
     /// Writes one file of what the next run or epoch goes on from; it counts with the commit. `name` is that of the file
     /// below [`STATE_DIR`], with `/`; it is not in the output and readers never meet it.
     ///

@@ -4,7 +4,7 @@ use super::StreamOptions;
 use super::journal::{Journal, Offsets, declared_features};
 use super::learning::Learning;
 use super::publishing::{Made, Publishing, Work, add};
-use super::retelling::{Job, Retelling, Shared, retell, whole};
+use super::retelling::{Job, Retelling, ScoresToo, Shared, retell, whole};
 use super::scoring::{LateRow, Scoring, Stepped};
 use super::take::{Gathered, LINES_FORMAT};
 use super::telling::Figures;
@@ -14,7 +14,7 @@ use crate::contract::output::CACHE_DIR;
 use crate::error::{Error, Result};
 use crate::ingest::{KeptFile, PersonalKey, STDIN, TypedFile, Typist, kept_file};
 use crate::intake::{RefusedLine, TakenFile, Verdict};
-use crate::pipeline::chain::{ScoresToo, Stopwatch};
+use crate::pipeline::chain::Stopwatch;
 use crate::pipeline::follow;
 use crate::publish::Replaces;
 use crate::quarantine::Reason;
@@ -150,6 +150,10 @@ impl<'a> Following<'a> {
         let made = self.publishing.settle()?;
         if let Some(made) = &made {
             self.committed = made.offsets.clone();
+            if let Some(scoring) = &self.scoring {
+                let (days, mark) = &made.logged;
+                writing(scoring).published(Some(days), *mark);
+            }
         }
         Ok(made)
     }
@@ -357,7 +361,10 @@ impl<'a> Following<'a> {
         ]);
         let mut days = None;
         if !stepped.days.is_empty() {
-            let of_days = || reading(scoring).of_days(&self.options.out, &stepped.days, as_of);
+            let of_days = || {
+                writing(scoring).hold(&self.options.out, &stepped.days)?;
+                reading(scoring).of_days(&self.options.out, &stepped.days, as_of)
+            };
             days = Some(stages.time("days", of_days)?).filter(|(_, features)| !features.placed_at.is_empty());
         }
         let scored = (reading(scoring).scored(), reading(scoring).waiting());
@@ -370,6 +377,7 @@ impl<'a> Following<'a> {
             metadata,
             as_of,
             days,
+            logged: (stepped.days.clone(), reading(scoring).mark()),
             retold,
             late,
             state: self.journal.state()?,
@@ -420,8 +428,14 @@ impl<'a> Following<'a> {
         let published = staging.commit()?;
         follow::keep_only(&options.out, &run_id);
         self.committed = self.journal.offsets();
+        if let Some(scoring) = &self.scoring {
+            let mut scoring = writing(scoring);
+            let mark = scoring.mark();
+            scoring.published(None, mark);
+        }
         let figures = self.figures(as_of, scored).of(&published, begun);
-        Ok(Made { failed_on: Some(summary.failed_on), offsets: self.committed.clone(), figures })
+        let (offsets, logged) = (self.committed.clone(), Default::default());
+        Ok(Made { failed_on: Some(summary.failed_on), offsets, figures, logged })
     }
 
     /// Publishes that files were taken which gave no order yet.

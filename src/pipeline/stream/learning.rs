@@ -123,7 +123,7 @@ impl Learning {
             };
             let due = copied.take_in(scoring.lessons(target, out, &groups, as_of)?, &fresh);
             for due in due.chunks(TOGETHER) {
-                let tested = copied.learn(scoring, due).map_err(|error| match challenges {
+                let tested = copied.learn(scoring, out, due).map_err(|error| match challenges {
                     true => hinted(target, error),
                     false => error,
                 })?;
@@ -287,11 +287,11 @@ impl Copied {
     }
 
     /// Learns from orders in their order; how each would have been scored when it was placed.
-    fn learn(&mut self, scoring: &Scoring<'_>, due: &[Lesson]) -> Result<Vec<Tested>> {
+    fn learn(&mut self, scoring: &Scoring<'_>, out: &Path, due: &[Lesson]) -> Result<Vec<Tested>> {
         let groups: Vec<Group> = due.iter().map(|lesson| lesson.group).collect();
         let placed_at: Vec<i64> = due.iter().map(|lesson| lesson.placed_at).collect();
         let (ripe_at, labels): (Vec<i64>, Vec<bool>) = due.iter().filter_map(|lesson| lesson.ripe).unzip();
-        let matrix = &scoring.logged_features(&groups, &self.base.model)?;
+        let matrix = &scoring.logged_features(out, &groups, &self.base.model)?;
         let lessons = Lessons { matrix, placed_at: &placed_at, ripe_at: &ripe_at, labels: &labels };
         self.copy.learn(&self.base.model, lessons, self.learnt.made_at)
     }

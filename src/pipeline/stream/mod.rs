@@ -16,6 +16,7 @@ mod epoch;
 mod journal;
 mod learned;
 mod learning;
+mod log;
 mod logged;
 mod publishing;
 mod retelling;

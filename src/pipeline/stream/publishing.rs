@@ -11,12 +11,14 @@ use crate::contract::output::output;
 use crate::error::{Error, Result};
 use crate::features::Features;
 use crate::ingest::Ingested;
-use crate::pipeline::chain::{Stopwatch, named};
+use crate::pipeline::chain::Stopwatch;
 use crate::pipeline::follow;
+use crate::pipeline::outlet::named;
+use crate::pipeline::scores::logged;
 use crate::publish::{Publisher, Replaces, Staging};
 use crate::registry::Registry;
 use polars::prelude::DataFrame;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
@@ -38,6 +40,8 @@ pub(super) struct Work {
     pub(super) as_of: i64,
     /// Tables and logged features of the orders that are to be decided on.
     pub(super) days: Option<(Ingested, Features)>,
+    /// Days of which all logged features are among them, and the mark of the log then.
+    pub(super) logged: (BTreeSet<i32>, u64),
     /// What was told of the whole shop.
     pub(super) retold: Option<Retold>,
     /// The ledger of what came late.
@@ -56,6 +60,8 @@ pub(super) struct Made {
     /// How far the stream has come by it.
     pub(super) offsets: Offsets,
     pub(super) figures: Figures,
+    /// Days whose logged features are published with it, and the mark of the log then.
+    pub(super) logged: (BTreeSet<i32>, u64),
 }
 
 impl Publication {
@@ -75,12 +81,13 @@ impl Publication {
     fn publish(&mut self, pipeline: &Pipeline, options: &StreamOptions, work: Work) -> Result<Made> {
         let mut stages = Stopwatch::default();
         let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &work.run_id, work.metadata)?;
-        if let Some((ingested, features)) = &work.days {
-            let score = || self.scorer.score(pipeline, ingested, features, &self.registry, work.as_of);
+        if let Some((ingested, mut features)) = work.days {
+            let score = || self.scorer.score(pipeline, &ingested, &features, &self.registry, work.as_of);
             let scores = stages.time("risk", score)?;
             stages.time("write", || {
                 staging.write_partitions(named("order_scores")?, &scores.order_scores)?;
-                staging.write_partitions(named("order_features")?, &scores.order_features)
+                let values = features.take_values();
+                staging.write_partitions(named("order_features")?, &logged(pipeline, &ingested, &features, values)?)
             })?;
         }
         let mut failed_on = None;
@@ -94,7 +101,7 @@ impl Publication {
             follow::keep_only(&options.out, &work.run_id);
         }
         let figures = work.figures.of(&published, work.begun);
-        Ok(Made { failed_on, offsets: work.offsets, figures })
+        Ok(Made { failed_on, offsets: work.offsets, figures, logged: work.logged })
     }
 }
 

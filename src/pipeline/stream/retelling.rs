@@ -7,9 +7,10 @@ use crate::config::Pipeline;
 use crate::contract::output::CACHE_DIR;
 use crate::error::{Error, Result};
 use crate::ingest::{Ingested, PersonalKey, TypedFile, Typist};
-use crate::pipeline::chain::{About, Computed, Models, ScoresToo, Stopwatch, named};
+use crate::pipeline::chain::{About, Computed, Models, SCORES, Stopwatch};
 use crate::pipeline::inputs::{COMPUTED_ON, Inputs, known};
-use crate::pipeline::summary::{Stage, Summary, peak_memory_mib};
+use crate::pipeline::outlet::{Encoded, named};
+use crate::pipeline::summary::{Summary, peak_memory_mib};
 use crate::pipeline::{follow, training};
 use crate::publish::{Prepared, Staging};
 use crate::quarantine::Rejected;
@@ -22,6 +23,14 @@ use std::time::{Duration, Instant};
 
 /// The share of its time that a stream looks at the whole shop at most, as rests of so many times what the last look took.
 const RESTS: u32 = 4;
+
+/// Whether scores are written with what is told of the whole shop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ScoresToo {
+    Yes,
+    /// Newer ones are published.
+    No,
+}
 
 /// Scores so far, which epochs add to and a look at the whole shop reads.
 pub(super) type Shared<'a> = Arc<RwLock<Scoring<'a>>>;
@@ -92,20 +101,23 @@ pub(super) fn retell(
     let terms = training::feature_terms(pipeline, as_of);
     let features = || match &job.scoring {
         Some(scoring) => {
-            let matrix = scoring.read().unwrap_or_else(PoisonError::into_inner).matrix(&inputs.ingested.tables)?;
+            // Epochs go on while what is published is read.
+            let found = scoring.read().unwrap_or_else(PoisonError::into_inner).find(&inputs.ingested.tables)?;
+            let matrix = found.matrix(&options.out, found.names())?;
+            drop(found);
             crate::features::of_log(&inputs.ingested.tables, matrix, &pipeline.features, &terms)
         }
         None => crate::features::build(&inputs.ingested.tables, &pipeline.features, &terms),
     };
-    let computed = Computed::new(pipeline, &inputs, models, as_of, features, (&mut stages, tick))?;
-    let run_id = computed.run_id(pipeline, &inputs.hashes, as_of);
-    let metadata = computed.metadata(pipeline, &run_id, as_of);
-    let threads = if scores == ScoresToo::Yes { rayon::current_num_threads() } else { 1 };
-    let encode = || {
-        let tables = computed.tables(&inputs.ingested.rejected, &run_id, scores)?;
-        tables.iter().map(|(table, frame)| Prepared::new(table, frame, &metadata, threads)).collect()
+    let run_id = models.run_id(pipeline, &inputs.hashes, as_of);
+    let metadata = models.metadata(pipeline, &run_id, as_of);
+    let mut encoded = match scores {
+        ScoresToo::Yes => Encoded::new(metadata.clone(), rayon::current_num_threads(), &[]),
+        ScoresToo::No => Encoded::new(metadata.clone(), 1, SCORES),
     };
-    let tables = stages.time("encode", encode)?;
+    let about = (run_id.as_str(), as_of);
+    let computed = Computed::new(pipeline, &inputs, models, about, features, &mut encoded, (&mut stages, tick))?;
+    let tables = encoded.tables;
     Ok(Retold { computed, inputs, tables, stages, run_id, metadata, as_of, epoch: job.epoch })
 }
 
@@ -116,14 +128,10 @@ impl Retold {
     /// As [`Staging::write`].
     pub(super) fn write(self, pipeline: &Pipeline, options: &StreamOptions, staging: &mut Staging) -> Result<Summary> {
         let Self { computed, inputs, tables, mut stages, run_id, as_of, .. } = self;
-        let publishing = Instant::now();
-        for table in &tables {
-            staging.write_prepared(table)?;
-        }
+        stages.time("write", || tables.iter().try_for_each(|table| staging.write_prepared(table)))?;
         let clock = clock(as_of, (options.now)());
         let about = About { run_id: run_id.clone(), clock, out: &options.out };
         let mut summary = computed.summary(pipeline, &inputs, about);
-        stages.stages.push(Stage { stage: "write", seconds: publishing.elapsed().as_secs_f64() });
         summary.stages = std::mem::take(&mut stages.stages);
         summary.peak_memory_mib = peak_memory_mib();
         summary.finished_at = clock.started_at;

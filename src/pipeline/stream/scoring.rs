@@ -8,11 +8,11 @@ mod lessons;
 pub(super) use lessons::Lesson;
 
 use super::agenda::Agenda;
-use super::logged::published;
+use super::log::{Found, Log};
+use super::logged;
 use crate::config::Pipeline;
 use crate::contract::input::{Kind, table};
 use crate::error::{Error, Result};
-use crate::features::matrix::Matrix;
 use crate::features::{self, Features, Following, Step, Sub, TOLD_AT, labels};
 use crate::ingest::{Group, Growing, Ingested, TypedFile, key_hashes};
 use crate::pipeline::as_of::known_at;
@@ -29,8 +29,10 @@ const READ: &[&str] = &["orders", "order_items", "returns", "tickets", "feedback
 /// Tables whose rows are events of their own.
 const EVENTS: [&str; 3] = ["returns", "tickets", "feedback"];
 
-/// Steps between two times at which the engine lets go of what nothing can reach any more.
-const EXPIRE_EVERY: u64 = 64;
+/// How many times the events that were kept by the last expiry the engine holds before it lets go again of what nothing can
+/// reach any more, and the events that it holds in any case: expiry looks at all of them.
+const EXPIRE_AT_TIMES: usize = 2;
+const HELD_ANYWAY: usize = 500_000;
 
 /// Orders scored so far, and everything that the next ones need.
 pub(super) struct Scoring<'a> {
@@ -45,19 +47,13 @@ pub(super) struct Scoring<'a> {
     changed_before: BTreeSet<Group>,
     /// When something about a group becomes known by the passing of time alone.
     agenda: Agenda,
-    /// Where the features of an order are logged: its day, its row there.
-    logged: HashMap<Group, (i32, u32)>,
-    days: BTreeMap<i32, Day>,
+    /// Features of the orders that were scored.
+    log: Log,
     /// Hash of what the desk had decided at the last step.
     decided: Option<String>,
     steps: u64,
-}
-
-/// Features of the orders of one day as the models saw them.
-#[derive(Default)]
-struct Day {
-    groups: Vec<Group>,
-    matrix: Matrix,
+    /// Events that the engine kept when it last let go of others.
+    kept: usize,
 }
 
 /// What a step did.
@@ -93,10 +89,10 @@ impl<'a> Scoring<'a> {
             decided_on: BTreeSet::new(),
             changed_before: BTreeSet::new(),
             agenda: Agenda::default(),
-            logged: HashMap::new(),
-            days: BTreeMap::new(),
+            log: Log::default(),
             decided: None,
             steps: 0,
+            kept: 0,
         }
     }
 
@@ -118,12 +114,12 @@ impl<'a> Scoring<'a> {
 
     /// Orders that wait for the watermark.
     pub(super) fn waiting(&self) -> u64 {
-        self.growing.orders().saturating_sub(self.logged.len()) as u64
+        self.growing.orders().saturating_sub(self.log.orders()) as u64
     }
 
     /// Orders scored so far.
     pub(super) fn scored(&self) -> u64 {
-        self.logged.len() as u64
+        self.log.orders() as u64
     }
 
     /// Scores the orders that the watermark `as_of` has passed and tells the engine what is known by now. `before` is the
@@ -139,9 +135,9 @@ impl<'a> Scoring<'a> {
         touched.extend(&decided_on);
         let mut stepped = Stepped::default();
         for group in &decided_on {
-            stepped.days.extend(self.logged.get(group).map(|(day, _)| *day));
+            stepped.days.extend(self.log.day_of(*group));
         }
-        self.moved(&mut stepped)?;
+        self.moved(out, &mut stepped)?;
         touched.extend(self.agenda.take(as_of));
         let touched: Vec<Group> = touched.into_iter().collect();
         let features = match self.tell(out, &touched, as_of, before, &mut stepped)? {
@@ -158,31 +154,33 @@ impl<'a> Scoring<'a> {
             return Err(Error::Invariant("features were made anew, and still are not what was told".to_owned()));
         };
         stepped.scored = asking.len() as u64;
-        self.log(&features, &asking, &mut stepped)?;
+        self.enter(out, &features, &asking, &mut stepped)?;
         stepped.asked = asking.into_iter().zip(features.placed_at.iter().copied()).collect();
         stepped.touched = touched;
         self.steps += 1;
-        if self.steps.is_multiple_of(EXPIRE_EVERY) {
-            let remember = crate::config::stream_span(&self.pipeline.raw.stream.remember);
-            self.following.expire(as_of.saturating_sub(remember))?;
-        }
+        self.expire(as_of)?;
         Ok(stepped)
     }
 
+    /// Keeps the engine within a multiple of what it needs.
+    fn expire(&mut self, as_of: i64) -> Result<()> {
+        if self.following.size().1 > EXPIRE_AT_TIMES * self.kept.max(HELD_ANYWAY) {
+            let remember = crate::config::stream_span(&self.pipeline.raw.stream.remember);
+            self.following.expire(as_of.saturating_sub(remember))?;
+            self.kept = self.following.size().1;
+        }
+        Ok(())
+    }
+
     /// An order that was placed on another day than was told before goes there, with its log.
-    fn moved(&mut self, stepped: &mut Stepped) -> Result<()> {
+    fn moved(&mut self, out: &Path, stepped: &mut Stepped) -> Result<()> {
         for group in &self.changed_before {
             let Some(at) = self.growing.placed_at(*group) else { continue };
             let day = local_day(at, self.pipeline.zone).unwrap_or_default();
-            let Some((before, row)) = self.logged.get(group).copied().filter(|(before, _)| *before != day) else {
-                continue;
-            };
-            let Some(features) = self.days.get(&before).map(|log| log.matrix.take(&[row as usize])) else { continue };
-            let log = self.days.entry(day).or_default();
-            self.logged.insert(*group, (day, log.groups.len() as u32));
-            log.groups.push(*group);
-            log.matrix.append(features);
-            stepped.days.insert(day);
+            let Some(before) = self.log.day_of(*group).filter(|before| *before != day) else { continue };
+            self.log.hold(out, [before, day], &|order| self.growing.group(order))?;
+            self.log.shift(*group, day);
+            stepped.days.extend([before, day]);
         }
         Ok(())
     }
@@ -198,7 +196,7 @@ impl<'a> Scoring<'a> {
     ) -> Result<(Step, Vec<Group>)> {
         // Those that ask first.
         let is_placed = |group: &Group| self.growing.placed_at(*group).is_some_and(|at| at <= as_of);
-        let asks = |group: &Group| !self.logged.contains_key(group) && is_placed(group);
+        let asks = |group: &Group| self.log.day_of(*group).is_none() && is_placed(group);
         let (asking, others): (Vec<Group>, Vec<Group>) = touched.iter().copied().partition(asks);
         tracing::debug!(asking = asking.len(), others = others.len(), "orders told of");
         let order: Vec<Group> = asking.iter().copied().chain(others).collect();
@@ -317,22 +315,20 @@ impl<'a> Scoring<'a> {
     }
 
     /// Enters features into the log.
-    fn log(&mut self, features: &Features, asking: &[Group], stepped: &mut Stepped) -> Result<()> {
-        let mut by_day: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+    fn enter(&mut self, out: &Path, features: &Features, asking: &[Group], stepped: &mut Stepped) -> Result<()> {
+        let mut by_day: BTreeMap<i32, (Vec<usize>, Vec<Group>)> = BTreeMap::new();
         for (row, at) in features.placed_at.iter().enumerate() {
-            by_day.entry(local_day(*at, self.pipeline.zone).unwrap_or_default()).or_default().push(row);
+            let Some(group) = asking.get(row) else {
+                return Err(Error::Invariant("features of an order that did not ask".to_owned()));
+            };
+            let of_day = by_day.entry(local_day(*at, self.pipeline.zone).unwrap_or_default()).or_default();
+            of_day.0.push(row);
+            of_day.1.push(*group);
         }
-        for (day, rows) in by_day {
+        self.log.hold(out, by_day.keys().copied(), &|order| self.growing.group(order))?;
+        for (day, (rows, groups)) in by_day {
             stepped.days.insert(day);
-            let log = self.days.entry(day).or_default();
-            for row in &rows {
-                let Some(group) = asking.get(*row) else {
-                    return Err(Error::Invariant("features of an order that did not ask".to_owned()));
-                };
-                self.logged.insert(*group, (day, log.groups.len() as u32));
-                log.groups.push(*group);
-            }
-            log.matrix.append(features.matrix.take(&rows));
+            self.log.append(day, &groups, features.matrix.take(&rows));
         }
         Ok(())
     }
@@ -341,30 +337,17 @@ impl<'a> Scoring<'a> {
     /// more. These orders do not ask again.
     ///
     /// # Errors
-    /// As [`published`].
+    /// As [`logged::orders`].
     pub(super) fn restore(&mut self, out: &Path) -> Result<()> {
-        for file in published(out)? {
-            let mut by_day: BTreeMap<i32, (Vec<Group>, Vec<usize>)> = BTreeMap::new();
-            for (row, order) in file.orders.iter().enumerate() {
-                let Some(group) = order.and_then(|order| self.growing.group(order)) else { continue };
-                let Some(at) = self.growing.placed_at(group) else { continue };
-                let of_day = by_day.entry(local_day(at, self.pipeline.zone).unwrap_or_default()).or_default();
-                of_day.0.push(group);
-                of_day.1.push(row);
-            }
-            let rows = file.matrix.rows();
-            let mut whole = Some(file.matrix);
-            for (day, (groups, of_day)) in by_day {
-                let log = self.days.entry(day).or_default();
-                let first = log.groups.len() as u32;
-                self.logged.extend(groups.iter().zip(first..).map(|(group, row)| (*group, (day, row))));
-                log.groups.extend(groups);
-                let matrix = match of_day.len() == rows {
-                    true => whole.take(),
-                    false => whole.as_ref().map(|whole| whole.take(&of_day)),
-                };
-                log.matrix.append(matrix.unwrap_or_default());
-            }
+        for (day, orders, names) in logged::orders(out)? {
+            let group = |order: &str| {
+                let group = self.growing.group(order)?;
+                // What has moved to another day is there.
+                let placed = local_day(self.growing.placed_at(group)?, self.pipeline.zone).unwrap_or_default();
+                (placed == day).then_some(group)
+            };
+            let groups: Vec<Group> = orders.iter().flatten().filter_map(group).collect();
+            self.log.enter_published(day, &groups, names);
         }
         Ok(())
     }
@@ -372,71 +355,56 @@ impl<'a> Scoring<'a> {
     /// Puts what was logged when orders were scored over what was counted again.
     ///
     /// # Errors
-    /// As [`published`].
+    /// As [`logged::published`].
     pub(super) fn overlay(&mut self, out: &Path) -> Result<()> {
-        for file in published(out)? {
-            for (row, order) in file.orders.iter().enumerate() {
-                let place = order.and_then(|order| self.growing.group(order)).and_then(|group| self.logged.get(&group));
-                let Some((day, at)) = place else { continue };
-                let Some(matrix) = self.days.get_mut(day).map(|log| &mut log.matrix) else { continue };
-                for (name, values) in file.matrix.names.iter().zip(&file.matrix.columns) {
-                    if let Some(column) = matrix.names.iter().position(|known| known == name) {
-                        matrix.columns[column][*at as usize] = values[row];
-                    }
-                }
-            }
+        for file in logged::published(out)? {
+            self.log.overlay(&file, &|order| self.growing.group(order));
         }
         Ok(())
+    }
+
+    /// Reads the log of some days back, which are to be looked at.
+    ///
+    /// # Errors
+    /// As [`Log::hold`].
+    pub(super) fn hold(&mut self, out: &Path, days: &BTreeSet<i32>) -> Result<()> {
+        self.log.hold(out, days.iter().copied(), &|order| self.growing.group(order))
+    }
+
+    /// Counts changes of the log so far: see [`Self::published`].
+    pub(super) fn mark(&self) -> u64 {
+        self.log.mark()
+    }
+
+    /// Says that a commit has the features of some days, all if none are named, as they were at `mark`.
+    pub(super) fn published(&mut self, days: Option<&BTreeSet<i32>>, mark: u64) {
+        self.log.published(days, mark);
     }
 
     /// The tables of the orders of some days as known at the clock, and their logged features.
     ///
     /// # Errors
-    /// [`Error::Frames`] only for defects.
+    /// [`Error::Frames`] only for defects, and as [`Self::hold`].
     pub(super) fn of_days(&self, out: &Path, days: &BTreeSet<i32>, as_of: i64) -> Result<(Ingested, Features)> {
-        let groups = days.iter().filter_map(|day| self.days.get(day)).flat_map(|day| &day.groups).copied();
-        // An order that has moved to another day is there.
-        let is_there = |group: &Group| self.logged.get(group).is_some_and(|(day, _)| days.contains(day));
-        let groups: BTreeSet<Group> = groups.filter(is_there).collect();
-        let groups: Vec<Group> = groups.into_iter().collect();
+        let groups: Vec<Group> = self.log.of_days(days).into_iter().collect();
         let ingested = Ingested::of_tables(self.known(out, self.growing.of_groups(&groups)?, as_of)?);
-        let matrix = self.matrix(&ingested.tables)?;
+        let found = self.find(&ingested.tables)?;
+        let matrix = found.matrix(out, found.names())?;
         let terms = feature_terms(self.pipeline, as_of);
         let features = features::of_log(&ingested.tables, matrix, &self.pipeline.features, &terms)?;
         Ok((ingested, features))
     }
 
-    /// The logged features of the orders in `tables`, in their order.
+    /// Where the logged features of the orders in `tables` are, in their order.
     ///
     /// # Errors
     /// [`Error::Invariant`] for an order that was not scored.
-    pub(super) fn matrix(&self, tables: &BTreeMap<&'static str, DataFrame>) -> Result<Matrix> {
-        let days: Vec<&Matrix> = self.days.values().map(|day| &day.matrix).collect();
-        let numbers: HashMap<i32, u32> = self.days.keys().copied().zip(0..).collect();
-        let mut places: Vec<(u32, u32)> = Vec::new();
-        for group in self.numbers(tables)? {
-            let place = self.logged.get(&group).and_then(|(day, row)| Some((*numbers.get(day)?, *row)));
-            places.push(
-                place.ok_or_else(|| Error::Invariant("an order was not scored before it was looked at".to_owned()))?,
-            );
-        }
-        let mut names: Vec<&String> = Vec::new();
-        for name in days.iter().flat_map(|matrix| &matrix.names) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        let mut matrix = Matrix::default();
-        for name in names {
-            // A feature that could not be fed yet on a day has no value there.
-            let mut columns: Vec<Option<&[f64]>> = Vec::with_capacity(days.len());
-            for day in &days {
-                columns.push(day.names.iter().position(|known| known == name).map(|at| day.column(at)));
-            }
-            let value = |(day, row): &(u32, u32)| columns[*day as usize].map(|column| column[*row as usize]);
-            matrix.push(name.clone(), places.iter().map(|place| value(place).unwrap_or(f64::NAN)).collect());
-        }
-        Ok(matrix)
+    pub(super) fn find(&self, tables: &BTreeMap<&'static str, DataFrame>) -> Result<Found> {
+        let Some(orders) = tables.get("orders").filter(|orders| orders.height() > 0) else {
+            return self.log.find(std::iter::empty());
+        };
+        let (ids, numbers) = (ids(orders)?, self.numbers_of(orders)?);
+        self.log.find(numbers.into_iter().zip(ids.iter()))
     }
 }
 

@@ -1,14 +1,13 @@
 //! What can be learnt from orders that were scored: their labels once they are ripe, and the features that were logged.
 
-use super::{Day, Scoring, ids};
-use crate::error::{Error, Result};
+use super::{Scoring, ids};
+use crate::error::Result;
 use crate::features::matrix::Matrix;
 use crate::features::{known_frauds, known_returns};
 use crate::ingest::Group;
 use crate::pipeline::training::feature_terms;
 use crate::risk::Target;
 use crate::risk::model::Model;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Orders whose tables are looked at together: it bounds memory and changes nothing else.
@@ -28,14 +27,12 @@ pub(in crate::pipeline::stream) struct Lesson {
 impl Scoring<'_> {
     /// The orders scored so far.
     pub(in crate::pipeline::stream) fn all_scored(&self) -> Vec<Group> {
-        let mut all: Vec<Group> = self.logged.keys().copied().collect();
-        all.sort_unstable();
-        all
+        self.log.all().collect()
     }
 
     /// Whether an order was scored.
     pub(in crate::pipeline::stream) fn is_scored(&self, group: Group) -> bool {
-        self.logged.contains_key(&group)
+        self.log.day_of(group).is_some()
     }
 
     /// Whether files of the last step told anything of an order.
@@ -77,26 +74,17 @@ impl Scoring<'_> {
     ///
     /// # Errors
     /// [`Error::Model`] when the log never had one of its features, [`Error::Invariant`] for an order that was not scored.
-    pub(in crate::pipeline::stream) fn logged_features(&self, groups: &[Group], model: &Model) -> Result<Matrix> {
-        let not_scored = || Error::Invariant("an order was to be learnt from that was not scored".to_owned());
-        let places: Vec<(i32, u32)> =
-            groups.iter().map(|group| self.logged.get(group).copied().ok_or_else(not_scored)).collect::<Result<_>>()?;
-        let days: BTreeSet<i32> = places.iter().map(|(day, _)| *day).collect();
-        let mut matrix = Matrix::default();
-        for name in &model.features {
-            let of_day = |log: &Day| log.matrix.names.iter().position(|known| known == name);
-            let at: BTreeMap<i32, usize> =
-                days.iter().filter_map(|day| Some((*day, of_day(self.days.get(day)?)?))).collect();
-            if at.is_empty() && !self.days.values().any(|log| of_day(log).is_some()) {
-                let last = self.days.values().next_back().map(|log| log.matrix.names.clone()).unwrap_or_default();
-                model.require_features(&last)?;
-            }
-            // A feature that could not be fed yet on a day has no value there.
-            let value = |(day, row): &(i32, u32)| {
-                at.get(day).map_or(f64::NAN, |&at| self.days[day].matrix.column(at)[*row as usize])
-            };
-            matrix.push(name.clone(), places.iter().map(value).collect());
+    pub(in crate::pipeline::stream) fn logged_features(
+        &self,
+        out: &Path,
+        groups: &[Group],
+        model: &Model,
+    ) -> Result<Matrix> {
+        let tables = self.growing.of_groups(groups)?;
+        let found = self.find(&tables)?;
+        if model.features.iter().any(|name| !found.names().contains(name)) {
+            model.require_features(found.names())?;
         }
-        Ok(matrix)
+        found.matrix(out, &model.features)
     }
 }
