@@ -823,4 +823,20 @@ pub struct Privacy {
 pub struct Output {
     /// Output folder, relative to the pipeline file; `--out` overrides it. Default: `out/NAME` in the working folder.
     pub dir: Option<String>,
+    /// How long rows of tables that only grow are kept.
+    #[serde(default)]
+    pub keep: Keep,
+}
+
+/// How long rows of tables that only grow are kept, as spans like `90d`; left out, for ever. They go file by file, once the
+/// newest row of a file is that old, and the newest file stays.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keep {
+    /// Rows of `runs`, since they were started.
+    #[schemars(regex(pattern = r"^[0-9]{1,5}[mhd]$"))]
+    pub runs: Option<String>,
+    /// Rows of `late_rows`, since the watermark at which they came.
+    #[schemars(regex(pattern = r"^[0-9]{1,5}[mhd]$"))]
+    pub late_rows: Option<String>,
 }

@@ -18,6 +18,23 @@ pub(super) struct SourceFile {
 /// Extensions that unpack while reading.
 const PACKED: &[&str] = &["gz", "zst"];
 
+/// Ends of names that writers give to what is not whole yet, and the mark beside a whole file.
+const UNFINISHED: &[&str] = &[".tmp", ".part", ".partial", ".crdownload", DONE];
+
+/// End of the name of an empty file that says: the file of this name without the end is complete.
+pub(crate) const DONE: &str = ".done";
+
+/// True for names of what is not whole yet and of marks, which are no data whatever format the source says it has.
+pub(crate) fn is_unfinished(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    UNFINISHED.iter().any(|end| lower.ends_with(end))
+}
+
+/// True for names that listings leave out unless they are asked for.
+pub(crate) fn is_hidden(name: &str) -> bool {
+    name.starts_with(['.', '_'])
+}
+
 /// What stands on disk where a source points to.
 #[derive(Debug)]
 pub(crate) struct Listed {
@@ -66,8 +83,9 @@ pub(crate) fn listed(name: &str, source: &Source, base_dir: &Path) -> Result<Lis
         let mut paths = Vec::new();
         for entry in std::fs::read_dir(&full).map_err(Error::io("list", &full))? {
             let path = entry.map_err(Error::io("list", &full))?.path();
-            let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(['.', '_']));
-            if path.is_file() && !hidden && (source.format.is_some() || format_of(&path).is_some()) {
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            let is_data = !is_hidden(&name) && !is_unfinished(&name);
+            if path.is_file() && is_data && (source.format.is_some() || format_of(&path).is_some()) {
                 paths.push(path);
             }
         }
@@ -78,7 +96,12 @@ pub(crate) fn listed(name: &str, source: &Source, base_dir: &Path) -> Result<Lis
         message: format!("source `{name}`: `{pattern}` is not a valid glob: {e}"),
         hint: None,
     })?;
-    let paths = matches.filter_map(|m| m.ok()).filter(|p| p.is_file()).collect();
+    let means_hidden = source.path.rsplit('/').next().is_some_and(is_hidden);
+    let is_data = |path: &PathBuf| {
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        path.is_file() && !is_unfinished(&name) && (means_hidden || !is_hidden(&name))
+    };
+    let paths = matches.filter_map(|m| m.ok()).filter(is_data).collect();
     let root = full.components().take_while(|c| !has_wildcard(&c.as_os_str().to_string_lossy())).collect();
     Ok(Listed { root, paths })
 }
@@ -106,5 +129,28 @@ pub(crate) fn format_of(path: &Path) -> Option<Format> {
         "ndjson" | "jsonl" | "json" => Some(Format::Ndjson),
         "parquet" | "pq" => Some(Format::Parquet),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_whole_yet_is_no_data_even_where_the_source_names_the_format() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.csv", "b.dat", "b.dat.done", "c.csv.tmp", "d.csv.PART", "_hidden.csv", ".e.csv"] {
+            std::fs::write(folder.path().join(name), "id\n1\n").unwrap();
+        }
+        let names = |path: &str| {
+            let text = format!("path = \"{path}\"\nformat = \"csv\"");
+            let source: Source = toml::from_str(&text).unwrap();
+            let found = files("s", &source, folder.path()).unwrap();
+            found.into_iter().map(|file| file.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names("."), ["a.csv", "b.dat"]);
+        assert_eq!(names("*.*"), ["a.csv", "b.dat"]);
+        assert_eq!(names("_*.csv"), ["_hidden.csv"]);
+        assert_eq!(names("c.csv.tmp"), ["c.csv.tmp"], "who names a file means it");
     }
 }

@@ -3,11 +3,12 @@
 use super::entry::{Entry, Now};
 use super::file::{Arrived, Ready, Standing, TakenFile, Unreadable};
 use super::hashes::{Hashed, Hashes, Stamp};
-use super::place::{DONE, Names, Place, list};
+use super::place::{Names, Place, list};
 use super::stop::Stop;
 use super::watch::{FolderId, News, Watch};
 use crate::config::Source;
 use crate::error::Result;
+use crate::ingest::discover::DONE;
 use crate::ingest::discover::format_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

@@ -2,22 +2,13 @@
 
 use crate::config::{Format, Source};
 use crate::error::{Error, Result};
-use crate::ingest::discover::{format_of, has_wildcard, listed, name_below};
+use crate::ingest::discover::{format_of, has_wildcard, is_hidden, is_unfinished, listed, name_below};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Ends of names that writers give to what is not whole yet, and our own mark beside a whole file.
-const NEVER_DATA: &[&str] = &[".tmp", ".part", ".partial", ".crdownload", DONE];
-
-/// End of the name of an empty file that says: the file of this name without the end is complete.
-pub(super) const DONE: &str = ".done";
-
 /// True for names that are no data whatever the source says: hidden, half-written, or a mark.
 pub(super) fn is_never_data(name: &str) -> bool {
-    name.starts_with(['.', '_']) || {
-        let lower = name.to_ascii_lowercase();
-        NEVER_DATA.iter().any(|end| lower.ends_with(end))
-    }
+    is_hidden(name) || is_unfinished(name)
 }
 
 /// Where the files of a source land, as the disk is now: a folder that is not there yet may turn out to be a file.
@@ -68,13 +59,14 @@ impl Place {
 impl Names {
     /// True when a file of this name belongs to the source.
     pub(super) fn have(&self, name: &str, format: Option<Format>) -> bool {
-        !is_never_data(name)
-            && match self {
-                Self::One(one) => one == name,
-                // As in a batch run: in a folder, names of no known format are left alone.
-                Self::All => format.is_some() || format_of(Path::new(name)).is_some(),
-                Self::Like(pattern) => pattern.matches(name),
+        match self {
+            Self::One(one) => one == name && !is_never_data(name),
+            // As in a batch run: in a folder, names of no known format are left alone.
+            Self::All => (format.is_some() || format_of(Path::new(name)).is_some()) && !is_never_data(name),
+            Self::Like(pattern) => {
+                pattern.matches(name) && !is_unfinished(name) && (is_hidden(pattern.as_str()) || !is_hidden(name))
             }
+        }
     }
 }
 

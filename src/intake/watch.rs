@@ -43,8 +43,9 @@ pub(super) use linux::Watch;
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::super::place::{DONE, is_never_data};
+    use super::super::place::is_never_data;
     use super::{FolderId, News, Path};
+    use crate::ingest::discover::DONE;
     use inotify::{EventMask, Inotify, WatchMask};
     use std::io;
 

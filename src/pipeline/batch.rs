@@ -51,7 +51,8 @@ pub fn run(pipeline: &Pipeline, options: &RunOptions, tick: &(dyn Fn(&str) + Syn
     summary.stages = std::mem::take(&mut stages.stages);
     summary.peak_memory_mib = peak_memory_mib();
     summary.finished_at = options.clock.started_at + stages.begun.elapsed().as_micros() as i64;
-    staging.write(named("runs")?, &summary.frame()?)?;
+    staging.append(named("runs")?, &summary.frame()?)?;
+    super::retention::let_go(pipeline, &mut staging, (as_of, options.clock.started_at))?;
     // What a stream goes on from: everything that is there has been read.
     super::stream::prepare(&options.out)?;
     super::stream::Journal::of_run(pipeline, &inputs.ingested, &summary.run_id, as_of)?.write(&mut staging)?;

@@ -17,6 +17,7 @@ mod profiled;
 mod reasons;
 mod records;
 mod replay;
+mod retention;
 mod review;
 mod rules;
 mod satisfied;

@@ -50,6 +50,12 @@ pub(super) fn file_path(table: &OutputTable, value: Option<&str>, seq: u64) -> S
     }
 }
 
+/// The commit that began a file of a table that only grows; numbers outgrow their six digits.
+pub(super) fn begun_by(path: &str) -> Option<u64> {
+    let (_, name) = path.rsplit_once("/run-")?;
+    name.strip_suffix(".parquet")?.parse().ok()
+}
+
 /// A partition value as a folder name: the characters that Hive escapes are `%XX`, the rest is as it is.
 fn folder_value(value: Option<&str>) -> String {
     let value = match value {
@@ -101,6 +107,13 @@ mod tests {
         assert_eq!(path("runs", None), "runs/run-000007.parquet");
         assert_eq!(path("evaluation_days", Some("fraud")), "evaluation/days/target=fraud/part-0.parquet");
         assert_eq!(path("rule_replay", Some("fraud")), "evaluation/rule_replay/target=fraud/part-0.parquet");
+    }
+
+    #[test]
+    fn files_of_a_table_that_grows_are_in_the_order_of_their_commits() {
+        let files = ["runs/run-000999.parquet", "runs/run-999999.parquet", "runs/run-1000000.parquet"];
+        assert_eq!(files.map(begun_by), [Some(999), Some(999_999), Some(1_000_000)]);
+        assert_eq!(begun_by("kpi/grain=day/part-0.parquet"), None);
     }
 
     #[test]

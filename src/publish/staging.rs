@@ -1,6 +1,6 @@
 //! A run that is being written: its files, before they count.
 
-use super::layout::{file_path, is_appended, staging_name};
+use super::layout::{begun_by, file_path, is_appended, staging_name};
 use super::parquet::{FileOptions, encode};
 use super::parts::{Encoded, Prepared, encoded, files_of, partition_of};
 use super::record::{FileEntry, PartitionColumn, Record};
@@ -59,6 +59,10 @@ pub struct Staging {
     whole: BTreeSet<&'static str>,
     /// State files of the last commit that stay as they are.
     kept_state: BTreeSet<String>,
+    /// Files of tables that only grow whose time is over.
+    forgotten: BTreeSet<String>,
+    /// Partitions that were told anew, by table.
+    retold: BTreeSet<(String, String)>,
     partitions: BTreeMap<String, PartitionColumn>,
     files: Vec<FileEntry>,
     committed: bool,
@@ -107,6 +111,8 @@ impl Staging {
             tables: BTreeSet::new(),
             whole: BTreeSet::new(),
             kept_state: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
+            retold: BTreeSet::new(),
             partitions: BTreeMap::new(),
             files: Vec::new(),
             committed: false,
@@ -141,6 +147,11 @@ impl Staging {
     /// Adds to what the files say that are written from now on; the same in equal runs.
     pub fn tell(&mut self, key: &str, value: String) {
         self.metadata.insert(key.to_owned(), value);
+    }
+
+    /// Says that partitions of a table were told anew: those of which nothing is written go.
+    pub fn retell_partitions(&mut self, table: &OutputTable, partitions: impl Iterator<Item = String>) {
+        self.retold.extend(partitions.map(|value| (table.name.to_owned(), value)));
     }
 
     /// Writes one file of what the next run or epoch goes on from; it counts with the commit. `name` is that of the file
@@ -225,8 +236,7 @@ impl Staging {
     /// As [`write`](Self::write); [`Error::Frames`] when the newest file cannot be read.
     pub fn append(&mut self, table: &OutputTable, frame: &DataFrame) -> Result<()> {
         let stage = || Error::frames(format!("writing `{}`", table.name));
-        let newest = self.previous.iter().flat_map(|r| &r.files).rfind(|f| f.table == table.name);
-        let Some(newest) = newest.filter(|f| f.rows < FULL_ROWS) else {
+        let Some(newest) = self.grown(table).pop().filter(|f| f.rows < FULL_ROWS) else {
             return self.write_parts(table, frame);
         };
         let path = self.inner.out.join(&newest.path);
@@ -241,6 +251,41 @@ impl Staging {
         let entry = self.stage(table.name, None, newest.path.clone(), &bytes, rows.height() as u64)?;
         self.files.push(entry);
         Ok(())
+    }
+
+    /// Lets go of the files of a table that only grows whose rows are all from before an instant (UTC microseconds) by this
+    /// column. The newest file stays, so that readers still find the table. Comes after what is added.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] and [`Error::Frames`] when a file cannot be read.
+    pub fn forget(&mut self, table: &OutputTable, column: &str, before: i64) -> Result<()> {
+        let stage = || Error::frames(format!("retention of `{}`", table.name));
+        let mut files = self.grown(table);
+        let begins_another = self.files.iter().any(|f| f.table == table.name && files.iter().all(|g| g.path != f.path));
+        if !begins_another {
+            files.pop();
+        }
+        let paths: Vec<String> = files.into_iter().filter(|file| file.rows > 0).map(|file| file.path.clone()).collect();
+        for path in paths {
+            let place = self.inner.out.join(&path);
+            let file = std::fs::File::open(&place).map_err(Error::io("read", &place))?;
+            let reader = ParquetReader::new(file).with_columns(Some(vec![column.to_owned()]));
+            let times = reader.finish().and_then(|f| f.column(column).map(|c| c.to_physical_repr())).map_err(stage())?;
+            if times.i64().map_err(stage())?.iter().flatten().max().is_some_and(|newest| newest >= before) {
+                // Those after it are newer yet.
+                break;
+            }
+            self.forgotten.insert(path);
+        }
+        Ok(())
+    }
+
+    /// The published files of a table that only grows, the newest last.
+    fn grown(&self, table: &OutputTable) -> Vec<&FileEntry> {
+        let files = self.previous.iter().flat_map(|r| &r.files);
+        let mut files: Vec<&FileEntry> = files.filter(|f| f.table == table.name && f.emptied_at.is_none()).collect();
+        files.sort_by_key(|file| begun_by(&file.path));
+        files
     }
 
     /// A file that holds no row any more, in the place of one that is no longer part of the output.
@@ -315,6 +360,9 @@ impl Staging {
                 continue;
             }
             let mut goes = self.replaces.takes(old, &self.whole) && !self.kept_state.contains(&old.path);
+            goes |= self.forgotten.contains(&old.path);
+            let partition = old.partition.as_ref().map(|value| (old.table.clone(), value.clone()));
+            goes |= old.rows > 0 && partition.is_some_and(|partition| self.retold.contains(&partition));
             if self.replaces == Replaces::Epoch && !old.is_state() {
                 // The empty file of a table without rows goes with its first rows.
                 goes |= old.rows == 0 && old.emptied_at.is_none() && written.contains(&old.table);

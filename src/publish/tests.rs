@@ -520,3 +520,41 @@ fn what_an_epoch_tells_again_as_it_was_is_left_alone_whatever_run_tells_it() {
     assert_eq!(first[&day("1970-01-01")], second[&day("1970-01-01")]);
     assert_ne!(first[&day("1970-01-02")], second[&day("1970-01-02")]);
 }
+
+#[test]
+fn old_files_of_a_table_that_grows_go_whole_once_their_newest_row_is_old() {
+    let out = tempfile::tempdir().unwrap();
+    let publisher = Publisher::open(out.path()).unwrap();
+    // Three files: full ones are left, and the third is the newest.
+    let rows = |first: i64, n: i64| {
+        let times = Column::new("started_at".into(), (first..first + n).collect::<Vec<i64>>());
+        DataFrame::new(n as usize, vec![times]).unwrap()
+    };
+    let commit = |frame: DataFrame, before: Option<i64>| {
+        let mut staging = publisher.begin_replacing(Replaces::Epoch, "epoch", BTreeMap::new()).unwrap();
+        staging.append(table("runs"), &frame).unwrap();
+        if let Some(before) = before {
+            staging.forget(table("runs"), "started_at", before).unwrap();
+        }
+        staging.commit().unwrap();
+        let snapshot = snapshot(out.path()).unwrap().unwrap();
+        let files = &snapshot.tables["runs"].files;
+        (files.iter().map(|file| file.rows).sum::<u64>(), files.iter().filter(|file| file.rows > 0).count())
+    };
+    assert_eq!(commit(rows(0, 2_000), None), (2_000, 1));
+    assert_eq!(commit(rows(2_000, 2_000), None), (4_000, 2));
+    assert_eq!(commit(rows(4_000, 1), Some(1_999)), (4_001, 3), "a row of the first is still young");
+    assert_eq!(commit(rows(4_001, 1), Some(2_500)), (2_002, 2), "the first has gone, the second has young rows");
+    assert!(paths(out.path()).iter().any(|p| p == "runs/run-000001.parquet"), "readers that listed it can open it");
+    assert_eq!(commit(rows(4_002, 1), Some(1_000_000)), (3, 1), "the newest file stays");
+    // A run lets go of them likewise.
+    let mut staging = publisher.begin("run", BTreeMap::new()).unwrap();
+    staging.append(table("runs"), &rows(4_003, 2_000)).unwrap();
+    staging.commit().unwrap();
+    let mut staging = publisher.begin("run", BTreeMap::new()).unwrap();
+    staging.append(table("runs"), &rows(9_000, 1)).unwrap();
+    staging.forget(table("runs"), "started_at", 8_000).unwrap();
+    staging.commit().unwrap();
+    let snapshot = snapshot(out.path()).unwrap().unwrap();
+    assert_eq!(snapshot.tables["runs"].files.iter().map(|file| file.rows).sum::<u64>(), 1);
+}

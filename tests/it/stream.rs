@@ -375,6 +375,75 @@ fn the_whole_shop_is_told_beside_the_epochs_of_a_stream_that_goes_on() {
 }
 
 #[test]
+fn an_order_that_was_placed_on_another_day_than_was_told_stands_in_that_day_alone() {
+    let folder = tiny();
+    let land = |name: &str, rows: &[&str]| {
+        let text = format!("id,at,who,amount\n{}\n", rows.join("\n"));
+        std::fs::write(folder.path().join("land").join(name), text).unwrap();
+    };
+    land("1.csv", &["a,2025-01-05T10:00:00Z,c1,10", "b,2025-01-10T10:00:00Z,c2,20", "c,2025-01-10T11:00:00Z,c1,30"]);
+    let mut child = stream(folder.path(), &["--set", "stream.refresh=9d"]);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let out = folder.path().join("out");
+    let days = |table: &str| {
+        if !out.join(table).is_dir() {
+            return Vec::new();
+        }
+        let sql = format!("SELECT order_id, CAST(placed_date AS VARCHAR) AS day FROM {table} ORDER BY order_id, day");
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        query(&out, &sql).iter().map(|row| (text(&row["order_id"]), text(&row["day"]))).collect::<Vec<_>>()
+    };
+    let wait_for = |expected: &[(&str, &str)]| {
+        let expected: Vec<(String, String)> =
+            expected.iter().map(|(id, day)| ((*id).to_owned(), format!("2025-01-{day}"))).collect();
+        let until = Instant::now() + Duration::from_secs(60);
+        while ["order_scores", "order_features"].iter().any(|table| days(table) != expected) {
+            assert!(Instant::now() < until, "{:?}", days("order_scores"));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    wait_for(&[("a", "05"), ("b", "10"), ("c", "10")]);
+    // The only order of its day goes to another, and one of two.
+    land("2.csv", &["a,2025-01-06T10:00:00Z,c1,10", "c,2025-01-06T11:00:00Z,c1,30"]);
+    wait_for(&[("a", "06"), ("b", "10"), ("c", "06")]);
+    // Both of a day, one of them back to where the first came from.
+    land("3.csv", &["a,2025-01-05T10:00:00Z,c1,10", "c,2025-01-10T11:00:00Z,c1,30"]);
+    wait_for(&[("a", "05"), ("b", "10"), ("c", "10")]);
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    // A start finds them there too.
+    land("4.csv", &["d,2025-01-11T10:00:00Z,c3,40"]);
+    assert_eq!(finish(&mut stream(folder.path(), &["--once"])).code, 0);
+    wait_for(&[("a", "05"), ("b", "10"), ("c", "10"), ("d", "11")]);
+}
+
+#[test]
+fn other_features_declared_between_two_starts_are_those_of_every_order_then() {
+    let folder = tiny();
+    land(folder.path(), "1.csv", 0..20);
+    assert_eq!(finish(&mut stream(folder.path(), &["--once"])).code, 0);
+    let more = "[features]\nwithout = [\"customer_*_7d\"]\n[[features.declare]]\nentity = \"customer\"\n\
+                aggregates = [\"sum\"]\nvalue = \"amount\"\nwindows = [\"3d\", \"12d\"]\n";
+    std::fs::write(folder.path().join("tiny.toml"), format!("{TINY}{more}")).unwrap();
+    // Without a file first: what is there already is told anew with what is declared now.
+    for orders in [None, Some(20..28)] {
+        if let Some(orders) = orders {
+            land(folder.path(), "2.csv", orders);
+        }
+        let streamed = finish(&mut stream(folder.path(), &["--once"]));
+        assert_eq!(streamed.code, 0, "{}", streamed.stderr);
+        let mut command = ordersight(&["run", "tiny.toml", "--out", "batch"]);
+        assert_eq!(finish(command.current_dir(folder.path())).code, 0);
+        let [batch, out] = ["batch", "out"].map(|out| told(&folder.path().join(out)));
+        let features: Vec<&String> = batch.keys().filter(|name| name.starts_with("order_features")).collect();
+        let columns = batch[features[0]].get_column_names();
+        assert!(columns.iter().any(|column| column.ends_with("sum_12d")), "{columns:?}");
+        assert!(!columns.iter().any(|column| column.starts_with("customer_") && column.ends_with("_7d")));
+        assert_eq!(differing_rows(&batch, &out), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_set_aside_and_the_rest_goes_on() {
     let folder = tiny();
     land(folder.path(), "1.csv", 0..20);

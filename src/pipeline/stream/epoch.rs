@@ -16,6 +16,7 @@ use crate::ingest::{KeptFile, PersonalKey, STDIN, TypedFile, Typist, kept_file};
 use crate::intake::{RefusedLine, TakenFile, Verdict};
 use crate::pipeline::chain::Stopwatch;
 use crate::pipeline::follow;
+use crate::pipeline::retention;
 use crate::publish::Replaces;
 use crate::quarantine::Reason;
 use crate::registry::Registry;
@@ -60,6 +61,8 @@ pub(super) struct Following<'a> {
     registry: Registry,
     /// Looks at the whole shop beside the epochs.
     retelling: Retelling<'a>,
+    /// Other features are declared than were logged: all orders are to be told of with these.
+    declared_anew: bool,
 }
 
 impl<'a> Following<'a> {
@@ -88,16 +91,16 @@ impl<'a> Following<'a> {
         }
         let by_line = pipeline.raw.risk.returns.as_ref().is_some_and(|r| r.unit == ReturnUnit::Line);
         let mut scoring = (!by_line).then(|| Scoring::new(pipeline));
+        let declared_anew = journal.progress.features != declared_features(pipeline);
         if let (Some(scoring), false) = (&mut scoring, files.is_empty()) {
             scoring.take(&files, options.as_of.unwrap_or((options.now)()))?;
             if let Some(watermark) = journal.progress.watermark {
-                if journal.progress.features == declared_features(pipeline) {
-                    scoring.restore(&options.out)?;
-                    scoring.step(&options.out, watermark, None)?;
-                } else {
-                    // Others are declared now, and every order has them.
+                if declared_anew {
                     scoring.step(&options.out, watermark, None)?;
                     scoring.overlay(&options.out)?;
+                } else {
+                    scoring.restore(&options.out)?;
+                    scoring.step(&options.out, watermark, None)?;
                 }
             }
         }
@@ -123,6 +126,7 @@ impl<'a> Following<'a> {
             learning,
             registry,
             retelling,
+            declared_anew,
         })
     }
 
@@ -165,7 +169,7 @@ impl<'a> Following<'a> {
         let closes = last != Last::No && !self.files.is_empty();
         let behind = self.options.as_of.is_some_and(|end| progress.watermark < Some(end));
         let stale = progress.told < progress.changed && (last == Last::OfAll || self.retelling_is_due());
-        !gathered.is_empty() || told || (closes && (behind || stale))
+        !gathered.is_empty() || told || (closes && (behind || stale || self.declared_anew))
     }
 
     /// Whoever asks for everything once looks at it in the end.
@@ -214,7 +218,8 @@ impl<'a> Following<'a> {
         let mut made: Vec<Made> = self.settle()?.into_iter().collect();
         let is_fast = stepped.is_some() && self.publishing.here()?.can_score(self.pipeline)?;
         // The first epoch tells everything, so that every table is there.
-        let scores_alone = is_fast && last != Last::OfAll && self.journal.progress.refreshed.is_some();
+        let is_first = self.journal.progress.refreshed.is_none() || self.declared_anew;
+        let scores_alone = is_fast && last != Last::OfAll && !is_first;
         match &stepped {
             Some(stepped) if scores_alone => {
                 let work = self.work(stepped, as_of, begun, &mut stages)?;
@@ -275,8 +280,8 @@ impl<'a> Following<'a> {
                     self.journal.take(file.clone(), kept_file(&typed));
                     self.new.entry(file.source.clone()).or_default().push(typed.clone());
                     let files = self.files.entry(file.source).or_default();
-                    files.push(typed);
-                    in_reading_order(files);
+                    let at = files.partition_point(|known| Path::new(&known.name) <= Path::new(&typed.name));
+                    files.insert(at, typed);
                 }
                 // The machine, not the file.
                 Err(error @ (Error::Environment { .. } | Error::Invariant(_))) if !is_gone(&error) => {
@@ -423,11 +428,13 @@ impl<'a> Following<'a> {
         self.journal.told(&run_id, as_of, self.journal.progress.changed);
         let late = self.journal.late(late)?;
         add(&mut staging, late.as_ref(), self.journal.state()?)?;
+        retention::let_go(pipeline, &mut staging, (as_of, (options.now)()))?;
         let scored = summary.tables.get("orders").map_or(0, |t| t.accepted);
         let scored = self.scoring.as_ref().map_or((scored, 0), |s| (reading(s).scored(), reading(s).waiting()));
         let published = staging.commit()?;
         follow::keep_only(&options.out, &run_id);
         self.committed = self.journal.offsets();
+        self.declared_anew = false;
         if let Some(scoring) = &self.scoring {
             let mut scoring = writing(scoring);
             let mark = scoring.mark();

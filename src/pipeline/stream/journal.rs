@@ -1,7 +1,8 @@
 //! What a stream has taken so far and how far it has come: the offsets, which count with the outputs they led to.
 //!
-//! A journal is kept whole every [`WHOLE_EVERY`] epochs and as a difference in between, in the same commit as the tables. So
-//! whatever is killed when, each file and line has counted in the epoch that names it, or has not counted at all.
+//! Each epoch adds what it took, in the same commit as the tables: whatever is killed when, each file and line has counted in
+//! the epoch that names it, or has not counted at all. Additions are put together with those before them as these are no
+//! more than [`TIMES`] as long, so that a journal of many epochs is in few files and none is written again each time.
 
 use super::publishing::StateFiles;
 use super::scoring::LateRow;
@@ -21,8 +22,9 @@ use std::path::PathBuf;
 /// Version of the shape.
 const VERSION: u32 = 1;
 
-/// Differences between two whole journals: each start reads that many small files at most.
-const WHOLE_EVERY: u64 = 64;
+/// A state file of the journal is put together with the next one unless it has more than so many times its entries: each
+/// entry is written again once for every such multiple alone.
+const TIMES: usize = 2;
 
 /// Folder of the state files of a stream, below the state folder.
 pub(in crate::pipeline) const FOLDER: &str = "stream";
@@ -102,22 +104,30 @@ pub(in crate::pipeline) struct Journal {
     known: BTreeSet<TakenFile>,
     /// Lines of standard input that are no records, all of them: the sources have them no more.
     refused: Vec<Rejected>,
-    /// How many of these the epochs before had.
-    refused_before: usize,
     /// The watermark that the epoch in hand began with.
     before: Option<i64>,
-    /// State files that hold it, by name below the state folder.
-    names: Vec<String>,
+    /// State files that hold it, in order, and how many files and refused lines these have.
+    parts: Vec<Part>,
+    written: (usize, usize),
     /// State that goes with it, by name below the state folder: what is new, or `None` for what stays.
     beside: BTreeMap<String, Option<Vec<u8>>>,
     /// What models have learnt, for the status.
     learned: Vec<Learned>,
 }
 
+/// A state file of the journal: its name below the state folder, and the first files and refused lines in it.
+#[derive(Debug, Clone)]
+struct Part {
+    name: String,
+    taken: usize,
+    refused: usize,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Written {
+    /// How far the stream had come when it was written.
     progress: Progress,
-    /// All files in a whole journal, those of one epoch in a difference.
+    /// The files that counted since the state file before it.
     taken: Vec<Taken>,
     /// Refused lines, likewise.
     #[serde(default)]
@@ -141,10 +151,11 @@ impl Journal {
             }
             journal.is_ours(&written.progress)?;
             journal.progress = written.progress;
+            journal.parts.push(Part { name, taken: journal.taken.len(), refused: journal.refused.len() });
             journal.known.extend(written.taken.iter().map(|taken| taken.file.clone()));
             journal.taken.extend(written.taken);
             journal.refused.extend(written.refused);
-            journal.names.push(name);
+            journal.written = (journal.taken.len(), journal.refused.len());
         }
         Ok(journal)
     }
@@ -166,9 +177,9 @@ impl Journal {
             taken: Vec::new(),
             known: BTreeSet::new(),
             refused: Vec::new(),
-            refused_before: 0,
             before: None,
-            names: Vec::new(),
+            parts: Vec::new(),
+            written: (0, 0),
             beside: BTreeMap::new(),
             learned: Vec::new(),
         })
@@ -236,7 +247,6 @@ impl Journal {
         self.progress.epoch += 1;
         self.progress.streamed = true;
         self.before = self.progress.watermark;
-        self.refused_before = self.refused.len();
     }
 
     /// Adds a file to the epoch that is being made.
@@ -322,24 +332,29 @@ impl Journal {
     /// [`Error::Invariant`] only for defects.
     pub(super) fn state(&mut self) -> Result<StateFiles> {
         let epoch = self.progress.epoch;
-        let whole = epoch % WHOLE_EVERY == 1 || self.names.is_empty();
-        let (first, first_refused) = match whole {
-            true => (0, 0),
-            false => (self.taken.partition_point(|taken| taken.epoch < epoch), self.refused_before),
-        };
+        // An epoch without any file is an entry too: its progress.
+        let entries = |(taken, refused): (usize, usize), until: (usize, usize)| until.0 - taken + until.1 - refused + 1;
+        let end = (self.taken.len(), self.refused.len());
+        let mut first = self.written;
+        while let Some(last) = self.parts.last() {
+            let begin = (last.taken, last.refused);
+            if entries(begin, first) > TIMES * entries(first, end) {
+                break;
+            }
+            first = begin;
+            self.parts.pop();
+        }
         let written = Written {
             progress: self.progress.clone(),
-            taken: self.taken[first..].to_vec(),
-            refused: self.refused[first_refused..].to_vec(),
+            taken: self.taken[first.0..].to_vec(),
+            refused: self.refused[first.1..].to_vec(),
         };
         let bytes = serde_json::to_vec(&written).map_err(|e| Error::Invariant(format!("the journal: {e}")))?;
         let name = format!("{FOLDER}/journal-{epoch:010}.json");
-        if whole {
-            self.names.clear();
-        }
-        let mut state: StateFiles = self.names.iter().map(|name| (name.clone(), None)).collect();
+        let mut state: StateFiles = self.parts.iter().map(|part| (part.name.clone(), None)).collect();
         state.insert(name.clone(), Some(bytes));
-        self.names.push(name);
+        self.parts.push(Part { name, taken: first.0, refused: first.1 });
+        self.written = end;
         for (name, bytes) in &mut self.beside {
             state.insert(name.clone(), bytes.take());
         }
@@ -390,4 +405,56 @@ fn mapping(pipeline: &Pipeline) -> Result<String> {
 fn damaged(path: &std::path::Path, what: &str) -> Error {
     let source = std::io::Error::new(std::io::ErrorKind::InvalidData, format!("not a journal of this program: {what}"));
     Error::Environment { action: "read", path: PathBuf::from(path), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pipeline() -> Pipeline {
+        let text = "name = \"shop\"\n[sources.o]\npath = \"o/*.csv\"\n[tables.orders]\nsource = \"o\"\n\
+                    columns = { order_id = \"id\", placed_at = \"at\", customer_id = \"c\", amount = \"a\" }\n";
+        Pipeline::parse(text, "shop.toml", std::path::Path::new("."), &[], &|_| None).unwrap()
+    }
+
+    fn taken(number: usize) -> (TakenFile, KeptFile) {
+        let (name, content_hash) = (format!("{number:05}.csv"), format!("{number:x}"));
+        let file = TakenFile { source: "o".to_owned(), name, size_in_bytes: 1, content_hash: content_hash.clone() };
+        let typed = KeptFile { name: file.name.clone(), typed: content_hash.clone(), content_hash };
+        (file, typed)
+    }
+
+    #[test]
+    fn a_journal_of_many_epochs_is_in_few_files_writes_little_and_is_read_as_it_was() {
+        let pipeline = pipeline();
+        let out = tempfile::tempdir().unwrap();
+        super::super::prepare(out.path()).unwrap();
+        let publisher = Publisher::open(out.path()).unwrap();
+        let mut journal = Journal::new(&pipeline).unwrap();
+        let (mut files, mut written) = (0, 0);
+        for epoch in 1..=120 {
+            journal.begin();
+            for _ in 0..[0, 1, 3, 1, 40, 2][epoch % 6] {
+                let (file, typed) = taken(files);
+                journal.take(file, typed);
+                files += 1;
+            }
+            let state = journal.state().unwrap();
+            assert!(state.len() <= 12, "{} files after {epoch} epochs", state.len());
+            written += state.values().flatten().map(Vec::len).sum::<usize>();
+            let replaces = crate::publish::Replaces::Epoch;
+            let mut staging = publisher.begin_replacing(replaces, &epoch.to_string(), BTreeMap::new()).unwrap();
+            super::super::publishing::add(&mut staging, None, state).unwrap();
+            staging.commit().unwrap();
+            if epoch % 7 == 0 {
+                // Whoever starts again goes on with the same.
+                let read = Journal::read(&publisher, &pipeline).unwrap();
+                assert_eq!((&read.progress, &read.taken), (&journal.progress, &journal.taken));
+                journal = read;
+            }
+        }
+        assert!(journal.has(&taken(files - 1).0) && !journal.has(&taken(files).0));
+        let once = serde_json::to_vec(&journal.taken).unwrap().len();
+        assert!(written < 20 * once, "{} times over", written / once);
+    }
 }

@@ -19,7 +19,6 @@ const HELD: usize = 200_000;
 const NOWHERE: (i32, u32) = (i32::MIN, 0);
 
 /// Where the features of each order are, and those of the days in use.
-#[derive(Default)]
 pub(super) struct Log {
     /// The day of the order of each group, and its row there.
     places: Vec<(i32, u32)>,
@@ -28,6 +27,14 @@ pub(super) struct Log {
     days: BTreeMap<i32, Day>,
     /// Counts changes and uses.
     clock: u64,
+    /// Orders of which the features are held at most.
+    bound: usize,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { places: Vec::new(), orders: 0, days: BTreeMap::new(), clock: 0, bound: HELD }
+    }
 }
 
 /// The orders of one day.
@@ -180,7 +187,7 @@ impl Log {
             self.days.values_mut().filter(|log| log.changed.is_none() && log.held.is_some()).collect();
         clean.sort_by_key(|log| log.used);
         for log in clean {
-            if held <= HELD {
+            if held <= self.bound {
                 break;
             }
             held -= rows(log);
@@ -290,5 +297,92 @@ fn is_gone(day: i32) -> Error {
     Error::Usage {
         message: format!("features that were logged for orders of {day} are no longer in `order_features`"),
         hint: Some("`ordersight run` tells everything anew and leaves a state to go on from".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::output::output;
+    use crate::publish::{Publisher, Replaces};
+    use polars::prelude::*;
+
+    fn matrix(names: &[&str], values: &[f64]) -> Matrix {
+        let mut matrix = Matrix::default();
+        names.iter().for_each(|name| matrix.push(*name, values.to_vec()));
+        matrix
+    }
+
+    /// Publishes orders of a day as groups `first..` with the value of each.
+    fn publish(publisher: &Publisher, day: i32, rows: &[(Group, f64)], names: &[&str]) {
+        let ids: Vec<String> = rows.iter().map(|(group, _)| format!("o{group}")).collect();
+        let mut columns = vec![
+            Column::new("placed_date".into(), vec![day; rows.len()]).cast(&DataType::Date).unwrap(),
+            Column::new("order_id".into(), ids),
+        ];
+        for name in names {
+            let values: Vec<Option<f64>> = rows.iter().map(|(_, v)| (!v.is_nan()).then_some(*v)).collect();
+            columns.push(Column::new((*name).into(), values));
+        }
+        let mut staging = publisher.begin_replacing(Replaces::Epoch, "epoch", BTreeMap::new()).unwrap();
+        let frame = DataFrame::new(rows.len(), columns).unwrap();
+        staging.write_partitions(output("order_features").unwrap(), &frame).unwrap();
+        staging.commit().unwrap();
+    }
+
+    fn group(order: &str) -> Option<Group> {
+        order.strip_prefix('o')?.parse().ok()
+    }
+
+    /// The bits of the features of some orders.
+    fn bits(log: &Log, out: &Path, groups: &[Group], names: &[&str]) -> Vec<Vec<u64>> {
+        let ids: Vec<String> = groups.iter().map(|group| format!("o{group}")).collect();
+        let found = log.find(groups.iter().copied().zip(ids.iter().map(|id| Some(id.as_str())))).unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let matrix = found.matrix(out, &names).unwrap();
+        matrix.columns.iter().map(|column| column.iter().map(|value| value.to_bits()).collect()).collect()
+    }
+
+    #[test]
+    fn days_beyond_the_bound_are_let_go_of_once_they_are_published_and_read_back_to_the_bit() {
+        let out = tempfile::tempdir().unwrap();
+        let publisher = Publisher::open(out.path()).unwrap();
+        let mut log = Log { bound: 3, ..Log::default() };
+        log.append(1, &[0, 1], matrix(&["a"], &[0.1, f64::NAN]));
+        log.append(2, &[2, 3], matrix(&["a", "b"], &[-0.0, 0.3]));
+        let whole = bits(&log, out.path(), &[3, 0, 1, 2], &["a", "b"]);
+        let is_held = |log: &Log| log.days.values().map(|day| day.held.is_some()).collect::<Vec<_>>();
+        // In the order of the file, not of the log.
+        publish(&publisher, 1, &[(1, f64::NAN), (0, 0.1)], &["a"]);
+        log.published(Some(&BTreeSet::from([2])), 0);
+        assert_eq!(is_held(&log), [true, true], "no commit has them yet");
+        log.published(Some(&BTreeSet::from([1])), log.mark());
+        assert_eq!(is_held(&log), [false, true]);
+        assert_eq!(bits(&log, out.path(), &[3, 0, 1, 2], &["a", "b"]), whole);
+        // What is added to a day is added to what it has.
+        log.hold(out.path(), [1], &group).unwrap();
+        let mark = log.mark();
+        log.append(1, &[4], matrix(&["a", "c"], &[0.5]));
+        log.published(None, mark);
+        assert_eq!(is_held(&log), [true, false], "changed since the mark; the other is the one in excess");
+        publish(&publisher, 2, &[(2, -0.0), (3, 0.3)], &["a", "b"]);
+        assert_eq!(bits(&log, out.path(), &[3, 0, 1, 2], &["a", "b"]), whole);
+        // An order that moves is where it went.
+        log.hold(out.path(), [1, 2], &group).unwrap();
+        log.shift(0, 2);
+        assert_eq!((log.day_of(0), log.orders()), (Some(2), 5));
+        assert_eq!(log.of_days(&BTreeSet::from([2])), BTreeSet::from([0, 2, 3]));
+        assert_eq!(bits(&log, out.path(), &[3, 0, 1, 2], &["a", "b"]), whole);
+    }
+
+    #[test]
+    fn features_that_somebody_took_away_are_told_of() {
+        let out = tempfile::tempdir().unwrap();
+        let publisher = Publisher::open(out.path()).unwrap();
+        publish(&publisher, 1, &[(0, 1.0)], &["a"]);
+        let mut log = Log::default();
+        log.enter_published(1, &[0, 1], vec!["a".to_owned()]);
+        let message = log.hold(out.path(), [1], &group).unwrap_err().to_string();
+        assert!(message.contains("1970-01-02") && message.contains("order_features"), "{message}");
     }
 }

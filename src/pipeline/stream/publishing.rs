@@ -11,12 +11,14 @@ use crate::contract::output::output;
 use crate::error::{Error, Result};
 use crate::features::Features;
 use crate::ingest::Ingested;
-use crate::pipeline::chain::Stopwatch;
+use crate::pipeline::chain::{SCORES, Stopwatch};
 use crate::pipeline::follow;
 use crate::pipeline::outlet::named;
+use crate::pipeline::retention;
 use crate::pipeline::scores::logged;
 use crate::publish::{Publisher, Replaces, Staging};
 use crate::registry::Registry;
+use crate::types::time::date_of;
 use polars::prelude::DataFrame;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -81,6 +83,11 @@ impl Publication {
     fn publish(&mut self, pipeline: &Pipeline, options: &StreamOptions, work: Work) -> Result<Made> {
         let mut stages = Stopwatch::default();
         let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &work.run_id, work.metadata)?;
+        // A day that lost its last order has none any more.
+        for table in SCORES {
+            let days = work.logged.0.iter().filter_map(|day| date_of(*day)).map(|day| day.to_string());
+            staging.retell_partitions(named(table)?, days);
+        }
         if let Some((ingested, mut features)) = work.days {
             let score = || self.scorer.score(pipeline, &ingested, &features, &self.registry, work.as_of);
             let scores = stages.time("risk", score)?;
@@ -96,6 +103,7 @@ impl Publication {
             failed_on = Some(stages.time("retold", write)?.failed_on);
         }
         add(&mut staging, work.late.as_ref(), work.state)?;
+        retention::let_go(pipeline, &mut staging, (work.as_of, (options.now)()))?;
         let published = stages.time("commit", || staging.commit())?;
         if failed_on.is_some() {
             follow::keep_only(&options.out, &work.run_id);
