@@ -7,7 +7,7 @@ use super::record::PartitionColumn;
 use crate::contract::output::OutputTable;
 use crate::error::{Error, Result};
 use crate::types::time::date_of;
-use polars::prelude::{DataFrame, DataType, IdxCa, IntoColumn, SortMultipleOptions, StringChunked};
+use polars::prelude::{DataFrame, DataType, IdxCa, IdxSize, IntoColumn, SortMultipleOptions, StringChunked};
 use std::collections::BTreeMap;
 
 /// Name of the helper column that carries row numbers through the sort; no output column is called so.
@@ -71,13 +71,24 @@ pub(super) fn encoded(
     metadata: &BTreeMap<String, String>,
 ) -> Result<Encoded> {
     let rows = match &part.rows {
-        Some(rows) => frame.take(rows).map_err(Error::frames(format!("writing `{}`", table.name)))?,
+        // What comes in the order of the files, as large tables do, is not held twice.
+        Some(rows) => match run_of(rows) {
+            Some(first) => frame.slice(i64::from(first), rows.len()),
+            None => frame.take(rows).map_err(Error::frames(format!("writing `{}`", table.name)))?,
+        },
         None => frame.clone(),
     };
     let options = FileOptions { sorted_by: table.sort, bloom: table.bloom };
     let bytes = encode(&rows, options, metadata)?;
     let content = content(&rows, &bytes);
     Ok(Encoded { partition: part.value.clone(), rows: rows.height() as u64, bytes, content })
+}
+
+/// The first of rows that follow one another.
+fn run_of(rows: &IdxCa) -> Option<IdxSize> {
+    let mut rows = rows.iter();
+    let first = rows.next()??;
+    (first + 1..).zip(rows).all(|(next, row)| row == Some(next)).then_some(first)
 }
 
 /// A hash of a Parquet file but for its footer, which tells of the run, and of the columns, which only the footer names.
@@ -176,5 +187,38 @@ fn partition_values(table: &OutputTable, frame: &DataFrame, column: &str) -> Res
             Ok((PartitionType::Text, texts.iter().map(|text| text.filter(|t| !t.is_empty())).collect()))
         }
         other => Err(missing(format!("must be a date or a text, got {other}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_in_their_order_are_told_from_others() {
+        let run = |rows: &[IdxSize]| run_of(&IdxCa::from_slice("rows".into(), rows));
+        assert_eq!((run(&[4, 5, 6]), run(&[0]), run(&[])), (Some(4), Some(0), None));
+        assert_eq!((run(&[4, 6]), run(&[5, 4])), (None, None));
+    }
+
+    #[test]
+    fn a_table_in_the_order_of_its_files_is_written_as_one_in_any_other_is() {
+        let table = crate::contract::output::output("kpi").unwrap();
+        let grains = ["day", "day", "day", "month", "month"];
+        let frame = |order: &[usize]| {
+            let pick = |of: &[&'static str]| order.iter().map(|row| of[*row]).collect::<Vec<_>>();
+            let numbers: Vec<i64> = order.iter().map(|row| *row as i64).collect();
+            let columns = vec![
+                polars::prelude::Column::new("grain".into(), pick(&grains)),
+                polars::prelude::Column::new("kpi".into(), pick(&["a", "b", "c", "a", "a text of some length"])),
+                polars::prelude::Column::new("numerator".into(), numbers),
+            ];
+            DataFrame::new(order.len(), columns).unwrap()
+        };
+        let bytes = |order: &[usize]| {
+            let prepared = Prepared::new(table, &frame(order), &BTreeMap::new(), 1).unwrap();
+            prepared.files.into_iter().map(|file| (file.partition, file.bytes)).collect::<Vec<_>>()
+        };
+        assert_eq!(bytes(&[0, 1, 2, 3, 4]), bytes(&[4, 1, 3, 0, 2]));
     }
 }

@@ -551,6 +551,29 @@ fn a_line_that_is_no_record_stands_in_quarantine_with_its_number_and_its_reason(
 }
 
 #[test]
+fn a_producer_whose_lines_are_no_records_is_refused_once_they_are_many() {
+    let folder = tiny();
+    let feed = |text: String| {
+        let mut command = stream(folder.path(), &["--once", "--stdin"]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let done = child.wait_with_output().unwrap();
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let line = |n: u32| {
+        format!(r#"{{"source":"orders","id":"o{n}","at":"2025-01-05T10:00:00Z","who":"c","amount":"5.00"}}"#) + "\n"
+    };
+    let (code, said) = feed(line(1) + &"GET / HTTP/1.1\n".repeat(1_000));
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = feed(line(2) + "GET / HTTP/1.1\n");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("1001 of 1003 lines") && said.contains("the limit is 5.0 %"), "{said}");
+    assert_eq!(orders(folder.path()), 1, "nothing of that epoch counts");
+    let refused = query(&folder.path().join("out"), "SELECT COUNT(*) AS n FROM quarantine");
+    assert_eq!(refused[0]["n"].as_u64(), Some(1_000));
+}
+
+#[test]
 fn a_column_that_no_record_has_yet_is_no_reason_to_refuse_the_first_lines() {
     let folder = tiny();
     let pipeline = TINY.replace("amount = \"amount\"", "amount = \"amount\", channel = \"via\"");

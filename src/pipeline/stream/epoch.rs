@@ -1,30 +1,28 @@
 //! One epoch: what was taken becomes tables, scores and figures, in one commit.
 
+mod taking;
+
 use super::StreamOptions;
 use super::journal::{Journal, Offsets, declared_features};
 use super::learning::Learning;
 use super::publishing::{Made, Publishing, Work, add};
 use super::retelling::{Job, Retelling, ScoresToo, Shared, retell, whole};
 use super::scoring::{LateRow, Scoring, Stepped};
-use super::take::{Gathered, LINES_FORMAT};
+use super::take::Gathered;
 use super::telling::Figures;
 use crate::config::{Pipeline, ReturnUnit, stream_duration, stream_span};
 use crate::contract::SCHEMA_VERSION;
-use crate::contract::output::CACHE_DIR;
 use crate::error::{Error, Result};
-use crate::ingest::{KeptFile, PersonalKey, STDIN, TypedFile, Typist, kept_file};
-use crate::intake::{RefusedLine, TakenFile, Verdict};
+use crate::ingest::{KeptFile, PersonalKey, TypedFile, Typist};
 use crate::pipeline::chain::Stopwatch;
 use crate::pipeline::follow;
 use crate::pipeline::retention;
 use crate::publish::Replaces;
-use crate::quarantine::Reason;
 use crate::registry::Registry;
 use crate::types::time::SECOND;
 use polars::prelude::*;
-use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
@@ -250,86 +248,6 @@ impl<'a> Following<'a> {
         Job { files, refused, end, as_of, epoch: self.journal.progress.changed, scoring: self.scoring.clone() }
     }
 
-    /// Types what came, and enters it into the journal. What cannot be read is tried again some time, or set aside.
-    fn take(&mut self, gathered: &Gathered, tick: &(dyn Fn(&str) + Sync)) -> Result<()> {
-        let typist = &self.typist;
-        let most = self.pipeline.raw.quarantine.max_share;
-        let landed = gathered.files.par_iter().map(|file| {
-            let typed = typist.typed(&file.taken.source, &file.taken.name, &file.path, file.format);
-            let typed = typed.and_then(|typed| is_usable(most, &file.taken, &typed).map(|()| typed));
-            tick(&format!("{} {}", file.taken.source, file.taken.name));
-            (file.taken.clone(), typed)
-        });
-        let mut typed: Vec<(TakenFile, Result<TypedFile>)> = landed.collect();
-        let now = (self.options.now)();
-        for (source, records) in &gathered.records {
-            match self.lines(source, records)? {
-                (file, Ok(of_lines)) => typed.push((file, Ok(of_lines))),
-                (file, Err(error)) => self.refuse_records(&file, records, &error),
-            }
-        }
-        for unreadable in &gathered.unreadable {
-            self.journal.progress.failures.failed(&unreadable.file, &unreadable.why, now);
-        }
-        for (file, typed) in typed {
-            match typed {
-                // Something else was put in its place while it was read.
-                Ok(typed) if typed.content_hash != file.content_hash => {}
-                Ok(typed) => {
-                    self.journal.progress.failures.succeeded(&file);
-                    self.journal.take(file.clone(), kept_file(&typed));
-                    self.new.entry(file.source.clone()).or_default().push(typed.clone());
-                    let files = self.files.entry(file.source).or_default();
-                    let at = files.partition_point(|known| Path::new(&known.name) <= Path::new(&typed.name));
-                    files.insert(at, typed);
-                }
-                // The machine, not the file.
-                Err(error @ (Error::Environment { .. } | Error::Invariant(_))) if !is_gone(&error) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    let verdict = self.journal.progress.failures.failed(&file, &error.to_string(), now);
-                    if verdict == Verdict::SetAside {
-                        tracing::warn!(source = %file.source, file = %file.name, %error, "set aside");
-                    }
-                }
-            }
-        }
-        for RefusedLine { line, reason, why, raw } in &gathered.refused {
-            tracing::warn!(line, %why, "a line of standard input is no record");
-            self.journal.refuse(self.typist.refused_line(STDIN, *line, *reason, why, raw));
-        }
-        self.journal.progress.lines += gathered.lines;
-        Ok(())
-    }
-
-    /// Lines cannot be read a second time: where they cannot be used together, each is refused.
-    fn refuse_records(&mut self, file: &TakenFile, records: &[u8], error: &Error) {
-        tracing::warn!(source = %file.source, %error, "lines of standard input cannot be used");
-        for (row, record) in records.split(|b| *b == b'\n').filter(|record| !record.is_empty()).enumerate() {
-            let (raw, why) = (String::from_utf8_lossy(record), format!("`{}`: {error}", file.source));
-            let number = row as u64 + 1;
-            self.journal.refuse(self.typist.refused_line(&file.name, number, Reason::UnreadableFile, &why, &raw));
-        }
-    }
-
-    /// The records of one source on standard input as a file of their own.
-    fn lines(&self, source: &str, records: &[u8]) -> Result<(TakenFile, Result<TypedFile>)> {
-        let name = format!("{STDIN}-{:010}", self.journal.progress.epoch);
-        let folder = self.options.out.join(CACHE_DIR).join("_lines");
-        crate::ingest::create_private(&folder)?;
-        let path: PathBuf = folder.join(format!("{source}-{name}"));
-        std::fs::write(&path, records).map_err(Error::io("write", &path))?;
-        let typed = self.typist.typed(source, &name, &path, LINES_FORMAT);
-        let _ = std::fs::remove_file(&path);
-        if let Err(error @ (Error::Environment { .. } | Error::Invariant(_))) = typed {
-            return Err(error);
-        }
-        let content_hash = blake3::hash(records).to_hex().to_string();
-        let file = TakenFile { source: source.to_owned(), name, size_in_bytes: records.len() as u64, content_hash };
-        Ok((file, typed))
-    }
-
     /// Everything placed before has been waited for; `None` before the first order.
     fn watermark(&self, last: Last, end: i64) -> Result<Option<i64>> {
         let newest = match &self.scoring {
@@ -458,21 +376,6 @@ impl<'a> Following<'a> {
     }
 }
 
-/// A file of which more rows are refused than the pipeline lets pass is not that source's.
-fn is_usable(most: f64, file: &TakenFile, typed: &TypedFile) -> Result<()> {
-    let (refused, read) = (typed.findings.rejected.len() as u64, typed.findings.read);
-    let first = typed.findings.rejected.first();
-    // A line or two of a handful says little.
-    if refused > 5 && refused as f64 > most * read as f64 {
-        let example = first.map(|r| format!("; first row {}: {}", r.row, r.detail)).unwrap_or_default();
-        return Err(Error::InputRefused {
-            message: format!("{refused} of {read} rows of `{}` cannot be read{example}", file.name),
-            hint: None,
-        });
-    }
-    Ok(())
-}
-
 fn writing<'s, 'a>(scoring: &'s RwLock<Scoring<'a>>) -> RwLockWriteGuard<'s, Scoring<'a>> {
     scoring.write().unwrap_or_else(PoisonError::into_inner)
 }
@@ -484,11 +387,6 @@ fn reading<'s, 'a>(scoring: &'s RwLock<Scoring<'a>>) -> RwLockReadGuard<'s, Scor
 /// As a batch reads them: by name; of one name as they came.
 fn in_reading_order(files: &mut [TypedFile]) {
     files.sort_by(|a, b| Path::new(&a.name).cmp(Path::new(&b.name)));
-}
-
-/// Whether an error says that a file went away before it was read.
-fn is_gone(error: &Error) -> bool {
-    matches!(error, Error::Environment { source, action: "read", .. } if source.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// When the newest order was placed that is not from after `end`.

@@ -3,7 +3,7 @@
 //! They are held for the days in use alone. What is published can be read back to the bit from `order_features`, so days that
 //! nobody has looked at for a while are let go of as soon as a commit has them.
 
-use super::logged::{ByDay, OfFile};
+use super::published::{ByDay, OfFile};
 use crate::error::{Error, Result};
 use crate::features::matrix::Matrix;
 use crate::ingest::Group;

@@ -17,7 +17,7 @@ mod journal;
 mod learned;
 mod learning;
 mod log;
-mod logged;
+mod published;
 mod publishing;
 mod retelling;
 mod scorer;

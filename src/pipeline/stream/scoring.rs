@@ -4,16 +4,16 @@
 //! one day share the desk's capacity; the probabilities of orders scored before stay.
 
 mod lessons;
+mod logged;
 
 pub(super) use lessons::Lesson;
 
 use super::agenda::Agenda;
-use super::log::{Found, Log};
-use super::logged;
+use super::log::Log;
 use crate::config::Pipeline;
 use crate::contract::input::{Kind, table};
 use crate::error::{Error, Result};
-use crate::features::{self, Features, Following, Step, Sub, TOLD_AT, labels};
+use crate::features::{Following, Step, Sub, TOLD_AT, labels};
 use crate::ingest::{Group, Growing, Ingested, TypedFile, key_hashes};
 use crate::pipeline::as_of::known_at;
 use crate::pipeline::desk;
@@ -312,99 +312,6 @@ impl<'a> Scoring<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Enters features into the log.
-    fn enter(&mut self, out: &Path, features: &Features, asking: &[Group], stepped: &mut Stepped) -> Result<()> {
-        let mut by_day: BTreeMap<i32, (Vec<usize>, Vec<Group>)> = BTreeMap::new();
-        for (row, at) in features.placed_at.iter().enumerate() {
-            let Some(group) = asking.get(row) else {
-                return Err(Error::Invariant("features of an order that did not ask".to_owned()));
-            };
-            let of_day = by_day.entry(local_day(*at, self.pipeline.zone).unwrap_or_default()).or_default();
-            of_day.0.push(row);
-            of_day.1.push(*group);
-        }
-        self.log.hold(out, by_day.keys().copied(), &|order| self.growing.group(order))?;
-        for (day, (rows, groups)) in by_day {
-            stepped.days.insert(day);
-            self.log.append(day, &groups, features.matrix.take(&rows));
-        }
-        Ok(())
-    }
-
-    /// Takes over what was logged when orders were scored, where it is published: what would be counted again may know
-    /// more. These orders do not ask again.
-    ///
-    /// # Errors
-    /// As [`logged::orders`].
-    pub(super) fn restore(&mut self, out: &Path) -> Result<()> {
-        for (day, orders, names) in logged::orders(out)? {
-            let group = |order: &str| {
-                let group = self.growing.group(order)?;
-                // What has moved to another day is there.
-                let placed = local_day(self.growing.placed_at(group)?, self.pipeline.zone).unwrap_or_default();
-                (placed == day).then_some(group)
-            };
-            let groups: Vec<Group> = orders.iter().flatten().filter_map(group).collect();
-            self.log.enter_published(day, &groups, names);
-        }
-        Ok(())
-    }
-
-    /// Puts what was logged when orders were scored over what was counted again.
-    ///
-    /// # Errors
-    /// As [`logged::published`].
-    pub(super) fn overlay(&mut self, out: &Path) -> Result<()> {
-        for file in logged::published(out)? {
-            self.log.overlay(&file, &|order| self.growing.group(order));
-        }
-        Ok(())
-    }
-
-    /// Reads the log of some days back, which are to be looked at.
-    ///
-    /// # Errors
-    /// As [`Log::hold`].
-    pub(super) fn hold(&mut self, out: &Path, days: &BTreeSet<i32>) -> Result<()> {
-        self.log.hold(out, days.iter().copied(), &|order| self.growing.group(order))
-    }
-
-    /// Counts changes of the log so far: see [`Self::published`].
-    pub(super) fn mark(&self) -> u64 {
-        self.log.mark()
-    }
-
-    /// Says that a commit has the features of some days, all if none are named, as they were at `mark`.
-    pub(super) fn published(&mut self, days: Option<&BTreeSet<i32>>, mark: u64) {
-        self.log.published(days, mark);
-    }
-
-    /// The tables of the orders of some days as known at the clock, and their logged features.
-    ///
-    /// # Errors
-    /// [`Error::Frames`] only for defects, and as [`Self::hold`].
-    pub(super) fn of_days(&self, out: &Path, days: &BTreeSet<i32>, as_of: i64) -> Result<(Ingested, Features)> {
-        let groups: Vec<Group> = self.log.of_days(days).into_iter().collect();
-        let ingested = Ingested::of_tables(self.known(out, self.growing.of_groups(&groups)?, as_of)?);
-        let found = self.find(&ingested.tables)?;
-        let matrix = found.matrix(out, found.names())?;
-        let terms = feature_terms(self.pipeline, as_of);
-        let features = features::of_log(&ingested.tables, matrix, &self.pipeline.features, &terms)?;
-        Ok((ingested, features))
-    }
-
-    /// Where the logged features of the orders in `tables` are, in their order.
-    ///
-    /// # Errors
-    /// [`Error::Invariant`] for an order that was not scored.
-    pub(super) fn find(&self, tables: &BTreeMap<&'static str, DataFrame>) -> Result<Found> {
-        let Some(orders) = tables.get("orders").filter(|orders| orders.height() > 0) else {
-            return self.log.find(std::iter::empty());
-        };
-        let (ids, numbers) = (ids(orders)?, self.numbers_of(orders)?);
-        self.log.find(numbers.into_iter().zip(ids.iter()))
     }
 }
 

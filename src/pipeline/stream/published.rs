@@ -23,7 +23,7 @@ pub(super) struct OfFile {
 ///
 /// # Errors
 /// [`Error::Environment`] and [`Error::Frames`] when a published file cannot be read.
-pub(super) fn published(out: &Path) -> Result<Vec<OfFile>> {
+pub(super) fn all(out: &Path) -> Result<Vec<OfFile>> {
     files(out)?.par_iter().map(|file| read(&file.path)).collect()
 }
 
@@ -44,7 +44,7 @@ impl<'o> ByDay<'o> {
     /// What is published of one day, as days since 1970-01-01.
     ///
     /// # Errors
-    /// As [`published`].
+    /// As [`all`].
     pub(super) fn read(&self, day: i32) -> Result<OfFile> {
         let value = date_of(day).map(|day| day.to_string());
         let nothing = || OfFile { orders: StringChunked::full_null("order_id".into(), 0), matrix: Matrix::default() };
@@ -64,7 +64,7 @@ impl<'o> ByDay<'o> {
 /// The orders of every day that is published, as days since 1970-01-01, and what its features are called.
 ///
 /// # Errors
-/// As [`published`].
+/// As [`all`].
 pub(super) fn orders(out: &Path) -> Result<Vec<(i32, StringChunked, Vec<String>)>> {
     let of_file = |file: &LiveFile| -> Result<Option<(i32, StringChunked, Vec<String>)>> {
         let day = file.partition.as_ref().and_then(|day| day.parse().ok()).map(days_since_epoch);
