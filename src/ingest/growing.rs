@@ -5,6 +5,7 @@
 //! rows of the new files alone. What is made of several rows together (groups, joins) is made anew of all files. A row that
 //! points to an order which has not come yet waits for it.
 
+mod by_group;
 mod groups;
 mod pieces;
 mod table;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 pub use groups::Group;
 use groups::Groups;
 use polars::prelude::*;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use table::{GrowingTable, Waiting};
@@ -38,6 +40,9 @@ pub struct Changed {
     /// Those of them that are to be decided on anew if they were scored before.
     pub decided_on: BTreeSet<Group>,
 }
+
+/// Files that are read side by side before their rows are taken in.
+const SIDE_BY_SIDE: usize = 16;
 
 /// Accepted tables so far.
 pub struct Growing<'a> {
@@ -172,23 +177,51 @@ impl<'a> Growing<'a> {
         as_of: i64,
         changed: &mut BTreeSet<Group>,
     ) -> Result<()> {
-        let mut parts = match self.has_orders {
+        let waiting = match self.has_orders {
             true => self.tables.entry(contract.name).or_default().waiting(&self.groups)?,
             false => Vec::new(),
         };
-        for source in mapping.sources() {
-            for file in new.get(&source).into_iter().flatten() {
-                let only = Files::from([(source.clone(), vec![file.clone()])]);
-                let (number, mut before) = (self.names.len() as u32, 0);
-                self.names.push(PathBuf::from(&file.name));
-                mapping::each_part(self.pipeline, contract, mapping, &only, &mut |part: &Mapped| {
-                    let rows = (before..before + part.frame.height() as u32).collect();
-                    before += part.frame.height() as u32;
-                    parts.push(Waiting { frame: part.frame.clone(), file: number, rows });
+        self.accept(contract, waiting, as_of, changed)?;
+        let files: Vec<(String, &TypedFile)> = mapping
+            .sources()
+            .into_iter()
+            .flat_map(|source| new.get(&source).into_iter().flatten().map(move |file| (source.clone(), file)))
+            .collect();
+        let pipeline = self.pipeline;
+        for files in files.chunks(SIDE_BY_SIDE) {
+            let mapped = files.par_iter().map(|(source, file)| {
+                let only = Files::from([(source.clone(), vec![(*file).clone()])]);
+                let mut frames = Vec::new();
+                mapping::each_part(pipeline, contract, mapping, &only, &mut |part: &Mapped| {
+                    frames.push(part.frame.clone());
                     Ok(())
                 })?;
+                Ok(frames)
+            });
+            let mapped = mapped.collect::<Result<Vec<Vec<DataFrame>>>>()?;
+            let mut parts = Vec::new();
+            for ((_, file), frames) in files.iter().zip(mapped) {
+                let (number, mut before) = (self.names.len() as u32, 0);
+                self.names.push(PathBuf::from(&file.name));
+                for frame in frames {
+                    let rows = (before..before + frame.height() as u32).collect();
+                    before += frame.height() as u32;
+                    parts.push(Waiting { frame, file: number, rows });
+                }
             }
+            self.accept(contract, parts, as_of, changed)?;
         }
+        Ok(())
+    }
+
+    /// Takes in the sound rows of some parts in their order.
+    fn accept(
+        &mut self,
+        contract: &'static Table,
+        parts: Vec<Waiting>,
+        as_of: i64,
+        changed: &mut BTreeSet<Group>,
+    ) -> Result<()> {
         let table = self.tables.entry(contract.name).or_default();
         for part in parts.into_iter().filter(|part| part.frame.height() > 0) {
             table.accept(contract, part, &self.rates, (&self.names, as_of), &mut self.groups, changed)?;
@@ -219,9 +252,9 @@ impl<'a> Growing<'a> {
         self.tables.iter().map(|(name, table)| Ok((*name, table.of_groups(groups)?))).collect()
     }
 
-    /// The group of each row that [`Self::of_groups`] gives of a table.
-    pub fn row_groups(&self, name: &str, groups: &[Group]) -> Vec<Group> {
-        self.tables.get(name).map_or_else(Vec::new, |table| table.row_groups(groups))
+    /// The place of the group of each row that [`Self::of_groups`] gives of a table.
+    pub fn row_places(&self, name: &str, groups: &[Group]) -> Vec<u32> {
+        self.tables.get(name).map_or_else(Vec::new, |table| table.row_places(groups))
     }
 
     /// When the newest order was placed that is not from after `end`, UTC microseconds.

@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn rows_in_their_order_are_told_from_others() {
-        let run = |rows: &[IdxSize]| run_of(&IdxCa::from_slice("rows".into(), rows));
+        let run = |rows: &[IdxSize]| run_of(&IdxCa::from_vec("rows".into(), rows.to_vec()));
         assert_eq!((run(&[4, 5, 6]), run(&[0]), run(&[])), (Some(4), Some(0), None));
         assert_eq!((run(&[4, 6]), run(&[5, 4])), (None, None));
     }

@@ -1,5 +1,6 @@
 //! One table that grows: its rows by group, and which of them stand.
 
+use super::by_group::ByGroup;
 use super::frames;
 use super::groups::{Group, Groups};
 use super::pieces::Pieces;
@@ -10,6 +11,7 @@ use crate::features::row_hashes;
 use crate::ingest::accept::{self, Placements, key_hashes, versions};
 use crate::ingest::fx::Rates;
 use crate::quarantine::Reason;
+use foldhash::quality::FixedState;
 use polars::prelude::*;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,9 +23,9 @@ pub(super) struct GrowingTable {
     /// Accepted rows, those that another has replaced included.
     frame: Option<Pieces>,
     /// The rows of each group that nothing has replaced.
-    rows: HashMap<Group, Vec<u32>>,
+    rows: ByGroup,
     /// Which row stands for each key; not needed where the table is made anew.
-    standing: HashMap<u128, Standing>,
+    standing: HashMap<u128, Standing, FixedState>,
     /// Rows that wait for their order.
     orphans: Vec<Waiting>,
 }
@@ -49,9 +51,9 @@ pub(super) struct Waiting {
 impl GrowingTable {
     /// A table that was made as a whole.
     pub(super) fn of(frame: DataFrame, groups: &mut Groups) -> Result<Self> {
-        let mut rows: HashMap<Group, Vec<u32>> = HashMap::new();
-        for (at, group) in numbered(&frame, groups)?.into_iter().enumerate() {
-            rows.entry(group).or_default().push(at as u32);
+        let mut rows = ByGroup::default();
+        for (at, group) in (0..).zip(numbered(&frame, groups)?) {
+            rows.push(group, at);
         }
         Ok(Self { frame: Some(Pieces::of(frame)), rows, ..Self::default() })
     }
@@ -126,13 +128,11 @@ impl GrowingTable {
                         continue;
                     }
                     taken.insert(new);
-                    if let Some(rows) = self.rows.get_mut(&old.group) {
-                        rows.retain(|row| *row != old.at);
-                    }
+                    self.rows.remove(old.group, old.at);
                     changed.insert(old.group);
                 }
             }
-            self.rows.entry(group).or_default().push(new.at);
+            self.rows.push(group, new.at);
             changed.insert(group);
             kept.push(at as IdxSize);
         }
@@ -147,14 +147,13 @@ impl GrowingTable {
     /// The rows of some groups, in the order of these.
     pub(super) fn of_groups(&self, groups: &[Group]) -> Result<DataFrame> {
         let Some(frame) = &self.frame else { return Ok(DataFrame::empty()) };
-        let rows: Vec<IdxSize> = groups.iter().filter_map(|group| self.rows.get(group)).flatten().copied().collect();
+        let rows: Vec<IdxSize> = groups.iter().flat_map(|group| self.rows.of(*group)).collect();
         frame.take(&rows)
     }
 
-    /// The group of each of these rows.
-    pub(super) fn row_groups(&self, groups: &[Group]) -> Vec<Group> {
-        let rows = |group: &Group| self.rows.get(group).map_or(0, Vec::len);
-        groups.iter().flat_map(|group| std::iter::repeat_n(*group, rows(group))).collect()
+    /// The place of the group of each of these rows.
+    pub(super) fn row_places(&self, groups: &[Group]) -> Vec<u32> {
+        (0..).zip(groups).flat_map(|(place, group)| self.rows.of(*group).map(move |_| place)).collect()
     }
 
     /// Groups whose rows are not the same in another state of the table.
@@ -171,8 +170,8 @@ impl GrowingTable {
         let frame = frame.whole()?;
         let all: Vec<&str> = frame.get_column_names().into_iter().map(|name| name.as_str()).collect();
         let hashes = row_hashes(&frame, &all)?;
-        let of = |rows: &Vec<u32>| rows.iter().fold(0_u64, |sum, row| sum.wrapping_add(hashes[*row as usize]));
-        Ok(self.rows.iter().filter(|(_, rows)| !rows.is_empty()).map(|(group, rows)| (*group, of(rows))).collect())
+        let of = |group: Group| self.rows.of(group).fold(0_u64, |sum, row| sum.wrapping_add(hashes[row as usize]));
+        Ok(self.rows.groups().map(|group| (group, of(group))).collect())
     }
 
     /// When the orders of some groups were placed, UTC microseconds.
@@ -180,7 +179,7 @@ impl GrowingTable {
         let Some(frame) = &self.frame else { return Ok(Vec::new()) };
         let times = frame.whole()?.column("placed_at").map(|c| c.to_physical_repr()).map_err(frames())?;
         let times = times.i64().map_err(frames())?;
-        let rows = groups.iter().flat_map(|group| self.rows.get(group).into_iter().flatten().map(|row| (*group, *row)));
+        let rows = groups.iter().flat_map(|group| self.rows.of(*group).map(|row| (*group, row)));
         Ok(rows.filter_map(|(group, row)| Some((group, times.get(row as usize)?))).collect())
     }
 }

@@ -20,7 +20,7 @@ use crate::pipeline::desk;
 use crate::pipeline::training::feature_terms;
 use crate::types::time::local_day;
 use polars::prelude::*;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Tables that features and decisions read.
@@ -201,10 +201,7 @@ impl<'a> Scoring<'a> {
         tracing::debug!(asking = asking.len(), others = others.len(), "orders told of");
         let order: Vec<Group> = asking.iter().copied().chain(others).collect();
         let tables = self.growing.of_groups(&order)?;
-        // Everything was entered when it came: what is made anew changes nothing of that.
-        if before.is_some() || self.steps == 0 {
-            self.schedule(&order, &tables, as_of)?;
-        }
+        let all = tables.clone();
         let tables = self.known(out, tables, as_of)?;
         let numbers = self.numbers(&tables)?;
         let mut rows = BTreeMap::new();
@@ -217,8 +214,16 @@ impl<'a> Scoring<'a> {
         }
         let sub = Sub { tables: &tables, orders: &numbers, asking: asking.len(), rows: &rows };
         let terms = feature_terms(self.pipeline, as_of);
-        let step = self.following.step(&sub, &self.pipeline.features, &terms)?;
-        Ok((step, asking))
+        // Everything was entered when it came: what is made anew changes nothing of that.
+        let enters = before.is_some() || self.steps == 0;
+        let mut following = std::mem::take(&mut self.following);
+        let (step, awaited) = rayon::join(
+            || following.step(&sub, &self.pipeline.features, &terms),
+            || if enters { self.awaited(&order, &all, as_of) } else { Ok(Vec::new()) },
+        );
+        self.following = following;
+        order.iter().zip(awaited?).for_each(|(group, at)| self.agenda.enter(*group, at));
+        Ok((step?, asking))
     }
 
     /// Tables as known at the clock, the desk's decisions among them.
@@ -243,22 +248,23 @@ impl<'a> Scoring<'a> {
         Ok(ids(orders)?.iter().map(|id| id.and_then(|id| self.growing.group(id)).unwrap_or(Group::MAX)).collect())
     }
 
-    /// Enters when something of each group becomes known next.
-    fn schedule(&mut self, groups: &[Group], tables: &BTreeMap<&'static str, DataFrame>, as_of: i64) -> Result<()> {
+    /// When something of each group becomes known next; `i64::MAX` where nothing is awaited.
+    fn awaited(&self, groups: &[Group], tables: &BTreeMap<&'static str, DataFrame>, as_of: i64) -> Result<Vec<i64>> {
         let terms = feature_terms(self.pipeline, as_of);
-        let mut next: HashMap<Group, i64> = HashMap::with_capacity(groups.len());
-        let mut ahead = |group: Group, at: i64| {
-            if at > as_of && at < i64::MAX {
-                next.entry(group).and_modify(|known| *known = at.min(*known)).or_insert(at);
+        let mut next = vec![i64::MAX; groups.len()];
+        let mut ahead = |place: u32, at: i64| {
+            if at > as_of {
+                let known = &mut next[place as usize];
+                *known = at.min(*known);
             }
         };
         for (name, frame) in tables {
             let Some(contract) = table(name) else { continue };
-            let groups_of = self.growing.row_groups(name, groups);
+            let places = self.growing.row_places(name, groups);
             for column in contract.columns.iter().filter(|c| c.kind == Kind::Instant && TOLD_AT.contains(&c.name)) {
                 if frame.get_column_index(column.name).is_some() {
-                    for (group, at) in groups_of.iter().zip(ints(frame, column.name)?) {
-                        at.into_iter().for_each(|at| ahead(*group, at));
+                    for (place, at) in places.iter().zip(ints(frame, column.name)?) {
+                        at.into_iter().for_each(|at| ahead(*place, at));
                     }
                 }
             }
@@ -267,14 +273,13 @@ impl<'a> Scoring<'a> {
                     Some(_) => ints(frame, "delivered_at")?,
                     None => vec![None; frame.height()],
                 };
-                for ((group, placed), delivered) in groups_of.iter().zip(ints(frame, "placed_at")?).zip(delivered) {
+                for ((place, placed), delivered) in places.iter().zip(ints(frame, "placed_at")?).zip(delivered) {
                     let Some(placed) = placed else { continue };
-                    labels::settled_at(placed, delivered, &terms).for_each(|at| ahead(*group, at));
+                    labels::settled_at(placed, delivered, &terms).for_each(|at| ahead(*place, at));
                 }
             }
         }
-        groups.iter().for_each(|group| self.agenda.enter(*group, next.get(group).copied()));
-        Ok(())
+        Ok(next)
     }
 
     /// What the desk has decided since the last step concerns orders of which nothing else is new.
