@@ -9,11 +9,12 @@ mod by_group;
 mod groups;
 mod pieces;
 mod table;
+mod waiting;
 
 use super::accept::{Checker, Placements};
 use super::cache::TypedFile;
 use super::fx::Rates;
-use super::mapping::{self, Mapped};
+use super::{mapping, together};
 use crate::config::{Pipeline, TableMap, is_row_by_row};
 use crate::contract::input::{TABLES, Table, table};
 use crate::error::{Error, Result};
@@ -23,7 +24,8 @@ use polars::prelude::*;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use table::{GrowingTable, Waiting};
+use table::GrowingTable;
+use waiting::Waiting;
 
 /// Files by source.
 type Files = BTreeMap<String, Vec<TypedFile>>;
@@ -40,9 +42,6 @@ pub struct Changed {
     /// Those of them that are to be decided on anew if they were scored before.
     pub decided_on: BTreeSet<Group>,
 }
-
-/// Files that are read side by side before their rows are taken in.
-const SIDE_BY_SIDE: usize = 16;
 
 /// Accepted tables so far.
 pub struct Growing<'a> {
@@ -182,34 +181,28 @@ impl<'a> Growing<'a> {
             false => Vec::new(),
         };
         self.accept(contract, waiting, as_of, changed)?;
-        let files: Vec<(String, &TypedFile)> = mapping
-            .sources()
-            .into_iter()
-            .flat_map(|source| new.get(&source).into_iter().flatten().map(move |file| (source.clone(), file)))
-            .collect();
-        let pipeline = self.pipeline;
-        for files in files.chunks(SIDE_BY_SIDE) {
-            let mapped = files.par_iter().map(|(source, file)| {
-                let only = Files::from([(source.clone(), vec![(*file).clone()])]);
-                let mut frames = Vec::new();
-                mapping::each_part(pipeline, contract, mapping, &only, &mut |part: &Mapped| {
-                    frames.push(part.frame.clone());
-                    Ok(())
-                })?;
-                Ok(frames)
-            });
-            let mapped = mapped.collect::<Result<Vec<Vec<DataFrame>>>>()?;
-            let mut parts = Vec::new();
-            for ((_, file), frames) in files.iter().zip(mapped) {
-                let (number, mut before) = (self.names.len() as u32, 0);
-                self.names.push(PathBuf::from(&file.name));
-                for frame in frames {
-                    let rows = (before..before + frame.height() as u32).collect();
-                    before += frame.height() as u32;
-                    parts.push(Waiting { frame, file: number, rows });
-                }
+        for source in mapping.sources() {
+            let files = new.get(&source).map_or(&[][..], Vec::as_slice);
+            let rows = files.iter().map(|file| file.findings.typed as usize).sum();
+            self.tables.entry(contract.name).or_default().reserve(rows);
+            if contract.name == "orders" {
+                self.groups.reserve(rows);
             }
-            self.accept(contract, parts, as_of, changed)?;
+            let batches = together::batches(files.iter().enumerate());
+            for batches in batches.chunks(rayon::current_num_threads()) {
+                let first = self.names.len() as u32;
+                let firsts =
+                    batches.iter().scan(first, |next, b| Some(std::mem::replace(next, *next + b.len() as u32)));
+                let numbered: Vec<_> = firsts.zip(batches).collect();
+                let pipeline = self.pipeline;
+                let parts = numbered.par_iter().map(|(first, files)| {
+                    let files = files.iter().map(|(_, file)| (*file).clone()).collect();
+                    waiting::mapped(pipeline, (contract, mapping), &source, files, *first)
+                });
+                let parts = parts.collect::<Result<Vec<_>>>()?;
+                self.names.extend(batches.iter().flatten().map(|(_, file)| PathBuf::from(&file.name)));
+                self.accept(contract, parts.into_iter().flatten().collect(), as_of, changed)?;
+            }
         }
         Ok(())
     }
@@ -226,7 +219,7 @@ impl<'a> Growing<'a> {
         for part in parts.into_iter().filter(|part| part.frame.height() > 0) {
             table.accept(contract, part, &self.rates, (&self.names, as_of), &mut self.groups, changed)?;
         }
-        Ok(())
+        table.put_together()
     }
 
     /// The number of an order's group, if it or a row that names it has come.

@@ -1,13 +1,14 @@
 //! Models of the family `ftrl` go on learning in a stream: the same bits whatever the cut or the moment of a kill, from labels
 //! that are known and ripe, and without effect until somebody puts what was learnt in service.
 
-use crate::harness::{Done, data_files, expect, ordersight};
+use crate::harness::{Done, data_files, expect, finish, ordersight};
 use crate::shop::{Records, copy, differing, differing_rows, generate};
 use crate::stream::{CLOCK, Landing, WAITS, done, told};
 use ordersight::publish::{FAIL_AT, Step};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 /// A shop with a registry of its own: the challenger of fraud and the champion of returns are of the family.
 fn learning(orders: u32, seed: u32, days: u32) -> Landing {
@@ -250,6 +251,37 @@ fn what_was_learnt_is_registered_challenges_is_promoted_and_goes_on_from_where_i
     let scored = ordersight::publish::snapshot(&out).unwrap().unwrap();
     assert!(scored.tables.contains_key("order_scores"));
     assert_eq!(on["until"], straight["until"], "{CLOCK}");
+}
+
+#[test]
+fn what_a_stream_at_work_has_learnt_can_be_registered_again_and_again_and_it_learns_on_as_if_nobody_had() {
+    let landing = learning(1_500, 11, 60);
+    let sets = ["stream.epoch_files=5", WAITS[0], WAITS[1]];
+    let (out, straight) = (landing.shop.path("out"), landing.shop.path("straight"));
+    done(&mut landing.command("stream", &straight, &sets));
+    let mut child = landing.command("stream", &out, &sets);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let (out_text, models) = (out.display().to_string(), landing.models.display().to_string());
+    let mut versions = BTreeSet::new();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        let said = finish(&mut ordersight(&["models", "learned", "fraud", "--out", &out_text, "--models", &models]));
+        match said.code {
+            0 => drop(versions.insert(said.stdout.trim().to_owned())),
+            2 => assert!(said.stderr.contains("learnt"), "{}", said.stderr),
+            _ => panic!("{}", said.stderr),
+        }
+    };
+    assert!([Some(0), Some(1)].contains(&status.code()), "{status}");
+    assert!(versions.len() > 1, "{versions:?}");
+    // One more epoch sees the last of them, if the stream ended before it did.
+    done(&mut landing.command_at("landing.toml", "stream", &out, &sets, "2026-01-21T00:00:00Z"));
+    done(&mut landing.command_at("landing.toml", "stream", &straight, &sets, "2026-01-21T00:00:00Z"));
+    let (on, straight) = (state(&out, "fraud"), state(&straight, "fraud"));
+    assert!(versions.contains(on["version"].as_str().unwrap()), "{on}");
+    assert_eq!((&on["copy"]["state"], &on["until"]), (&straight["copy"]["state"], &straight["until"]));
 }
 
 #[test]

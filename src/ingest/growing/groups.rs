@@ -34,6 +34,11 @@ impl Groups {
         group
     }
 
+    /// Makes room for so many orders.
+    pub(super) fn reserve(&mut self, orders: usize) {
+        self.by_order.reserve(orders);
+    }
+
     pub(super) fn of(&self, order: &str) -> Option<Group> {
         self.by_order.get(order).copied()
     }

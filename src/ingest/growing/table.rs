@@ -4,6 +4,7 @@ use super::by_group::ByGroup;
 use super::frames;
 use super::groups::{Group, Groups};
 use super::pieces::Pieces;
+use super::waiting::Waiting;
 use crate::config::ORIGIN;
 use crate::contract::input::Table;
 use crate::error::Result;
@@ -28,6 +29,8 @@ pub(super) struct GrowingTable {
     standing: HashMap<u128, Standing, FixedState>,
     /// Rows that wait for their order.
     orphans: Vec<Waiting>,
+    /// Accepted rows that come after those of `frame`.
+    fresh: Vec<DataFrame>,
 }
 
 /// The row that stands for a key: its version, its file and its place in it, its group and its place in the frame.
@@ -38,14 +41,6 @@ struct Standing {
     row: u32,
     group: Group,
     at: u32,
-}
-
-/// Mapped rows of one file, and where they stand in it.
-#[derive(Clone)]
-pub(super) struct Waiting {
-    pub(super) frame: DataFrame,
-    pub(super) file: u32,
-    pub(super) rows: Vec<u32>,
 }
 
 impl GrowingTable {
@@ -70,9 +65,7 @@ impl GrowingTable {
                 if at.is_empty() {
                     return Ok(None);
                 }
-                let rows = at.iter().map(|at| part.rows[*at as usize]).collect();
-                let frame = part.frame.take(&IdxCa::from_vec("rows".into(), at)).map_err(frames())?;
-                Ok(Some(Waiting { frame, file: part.file, rows }))
+                part.take(at).map(Some)
             };
             if !has_come.contains(&true) {
                 self.orphans.push(part);
@@ -100,21 +93,20 @@ impl GrowingTable {
         let orphans: Vec<IdxSize> =
             faults.iter().filter(|(_, fault)| fault.1 == Reason::Orphan).map(|(at, _)| *at as IdxSize).collect();
         if !orphans.is_empty() {
-            let rows = orphans.iter().map(|at| part.rows[*at as usize]).collect();
-            let waiting = part.frame.take(&IdxCa::from_vec("rows".into(), orphans)).map_err(frames())?;
-            self.orphans.push(Waiting { frame: waiting, rows, file: part.file });
+            self.orphans.push(part.take(orphans)?);
         }
         // The order in which a batch reads: files by name, of one name as they came, then rows.
         let reading = |standing: &Standing| (names.get(standing.file as usize), standing.file, standing.row);
-        let first = self.frame.as_ref().map_or(0, Pieces::height) as u32;
+        let fresh: usize = self.fresh.iter().map(DataFrame::height).sum();
+        let first = (self.frame.as_ref().map_or(0, Pieces::height) + fresh) as u32;
         let mut kept: Vec<IdxSize> = Vec::new();
         let (versions, numbers) = (versions(contract, &frame)?, numbered_but(&frame, &faults, groups)?);
         for (at, (key, version)) in key_hashes(contract, &frame)?.into_iter().zip(versions).enumerate() {
             let Some(group) = numbers[at] else { continue };
             let new = Standing {
                 version: (version.is_none_or(|v| v <= as_of), version),
-                file: part.file,
-                row: part.rows[at],
+                file: part.places[at].0,
+                row: part.places[at].1,
                 group,
                 at: first + kept.len() as u32,
             };
@@ -136,11 +128,29 @@ impl GrowingTable {
             changed.insert(group);
             kept.push(at as IdxSize);
         }
-        if kept.is_empty() && self.frame.is_some() {
+        if kept.is_empty() && (self.frame.is_some() || !self.fresh.is_empty()) {
             return Ok(());
         }
-        let rows = frame.take(&IdxCa::from_vec("rows".into(), kept)).map_err(frames())?;
-        let rows = rows.drop(ORIGIN).map_err(frames())?;
+        let rows = match kept.len() == frame.height() {
+            true => frame,
+            false => frame.take(&IdxCa::from_vec("rows".into(), kept)).map_err(frames())?,
+        };
+        self.fresh.push(rows.drop(ORIGIN).map_err(frames())?);
+        Ok(())
+    }
+
+    /// Makes room for so many rows.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        self.standing.reserve(rows);
+    }
+
+    /// Puts the rows that were accepted to those before.
+    pub(super) fn put_together(&mut self) -> Result<()> {
+        let mut fresh = std::mem::take(&mut self.fresh).into_iter();
+        let Some(mut rows) = fresh.next() else { return Ok(()) };
+        for more in fresh {
+            rows.vstack_mut_owned(more).map_err(frames())?;
+        }
         self.frame.get_or_insert_default().push(rows)
     }
 
