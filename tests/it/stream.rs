@@ -375,6 +375,65 @@ fn the_whole_shop_is_told_beside_the_epochs_of_a_stream_that_goes_on() {
 }
 
 #[test]
+fn files_that_are_mapped_together_give_what_each_by_itself_gives_also_where_sql_leaves_rows_out() {
+    let folder = tiny();
+    let sql = TINY.replace(
+        "source = \"orders\"\ncolumns = { order_id = \"id\", placed_at = \"at\", customer_id = \"who\", amount = \"amount\" }",
+        "sql = \"SELECT id AS order_id, at AS placed_at, who AS customer_id, amount FROM orders WHERE via IS NULL OR via <> 'test'\"",
+    );
+    let columns = "[sources.orders.columns]\nat = { type = \"datetime\" }\namount = { type = \"money\" }\nvia = { type = \"text\" }\n";
+    let sql = sql.replace("[tables.orders]", &format!("{columns}[tables.orders]"));
+    assert!(sql.contains("WHERE via"), "{sql}");
+    std::fs::write(folder.path().join("tiny.toml"), sql).unwrap();
+    // Every order stands in two files, with another amount each; some rows are left out, and one file has nothing else.
+    let mut files: Vec<(String, String)> = Vec::new();
+    for file in 0..24_u32 {
+        let mut text = "id,at,who,amount,via\n".to_owned();
+        for n in file * 5..file * 5 + 10 {
+            let via = if n % 7 == 3 || file == 9 { "test" } else { "" };
+            let day = 1 + n / 5;
+            text.push_str(&format!(
+                "o{n},2025-01-{day:02}T{:02}:00:00Z,c{},{}.00,{via}\n",
+                n % 5,
+                n % 6,
+                10 + n + file
+            ));
+        }
+        files.push((format!("{file:02}.csv"), text));
+    }
+    for (name, text) in &files {
+        std::fs::write(folder.path().join("land").join(name), text).unwrap();
+    }
+    let mut command = ordersight(&["run", "tiny.toml", "--out", "batch", "--set", "quarantine.max_share=1"]);
+    assert_eq!(finish(command.current_dir(folder.path())).code, 0);
+    let batch = told(&folder.path().join("batch"));
+    assert!(batch.keys().any(|name| name.starts_with("order_features")));
+    std::fs::rename(folder.path().join("land"), folder.path().join("kept")).unwrap();
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    for (turn, of_epoch) in [1, 5, 24].into_iter().enumerate() {
+        let out = format!("out{turn}");
+        std::fs::create_dir(folder.path().join("land")).unwrap();
+        files.shuffle(&mut random);
+        for some in files.chunks(8) {
+            for (name, text) in some {
+                std::fs::write(folder.path().join("land").join(name), text).unwrap();
+            }
+            let epoch_files = format!("stream.epoch_files={of_epoch}");
+            let mut command = ordersight(&["stream", "tiny.toml", "--once", "--out", &out]);
+            command.args(["--set", &epoch_files, "--set", "stream.lateness=40d", "--set", "quarantine.max_share=1"]);
+            // The clock of all but the last is before what they wait for.
+            if some.as_ptr() != files[16..].as_ptr() {
+                command.args(["--as-of", "2024-12-31T00:00:00Z"]);
+            }
+            let done = finish(command.current_dir(folder.path()));
+            assert_eq!(done.code, 0, "{}", done.stderr);
+        }
+        assert_eq!(differing_rows(&batch, &told(&folder.path().join(&out))), Vec::<String>::new(), "{of_epoch}");
+        std::fs::remove_dir_all(folder.path().join("land")).unwrap();
+    }
+}
+
+#[test]
 fn an_order_that_was_placed_on_another_day_than_was_told_stands_in_that_day_alone() {
     let folder = tiny();
     let land = |name: &str, rows: &[&str]| {
