@@ -25,6 +25,9 @@ pub struct Sub<'a> {
     pub tables: &'a BTreeMap<&'static str, DataFrame>,
     /// The number of each order, the same in every step.
     pub orders: &'a [u32],
+    /// Numbers of orders that are not there any more: one that is made of several rows can fall away, and another be placed
+    /// after the clock by a correction. Those of which nothing was told do not matter.
+    pub gone: &'a [u32],
     /// How many of the orders, from the first on, are asked of: those that have no features yet.
     pub asking: usize,
     /// A number for each row of `returns`, `tickets` and `feedback`, the same in every step, by table.
@@ -83,6 +86,9 @@ impl Following {
                 Engine::new(&self.possible, Units { returns: terms.return_unit })?
             }
         };
+        if sub.gone.iter().any(|order| self.orders.contains_key(order)) {
+            return Ok(self.forget());
+        }
         // What was placed before the horizon cannot be asked exactly any more.
         if tables.placed_at.iter().take(sub.asking).any(|at| *at < self.horizon) {
             return Ok(self.forget());
@@ -390,7 +396,7 @@ mod tests {
             aggregates = ["sum"]
             "#,
         );
-        let sub = Sub { tables: &tables, orders: &numbers, asking, rows: &rows };
+        let sub = Sub { tables: &tables, orders: &numbers, gone: &[], asking, rows: &rows };
         match following.step(&sub, &specs, &TERMS).unwrap() {
             Step::Anew => None,
             Step::Features(features) => {

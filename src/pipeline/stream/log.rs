@@ -6,7 +6,7 @@
 use super::published::{ByDay, OfFile};
 use crate::error::{Error, Result};
 use crate::features::matrix::Matrix;
-use crate::ingest::Group;
+use crate::ingest::{Group, Growing};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -17,6 +17,25 @@ const HELD: usize = 200_000;
 
 /// A group that was not scored.
 const NOWHERE: (i32, u32) = (i32::MIN, 0);
+
+/// What the log has to know of orders.
+pub(super) trait Orders {
+    /// The group of an order.
+    fn group(&self, order: &str) -> Option<Group>;
+
+    /// Whether the order of a group stands: one that is made of several rows can fall away.
+    fn is_placed(&self, group: Group) -> bool;
+}
+
+impl Orders for Growing<'_> {
+    fn group(&self, order: &str) -> Option<Group> {
+        Growing::group(self, order)
+    }
+
+    fn is_placed(&self, group: Group) -> bool {
+        self.placed_at(group).is_some()
+    }
+}
 
 /// Where the features of each order are, and those of the days in use.
 pub(super) struct Log {
@@ -116,16 +135,12 @@ impl Log {
         }
     }
 
-    /// Reads days back that are not held; `group` tells the group of an order.
+    /// Reads days back that are not held. What fell away since is not in them and asks anew if it comes again.
     ///
     /// # Errors
-    /// [`Error::Environment`] and [`Error::Frames`] when what was published cannot be read.
-    pub(super) fn hold(
-        &mut self,
-        out: &Path,
-        days: impl IntoIterator<Item = i32>,
-        group: &dyn Fn(&str) -> Option<Group>,
-    ) -> Result<()> {
+    /// [`Error::Environment`] and [`Error::Frames`] when what was published cannot be read, [`Error::Usage`] when an order is
+    /// missing there.
+    pub(super) fn hold(&mut self, out: &Path, days: impl IntoIterator<Item = i32>, orders: &dyn Orders) -> Result<()> {
         self.clock += 1;
         let mut published = None;
         for day in days {
@@ -139,12 +154,18 @@ impl Log {
                 None => published.insert(ByDay::of(out)?),
             };
             let file = published.read(day)?;
-            let rows = file.orders.iter().enumerate().filter_map(|(row, order)| Some((group(order?)?, row)));
+            let rows = file.orders.iter().enumerate().filter_map(|(row, order)| Some((orders.group(order?)?, row)));
             let rows: HashMap<Group, usize> = rows.collect();
             let at: Vec<Option<usize>> = log.groups.iter().map(|group| rows.get(group).copied()).collect();
-            let is_here = |(row, group): (usize, &Group)| self.places.get(*group as usize) == Some(&(day, row as u32));
-            if log.groups.iter().enumerate().zip(&at).any(|(of, at)| at.is_none() && is_here(of)) {
-                return Err(is_gone(day));
+            for ((row, group), _) in (0..).zip(&log.groups).zip(&at).filter(|(_, at)| at.is_none()) {
+                // Others have moved to another day.
+                if self.places.get(*group as usize) == Some(&(day, row)) {
+                    if orders.is_placed(*group) {
+                        return Err(is_gone(day));
+                    }
+                    self.places[*group as usize] = NOWHERE;
+                    self.orders -= 1;
+                }
             }
             let column = |values: &Vec<f64>| at.iter().map(|at| at.map_or(f64::NAN, |at| values[at])).collect();
             let columns = file.matrix.columns.par_iter().map(column).collect();
@@ -154,10 +175,12 @@ impl Log {
     }
 
     /// Puts published values over those of orders that were counted again.
-    pub(super) fn overlay(&mut self, file: &OfFile, group: &dyn Fn(&str) -> Option<Group>) {
+    pub(super) fn overlay(&mut self, file: &OfFile, orders: &dyn Orders) {
         self.clock += 1;
         for (row, order) in file.orders.iter().enumerate() {
-            let Some((day, at)) = order.and_then(group).and_then(|group| self.place(group)) else { continue };
+            let Some((day, at)) = order.and_then(|order| orders.group(order)).and_then(|g| self.place(g)) else {
+                continue;
+            };
             let Some(log) = self.days.get_mut(&day) else { continue };
             let Some(matrix) = &mut log.held else { continue };
             let matrix = Arc::make_mut(matrix);
@@ -330,8 +353,17 @@ mod tests {
         staging.commit().unwrap();
     }
 
-    fn group(order: &str) -> Option<Group> {
-        order.strip_prefix('o')?.parse().ok()
+    /// Orders by their numbers, but for those that fell away.
+    struct Numbered(&'static [Group]);
+
+    impl Orders for Numbered {
+        fn group(&self, order: &str) -> Option<Group> {
+            order.strip_prefix('o')?.parse().ok()
+        }
+
+        fn is_placed(&self, group: Group) -> bool {
+            !self.0.contains(&group)
+        }
     }
 
     /// The bits of the features of some orders.
@@ -360,7 +392,7 @@ mod tests {
         assert_eq!(is_held(&log), [false, true]);
         assert_eq!(bits(&log, out.path(), &[3, 0, 1, 2], &["a", "b"]), whole);
         // What is added to a day is added to what it has.
-        log.hold(out.path(), [1], &group).unwrap();
+        log.hold(out.path(), [1], &Numbered(&[])).unwrap();
         let mark = log.mark();
         log.append(1, &[4], matrix(&["a", "c"], &[0.5]));
         log.published(None, mark);
@@ -368,7 +400,7 @@ mod tests {
         publish(&publisher, 2, &[(2, -0.0), (3, 0.3)], &["a", "b"]);
         assert_eq!(bits(&log, out.path(), &[3, 0, 1, 2], &["a", "b"]), whole);
         // An order that moves is where it went.
-        log.hold(out.path(), [1, 2], &group).unwrap();
+        log.hold(out.path(), [1, 2], &Numbered(&[])).unwrap();
         log.shift(0, 2);
         assert_eq!((log.day_of(0), log.orders()), (Some(2), 5));
         assert_eq!(log.of_days(&BTreeSet::from([2])), BTreeSet::from([0, 2, 3]));
@@ -382,7 +414,12 @@ mod tests {
         publish(&publisher, 1, &[(0, 1.0)], &["a"]);
         let mut log = Log::default();
         log.enter_published(1, &[0, 1], vec!["a".to_owned()]);
-        let message = log.hold(out.path(), [1], &group).unwrap_err().to_string();
+        // One that fell away is missed by nobody, and asks anew if it comes again.
+        log.hold(out.path(), [1], &Numbered(&[1])).unwrap();
+        assert_eq!((log.day_of(0), log.day_of(1), log.orders()), (Some(1), None, 1));
+        let mut log = Log::default();
+        log.enter_published(1, &[0, 1], vec!["a".to_owned()]);
+        let message = log.hold(out.path(), [1], &Numbered(&[])).unwrap_err().to_string();
         assert!(message.contains("1970-01-02") && message.contains("order_features"), "{message}");
     }
 }

@@ -19,8 +19,9 @@ use crate::pipeline::as_of::known_at;
 use crate::pipeline::desk;
 use crate::pipeline::training::feature_terms;
 use crate::types::time::local_day;
+use foldhash::quality::FixedState;
 use polars::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 /// Tables that features and decisions read.
@@ -178,7 +179,7 @@ impl<'a> Scoring<'a> {
             let Some(at) = self.growing.placed_at(*group) else { continue };
             let day = local_day(at, self.pipeline.zone).unwrap_or_default();
             let Some(before) = self.log.day_of(*group).filter(|before| *before != day) else { continue };
-            self.log.hold(out, [before, day], &|order| self.growing.group(order))?;
+            self.log.hold(out, [before, day], &self.growing)?;
             self.log.shift(*group, day);
             stepped.days.extend([before, day]);
         }
@@ -212,7 +213,10 @@ impl<'a> Scoring<'a> {
         if let Some(before) = before {
             self.late(&tables, &rows, asking.len(), before, stepped)?;
         }
-        let sub = Sub { tables: &tables, orders: &numbers, asking: asking.len(), rows: &rows };
+        // Fallen away, or placed later than the clock by a correction; those that wait were never told of.
+        let there: HashSet<Group, FixedState> = numbers.iter().copied().collect();
+        let gone: Vec<Group> = order.iter().copied().filter(|group| !there.contains(group)).collect();
+        let sub = Sub { tables: &tables, orders: &numbers, gone: &gone, asking: asking.len(), rows: &rows };
         let terms = feature_terms(self.pipeline, as_of);
         // Everything was entered when it came: what is made anew changes nothing of that.
         let enters = before.is_some() || self.steps == 0;

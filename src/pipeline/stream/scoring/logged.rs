@@ -30,7 +30,7 @@ impl Scoring<'_> {
             of_day.0.push(row);
             of_day.1.push(*group);
         }
-        self.log.hold(out, by_day.keys().copied(), &|order| self.growing.group(order))?;
+        self.log.hold(out, by_day.keys().copied(), &self.growing)?;
         for (day, (rows, groups)) in by_day {
             stepped.days.insert(day);
             self.log.append(day, &groups, features.matrix.take(&rows));
@@ -63,7 +63,7 @@ impl Scoring<'_> {
     /// As [`published::all`].
     pub(in crate::pipeline::stream) fn overlay(&mut self, out: &Path) -> Result<()> {
         for file in published::all(out)? {
-            self.log.overlay(&file, &|order| self.growing.group(order));
+            self.log.overlay(&file, &self.growing);
         }
         Ok(())
     }
@@ -73,7 +73,7 @@ impl Scoring<'_> {
     /// # Errors
     /// As [`Log::hold`].
     pub(in crate::pipeline::stream) fn hold(&mut self, out: &Path, days: &BTreeSet<i32>) -> Result<()> {
-        self.log.hold(out, days.iter().copied(), &|order| self.growing.group(order))
+        self.log.hold(out, days.iter().copied(), &self.growing)
     }
 
     /// Counts changes of the log so far: see [`Self::published`].
