@@ -24,6 +24,7 @@ mod readers;
 mod reference;
 
 mod cold_start;
+mod corrected;
 mod crash;
 mod evaluation;
 mod interrupted;
