@@ -175,3 +175,30 @@ fn other_features_declared_between_two_starts_are_those_of_every_order_then() {
         assert_eq!(differing_rows(&batch, &out), Vec::<String>::new());
     }
 }
+
+#[test]
+fn orders_of_which_none_is_from_before_the_clock_wait_quietly_and_count_when_it_moves() {
+    let folder = tiny();
+    land(folder.path(), "1.csv", 0..20);
+    let mut child = stream(folder.path(), &["--as-of", "2024-12-01T00:00:00Z"]);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let status = || -> Option<serde_json::Value> {
+        let text = std::fs::read_to_string(folder.path().join("out/_state/stream-status.json")).ok()?;
+        serde_json::from_str(&text).ok()
+    };
+    let until = Instant::now() + Duration::from_secs(60);
+    while status().is_none_or(|status| status["files_taken"] != 1) {
+        assert!(Instant::now() < until, "{:?}", status());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Long enough for many epochs of a tenth of a second.
+    std::thread::sleep(Duration::from_secs(2));
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(status().unwrap()["epoch"].as_u64() <= Some(2), "{:?}", status());
+    assert_eq!(finish(&mut stream(folder.path(), &["--once"])).code, 0);
+    let mut command = ordersight(&["run", "tiny.toml", "--out", "batch"]);
+    assert_eq!(finish(command.current_dir(folder.path())).code, 0);
+    let [batch, out] = ["batch", "out"].map(|out| told(&folder.path().join(out)));
+    assert_eq!(differing_rows(&batch, &out), Vec::<String>::new());
+}

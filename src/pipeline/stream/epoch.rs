@@ -165,7 +165,9 @@ impl<'a> Following<'a> {
         let told = self.retelling.is_ready();
         let progress = &self.journal.progress;
         let closes = last != Last::No && !self.files.is_empty();
-        let behind = self.options.as_of.is_some_and(|end| progress.watermark < Some(end));
+        // Where no order is from before the end there is no watermark to be moved.
+        let has_order = |end| self.scoring.as_ref().is_none_or(|scoring| reading(scoring).newest(end).is_some());
+        let behind = self.options.as_of.is_some_and(|end| progress.watermark < Some(end) && has_order(end));
         let stale = progress.told < progress.changed && (last == Last::OfAll || self.retelling_is_due());
         !gathered.is_empty() || told || (closes && (behind || stale || self.declared_anew))
     }

@@ -145,6 +145,11 @@ impl<'a> Scoring<'a> {
             (Step::Features(features), asking) => Some((features, asking)),
             (Step::Anew, _) => {
                 let everything: Vec<Group> = self.growing.groups().collect();
+                // It takes as long as a start: whoever wonders about a slow epoch finds the reason.
+                tracing::info!(
+                    groups = everything.len(),
+                    "what orders had been counted by was corrected, or other features can be fed: counted anew"
+                );
                 match self.tell(out, &everything, as_of, None, &mut stepped)? {
                     (Step::Features(features), asking) => Some((features, asking)),
                     (Step::Anew, _) => None,
