@@ -1,7 +1,7 @@
 //! What a stream has taken so far and how far it has come: the offsets, which count with the outputs they led to.
 //!
 //! Each epoch adds what it took, in the same commit as the tables: whatever is killed when, each file and line has counted in
-//! the epoch that names it, or has not counted at all. Additions are put together with those before them as these are no
+//! the epoch that names it, or has not counted at all. Additions are put together with those before them while these are no
 //! more than [`TIMES`] as long, so that a journal of many epochs is in few files and none is written again each time.
 
 mod ledger;

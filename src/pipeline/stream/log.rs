@@ -283,12 +283,16 @@ impl Found {
     /// As [`Log::hold`].
     pub(super) fn matrix(&self, out: &Path, names: &[String]) -> Result<Matrix> {
         let mut columns = vec![vec![f64::NAN; self.orders]; names.len()];
-        let published = ByDay::of(out)?;
+        // Most epochs have all their days at hand, and need not look at what is published.
+        let reads = self.days.values().any(|of_day| of_day.held.is_none());
+        let published = reads.then(|| ByDay::of(out)).transpose()?;
         let days: Vec<(&i32, &OfDay)> = self.days.iter().collect();
         // A few days at a time, so that those read are never held together.
         for days in days.chunks(rayon::current_num_threads()) {
-            let read =
-                days.par_iter().map(|(day, of_day)| of_day.read(&published, **day)).collect::<Result<Vec<_>>>()?;
+            let read = days
+                .par_iter()
+                .map(|(day, of_day)| of_day.read(published.as_ref(), **day))
+                .collect::<Result<Vec<_>>>()?;
             columns.par_iter_mut().zip(names).for_each(|(column, name)| {
                 for ((_, of_day), (matrix, at)) in days.iter().zip(&read) {
                     let Some(place) = matrix.names.iter().position(|known| known == name) else { continue };
@@ -303,10 +307,11 @@ impl Found {
 
 impl OfDay {
     /// The features of the day, and the rows of its orders there.
-    fn read(&self, published: &ByDay<'_>, day: i32) -> Result<(Arc<Matrix>, Vec<u32>)> {
+    fn read(&self, published: Option<&ByDay<'_>>, day: i32) -> Result<(Arc<Matrix>, Vec<u32>)> {
         if let Some(matrix) = &self.held {
             return Ok((Arc::clone(matrix), self.at.clone()));
         }
+        let published = published.ok_or_else(|| is_gone(day))?;
         let file = published.read(day)?;
         let rows: HashMap<&str, u32> =
             file.orders.iter().zip(0..).filter_map(|(order, row)| Some((order?, row))).collect();

@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 /// The share of its time that a stream looks at the whole shop at most, as rests of so many times what the last look took.
 const RESTS: u32 = 4;
 
+/// Times that features are looked for again which are not where they were: an order has moved to another day.
+const TRIES: u32 = 3;
+
 /// Whether scores are written with what is told of the whole shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ScoresToo {
@@ -101,10 +104,15 @@ pub(super) fn retell(
     let terms = training::feature_terms(pipeline, as_of);
     let features = || match &job.scoring {
         Some(scoring) => {
-            // Epochs go on while what is published is read.
-            let found = scoring.read().unwrap_or_else(PoisonError::into_inner).find(&inputs.ingested.tables)?;
-            let matrix = found.matrix(&options.out, found.names())?;
-            drop(found);
+            // Epochs go on while what is published is read, and may move an order to another day meanwhile.
+            let mut tries = 0;
+            let matrix = loop {
+                let found = scoring.read().unwrap_or_else(PoisonError::into_inner).find(&inputs.ingested.tables)?;
+                match found.matrix(&options.out, found.names()) {
+                    Err(Error::Usage { .. }) if tries < TRIES => tries += 1,
+                    matrix => break matrix?,
+                }
+            };
             crate::features::of_log(&inputs.ingested.tables, matrix, &pipeline.features, &terms)
         }
         None => crate::features::build(&inputs.ingested.tables, &pipeline.features, &terms),
