@@ -116,6 +116,23 @@ fn advise(pages: Range<usize>, memory: *mut u8) {
 #[cfg(not(target_os = "linux"))]
 fn advise(_: Range<usize>, _: *mut u8) {}
 
+/// Gives freed memory back to the system that the C library keeps between blocks in use.
+///
+/// It keeps what was freed for whoever comes next, and gives back by itself only the end of its heaps: after a stage that made
+/// and dropped millions of small blocks on several threads that can be a third of what a run holds. It takes a tenth of a
+/// second for gigabytes. Where the C library is another one nothing happens.
+pub fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" {
+            fn malloc_trim(kept: usize) -> i32;
+        }
+        // SAFETY: the declaration is that of the C library, which std links; it touches nothing that is in use, and may be
+        // called at any time from any thread. Whether anything was given back does not matter.
+        unsafe { malloc_trim(0) };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

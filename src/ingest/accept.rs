@@ -1,5 +1,10 @@
 //! The checks between a mapped table and an accepted one: what the contract requires of rows, keys and references.
 
+mod keys;
+
+pub use keys::key_hashes;
+pub(super) use keys::versions;
+
 use super::fx::Rates;
 use super::mapping::Mapped;
 use super::personal::mask_if_personal;
@@ -9,9 +14,9 @@ use crate::error::{Error, Result};
 use crate::quarantine::{Reason, Tally};
 use crate::types::money;
 use crate::types::time::format_instant;
+use keys::Keys;
 use polars::prelude::*;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 /// Why a mapped row was refused: its column, the reason, and what was found.
 pub(super) type Fault = (&'static str, Reason, String);
@@ -39,6 +44,17 @@ impl Placements for Orders {
     }
 }
 
+/// Accepted rows of a part that was checked.
+struct Part {
+    frame: DataFrame,
+    /// The position of its first row in the whole table.
+    first: u64,
+    /// How many rows it had.
+    rows: usize,
+    /// Those of them that were refused, sorted.
+    refused: Vec<usize>,
+}
+
 /// Checks a mapped table part by part, so that only accepted rows are ever held whole.
 pub(super) struct Checker<'a> {
     table: &'static Table,
@@ -49,8 +65,8 @@ pub(super) struct Checker<'a> {
     keep_rows: bool,
     keys: Keys,
     tally: Tally,
-    /// Accepted rows of each part with their positions in the whole table.
-    parts: Vec<(DataFrame, Vec<u64>)>,
+    /// Accepted rows of each part.
+    parts: Vec<Part>,
 }
 
 impl<'a> Checker<'a> {
@@ -89,7 +105,8 @@ impl<'a> Checker<'a> {
             let sound = |at: &usize| !faults.contains_key(at);
             let keep: BooleanChunked = (0..frame.height()).map(|at| Some(sound(&at))).collect();
             let accepted = frame.filter(&keep).map_err(stage())?.drop(ORIGIN).map_err(stage())?;
-            self.parts.push((accepted, (0..frame.height()).filter(sound).map(|at| first + at as u64).collect()));
+            let refused = faults.keys().copied().collect();
+            self.parts.push(Part { frame: accepted, first, rows: frame.height(), refused });
         }
         Ok(faults)
     }
@@ -100,17 +117,20 @@ impl<'a> Checker<'a> {
     /// [`Error::Frames`] only for defects.
     pub(super) fn finish(mut self) -> Result<Checked> {
         let stage = || Error::frames("accepting rows");
-        let replaced = self.keys.replaced;
-        self.tally.superseded = replaced.len() as u64;
-        self.tally.accepted = self.keys.latest.len() as u64;
+        let (accepted, replaced) = self.keys.finish();
+        (self.tally.accepted, self.tally.superseded) = (accepted, replaced.len() as u64);
         let mut accepted: Option<DataFrame> = None;
-        for (part, positions) in self.parts {
-            let keep: BooleanChunked = positions.iter().map(|at| Some(!replaced.contains(at))).collect();
-            let part = if replaced.is_empty() { part } else { part.filter(&keep).map_err(stage())? };
+        for Part { mut frame, first, rows, refused } in self.parts {
+            if !replaced.is_empty() {
+                let sound = (0..rows).filter(|at| refused.binary_search(at).is_err());
+                let stands = |at: usize| replaced.binary_search(&(first + at as u64)).is_err();
+                let keep: BooleanChunked = sound.map(|at| Some(stands(at))).collect();
+                frame = frame.filter(&keep).map_err(stage())?;
+            }
             match &mut accepted {
-                None => accepted = Some(part),
+                None => accepted = Some(frame),
                 Some(whole) => {
-                    whole.vstack_mut_owned(part).map_err(stage())?;
+                    whole.vstack_mut_owned(frame).map_err(stage())?;
                 }
             }
         }
@@ -323,98 +343,4 @@ fn convert(
         frame.with_column(converted.into_column()).map_err(Error::frames(stage))?;
     }
     Ok(())
-}
-
-/// Whether a row was written by the run's clock, and when.
-type Version = (bool, Option<i64>);
-
-/// Which row stands for each key: the latest version by the version column where there is one, else the last in the order
-/// of reading. A version written after the run's clock stands only where there was none before.
-#[derive(Default)]
-struct Keys {
-    /// By the hash of its key: version and position of the row that stands.
-    latest: HashMap<u128, (Version, u64)>,
-    /// Positions of rows that another one replaced.
-    replaced: BTreeSet<u64>,
-}
-
-impl Keys {
-    /// Looks at the sound rows of a part whose first row has the position `first`.
-    fn see(
-        &mut self,
-        table: &Table,
-        frame: &DataFrame,
-        faults: &BTreeMap<usize, Fault>,
-        first: u64,
-        as_of: i64,
-    ) -> Result<()> {
-        let versions = versions(table, frame)?;
-        for (at, (key, version)) in key_hashes(table, frame)?.into_iter().zip(versions).enumerate() {
-            if faults.contains_key(&at) {
-                continue;
-            }
-            let version = (version.is_none_or(|v| v <= as_of), version);
-            let position = first + at as u64;
-            match self.latest.entry(key) {
-                Entry::Vacant(free) => {
-                    free.insert((version, position));
-                }
-                Entry::Occupied(mut taken) => {
-                    if version >= taken.get().0 {
-                        let (_, older) = taken.insert((version, position));
-                        self.replaced.insert(older);
-                    } else {
-                        self.replaced.insert(position);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// When each row was written, where the table has a column that says so.
-pub(super) fn versions(table: &Table, frame: &DataFrame) -> Result<Vec<Option<i64>>> {
-    Ok(match table.version.filter(|v| has(frame, v)) {
-        Some(version) => micros(frame, version)?.iter().collect(),
-        None => vec![None; frame.height()],
-    })
-}
-
-/// A hash of each row's key: half of a 256-bit hash, in which no two keys of any shop collide.
-///
-/// # Errors
-/// [`Error::Invariant`] only for defects.
-pub fn key_hashes(table: &Table, frame: &DataFrame) -> Result<Vec<u128>> {
-    let keys: Vec<&Column> = table.key.iter().filter_map(|key| frame.column(key).ok()).collect();
-    let texts: Vec<StringChunked> = keys.iter().filter_map(|c| c.str().ok().cloned()).collect();
-    let times: Vec<Int64Chunked> = keys
-        .iter()
-        .filter(|c| !c.dtype().is_string())
-        .filter_map(|c| c.to_physical_repr().i64().ok().cloned())
-        .collect();
-    if texts.len() + times.len() != keys.len() {
-        return Err(Error::Invariant(format!("a key of `{}` is neither text nor time", table.name)));
-    }
-    let mut text_parts: Vec<_> = texts.iter().map(|t| t.iter()).collect();
-    let mut time_parts: Vec<_> = times.iter().map(|t| t.iter()).collect();
-    let mut hasher = blake3::Hasher::new();
-    let one = |_| {
-        hasher.reset();
-        for parts in &mut text_parts {
-            let part = parts.next().flatten();
-            hasher.update(&[u8::from(part.is_some())]);
-            hasher.update(&part.map_or(0, str::len).to_le_bytes());
-            hasher.update(part.unwrap_or_default().as_bytes());
-        }
-        for parts in &mut time_parts {
-            let part = parts.next().flatten();
-            hasher.update(&[u8::from(part.is_some())]);
-            hasher.update(&part.unwrap_or_default().to_le_bytes());
-        }
-        let mut half = [0_u8; 16];
-        half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        u128::from_le_bytes(half)
-    };
-    Ok((0..frame.height()).map(one).collect())
 }

@@ -8,6 +8,7 @@
 mod by_group;
 mod groups;
 mod pieces;
+mod standing;
 mod table;
 mod waiting;
 
@@ -184,7 +185,7 @@ impl<'a> Growing<'a> {
         for source in mapping.sources() {
             let files = new.get(&source).map_or(&[][..], Vec::as_slice);
             let rows = files.iter().map(|file| file.findings.typed as usize).sum();
-            self.tables.entry(contract.name).or_default().reserve(rows);
+            self.tables.entry(contract.name).or_default().reserve(contract, rows);
             if contract.name == "orders" {
                 self.groups.reserve(rows);
             }

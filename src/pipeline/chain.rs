@@ -358,6 +358,10 @@ fn absolute(path: &Path) -> std::path::PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
+/// From how long on a stage leaves so much freed memory that it is worth giving back; those of epochs are shorter, and the next
+/// one wants it again.
+const LONG_IN_SECONDS: f64 = 1.0;
+
 /// Times stages.
 pub(super) struct Stopwatch {
     pub(super) begun: Instant,
@@ -385,6 +389,9 @@ impl Stopwatch {
         let begun = Instant::now();
         let done = work()?;
         let seconds = begun.elapsed().as_secs_f64();
+        if seconds >= LONG_IN_SECONDS {
+            crate::memory::give_back();
+        }
         tracing::debug!(stage, seconds, peak_memory_mib = peak_memory_mib(), "stage done");
         match self.stages.iter_mut().find(|known| known.stage == stage) {
             Some(known) => known.seconds += seconds,

@@ -4,6 +4,7 @@ use super::by_group::ByGroup;
 use super::frames;
 use super::groups::{Group, Groups};
 use super::pieces::Pieces;
+use super::standing::Standing;
 use super::waiting::Waiting;
 use crate::config::ORIGIN;
 use crate::contract::input::Table;
@@ -12,10 +13,8 @@ use crate::features::row_hashes;
 use crate::ingest::accept::{self, Placements, key_hashes, versions};
 use crate::ingest::fx::Rates;
 use crate::quarantine::Reason;
-use foldhash::quality::FixedState;
 use polars::prelude::*;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// A table that grows.
@@ -26,21 +25,11 @@ pub(super) struct GrowingTable {
     /// The rows of each group that nothing has replaced.
     rows: ByGroup,
     /// Which row stands for each key; not needed where the table is made anew.
-    standing: HashMap<u128, Standing, FixedState>,
+    standing: Standing,
     /// Rows that wait for their order.
     orphans: Vec<Waiting>,
     /// Accepted rows that come after those of `frame`.
     fresh: Vec<DataFrame>,
-}
-
-/// The row that stands for a key: its version, its file and its place in it, its group and its place in the frame.
-#[derive(Debug, Clone, Copy)]
-struct Standing {
-    version: (bool, Option<i64>),
-    file: u32,
-    row: u32,
-    group: Group,
-    at: u32,
 }
 
 impl GrowingTable {
@@ -96,35 +85,24 @@ impl GrowingTable {
             self.orphans.push(part.take(orphans)?);
         }
         // The order in which a batch reads: files by name, of one name as they came, then rows.
-        let reading = |standing: &Standing| (names.get(standing.file as usize), standing.file, standing.row);
+        let reading = |(file, row): (u32, u32)| (names.get(file as usize), file, row);
         let fresh: usize = self.fresh.iter().map(DataFrame::height).sum();
         let first = (self.frame.as_ref().map_or(0, Pieces::height) + fresh) as u32;
         let mut kept: Vec<IdxSize> = Vec::new();
         let (versions, numbers) = (versions(contract, &frame)?, numbered_but(&frame, &faults, groups)?);
         for (at, (key, version)) in key_hashes(contract, &frame)?.into_iter().zip(versions).enumerate() {
             let Some(group) = numbers[at] else { continue };
-            let new = Standing {
-                version: (version.is_none_or(|v| v <= as_of), version),
-                file: part.places[at].0,
-                row: part.places[at].1,
-                group,
-                at: first + kept.len() as u32,
-            };
-            match self.standing.entry(key) {
-                Entry::Vacant(free) => {
-                    free.insert(new);
+            let (version, place) = ((version.is_none_or(|v| v <= as_of), version), part.places[at]);
+            if let Some((of, standing)) = self.standing.find(contract, key, group, &self.rows) {
+                let (before, its_place) = self.standing.read(standing);
+                if (version, reading(place)) < (before, reading(its_place)) {
+                    continue;
                 }
-                Entry::Occupied(mut taken) => {
-                    let old = *taken.get();
-                    if (new.version, reading(&new)) < (old.version, reading(&old)) {
-                        continue;
-                    }
-                    taken.insert(new);
-                    self.rows.remove(old.group, old.at);
-                    changed.insert(old.group);
-                }
+                self.rows.remove(of, standing);
+                changed.insert(of);
             }
-            self.rows.push(group, new.at);
+            self.standing.push(contract, key, (group, &self.rows), (version, place));
+            self.rows.push(group, first + kept.len() as u32);
             changed.insert(group);
             kept.push(at as IdxSize);
         }
@@ -140,8 +118,8 @@ impl GrowingTable {
     }
 
     /// Makes room for so many rows.
-    pub(super) fn reserve(&mut self, rows: usize) {
-        self.standing.reserve(rows);
+    pub(super) fn reserve(&mut self, contract: &Table, rows: usize) {
+        self.standing.reserve(contract, rows);
     }
 
     /// Puts the rows that were accepted to those before.
