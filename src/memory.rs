@@ -4,13 +4,17 @@
 //! into page faults and address translation; Linux gives pages of 2 MiB where a program asks for them. Columns follow one
 //! another, all of one length: the C library gives large blocks back to the system, and to have them mapped and zeroed anew
 //! for each column took a quarter of the processor time of fifty million orders. So a few such blocks are kept.
-//! The memory itself is the system allocator's; advice that a system cannot follow it ignores.
+//! Beyond a limit that the program was given, large blocks lie in files: see [`limit`].
+//! Other memory itself is the system allocator's; advice that a system cannot follow it ignores.
 
+mod aside;
 mod spare;
 
-use spare::{SPARES, class};
+use aside::ASIDE;
+use spare::{SPARES, can_be_kept, class};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::Range;
+use std::path::Path;
 
 /// From which size on huge pages are asked for: below two of them little of an allocation would get one. A program's small
 /// allocations, nearly all, cost one comparison more.
@@ -29,6 +33,10 @@ pub struct HugePages;
 unsafe impl GlobalAlloc for HugePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let given = class(layout);
+        let aside = beyond(given, 0);
+        if !aside.is_null() {
+            return aside;
+        }
         let spare = SPARES.take(given);
         if !spare.is_null() {
             return spare;
@@ -40,6 +48,10 @@ unsafe impl GlobalAlloc for HugePages {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let given = class(layout);
+        let aside = beyond(given, 0);
+        if !aside.is_null() {
+            return aside;
+        }
         let spare = SPARES.take(given);
         if !spare.is_null() {
             // SAFETY: a spare of this class is at least as long, and nobody else's.
@@ -53,6 +65,9 @@ unsafe impl GlobalAlloc for HugePages {
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         let given = class(layout);
+        if can_be_kept(given) && ASIDE.free(memory) {
+            return;
+        }
         if !SPARES.keep(memory, given) {
             // SAFETY: the caller promises that `memory` came from here for `layout`, hence from `System` for `given`.
             unsafe { System.dealloc(memory, given) }
@@ -68,10 +83,66 @@ unsafe impl GlobalAlloc for HugePages {
         if given == wanted {
             return memory;
         }
+        let held = if can_be_kept(given) { given.size() } else { 0 };
+        if (held > 0 && ASIDE.has(memory)) || (wanted.size() > given.size() && SPARES.exceeds(wanted, held)) {
+            // SAFETY: as below; what is copied is in both blocks, which are different ones.
+            return unsafe { self.moved(memory, layout, size) };
+        }
         SPARES.resized(given, wanted);
         // SAFETY: as for `dealloc`, and the caller promises a size above zero that fits the alignment.
         advised(unsafe { System.realloc(memory, given, wanted.size()) }, wanted.size())
     }
+}
+
+impl HugePages {
+    /// A block of another size with the same bytes in place of one that is let go of.
+    ///
+    /// # Safety
+    /// As for [`GlobalAlloc::realloc`].
+    unsafe fn moved(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller promises a size above zero that fits the alignment.
+        let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
+        if !new.is_null() {
+            // SAFETY: both blocks have so many bytes, and the new one is nobody else's. The old one came from here.
+            unsafe {
+                new.copy_from_nonoverlapping(memory, layout.size().min(size));
+                self.dealloc(memory, layout);
+            }
+        }
+        new
+    }
+}
+
+/// A block in a file, zero, if so large a one is more than the program should hold in memory; else null. `held` is what it
+/// would take the place of.
+fn beyond(given: Layout, held: usize) -> *mut u8 {
+    if SPARES.exceeds(given, held) { ASIDE.take(given.size()) } else { std::ptr::null_mut() }
+}
+
+/// Says how much of large blocks (4 MiB and more) the program should hold in memory at a time, bytes, and the folder in which
+/// others lie in files.
+///
+/// A file is mapped into memory and has no name: the system keeps of it in memory what there is room for and writes out the
+/// rest, as it would to swap, and it is gone with the block or the process. Without room on the disk, or on a system other
+/// than Linux, such blocks are memory like any other. Smaller blocks do not count; a run has some hundred megabytes of them.
+pub fn limit(bytes: usize, folder: &Path) {
+    ASIDE.put_into(folder);
+    SPARES.limit(bytes);
+}
+
+/// The most bytes of large blocks that ever lay in files at a time.
+pub fn most_aside() -> usize {
+    ASIDE.most()
+}
+
+/// The memory of the machine, or of the container where that may have less, bytes; `None` where nobody says.
+pub fn of_machine() -> Option<usize> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let number = |text: String| text.split_whitespace().find_map(|word| word.parse::<usize>().ok());
+    let machine = read("/proc/meminfo").and_then(|text| number(text)?.checked_mul(1024))?;
+    let container = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let container = container.into_iter().filter_map(read).filter_map(number).min();
+    Some(container.map_or(machine, |container| container.min(machine)))
 }
 
 /// Gives back to the system what should not be kept any longer, when something of a large class came or went.
@@ -101,15 +172,10 @@ fn whole_pages(start: usize, size: usize) -> Range<usize> {
 
 #[cfg(target_os = "linux")]
 fn advise(pages: Range<usize>, memory: *mut u8) {
-    unsafe extern "C" {
-        fn madvise(start: *mut u8, length: usize, advice: i32) -> i32;
-    }
-    /// `MADV_HUGEPAGE` of every Linux architecture.
-    const HUGE_PAGE: i32 = 14;
     if !pages.is_empty() {
-        // SAFETY: the declaration is that of the C library, which std links. The pages lie within an allocation that is
-        // ours, and this advice changes no contents. A refusal leaves the memory as it is, hence is not looked at.
-        unsafe { madvise(memory.with_addr(pages.start), pages.len(), HUGE_PAGE) };
+        // SAFETY: the pages lie within an allocation that is ours, and this advice changes no contents. A refusal leaves the
+        // memory as it is, hence is not looked at.
+        unsafe { libc::madvise(memory.with_addr(pages.start).cast(), pages.len(), libc::MADV_HUGEPAGE) };
     }
 }
 
@@ -122,15 +188,12 @@ fn advise(_: Range<usize>, _: *mut u8) {}
 /// and dropped millions of small blocks on several threads that can be a third of what a run holds. It takes a tenth of a
 /// second for gigabytes. Where the C library is another one nothing happens.
 pub fn give_back() {
+    // SAFETY: it touches nothing that is in use, and may be called at any time from any thread. Whether anything was given
+    // back does not matter.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        unsafe extern "C" {
-            fn malloc_trim(kept: usize) -> i32;
-        }
-        // SAFETY: the declaration is that of the C library, which std links; it touches nothing that is in use, and may be
-        // called at any time from any thread. Whether anything was given back does not matter.
-        unsafe { malloc_trim(0) };
-    }
+    unsafe {
+        libc::malloc_trim(0)
+    };
 }
 
 #[cfg(test)]
@@ -150,6 +213,19 @@ mod tests {
 
     #[test]
     fn memory_that_grows_and_shrinks_across_the_border_keeps_its_bytes() {
+        grow_and_shrink();
+        #[cfg(target_os = "linux")]
+        {
+            // Of the whole process, for a moment: other tests' blocks may be laid aside too, which none of them notices.
+            let folder = tempfile::tempdir().unwrap();
+            limit(1, folder.path());
+            grow_and_shrink();
+            SPARES.limit(usize::MAX);
+            assert!(most_aside() >= 80 * MIB, "{}", most_aside());
+        }
+    }
+
+    fn grow_and_shrink() {
         let sizes = [MIB, 5 * MIB + 3, 4 * MIB, 40 * MIB, 43 * MIB, 35 * MIB, 4 * MIB - 1, 70 * MIB, 9 * MIB, 100];
         for align in [1, 16, 4096, 2 * MIB] {
             let mut layout = Layout::from_size_align(sizes[0], align).unwrap();

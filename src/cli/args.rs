@@ -102,6 +102,10 @@ pub(super) struct PipelineArgs {
     /// File with the key of personal hashes [default: ORDERSIGHT_PII_KEY, else a key kept in the output folder].
     #[arg(long, value_name = "FILE")]
     pub(super) pii_key_file: Option<PathBuf>,
+    /// Memory for large blocks, like 8GiB; what is beyond lies in files below the output folder [default: ORDERSIGHT_MEMORY,
+    /// else three quarters of the machine's or container's].
+    #[arg(long, value_name = "SIZE")]
+    pub(super) memory: Option<String>,
 }
 
 #[derive(Debug, Args)]

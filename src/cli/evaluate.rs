@@ -2,7 +2,7 @@
 
 use super::args::{Cli, EvaluateArgs};
 use super::progress::Progress;
-use super::{DONE, evaluated, instant_of, now_micros, run, to_stderr, to_stdout};
+use super::{DONE, evaluated, instant_of, memory, now_micros, run, to_stderr, to_stdout};
 use crate::config::Pipeline;
 use crate::decision::saved::Reviewer;
 use crate::error::{Error, Result};
@@ -38,9 +38,11 @@ pub(super) fn run(cli: &Cli, args: &EvaluateArgs) -> Result<u8> {
             refuses: share("--reviewer-refuses", args.reviewer_refuses)?,
         },
     };
+    memory::limit(&args.common, &options.out)?;
     let progress = Progress::new(cli);
     let done = crate::pipeline::evaluate(&pipeline, args.target.into(), &options, &|message| progress.tick(message));
     progress.done();
+    memory::tell();
     let found = done?;
     if cli.json {
         let text = serde_json::to_string_pretty(&found).map_err(|e| Error::Invariant(format!("evaluation: {e}")))?;

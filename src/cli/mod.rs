@@ -6,6 +6,7 @@ mod demo;
 mod evaluate;
 mod evaluated;
 mod explain;
+mod memory;
 mod models;
 mod progress;
 mod review;

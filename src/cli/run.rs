@@ -2,7 +2,7 @@
 
 use super::args::{Cli, OutArgs, PipelineArgs, RunArgs};
 use super::progress::Progress;
-use super::{DONE, DONE_BUT, instant, now_micros, summary, to_stderr, to_stdout};
+use super::{DONE, DONE_BUT, instant, memory, now_micros, summary, to_stderr, to_stdout};
 use crate::config::Pipeline;
 use crate::contract::output::{CACHE_DIR, STAGING_DIR};
 use crate::error::{Error, Result};
@@ -19,9 +19,11 @@ pub(super) fn run(cli: &Cli, args: &RunArgs) -> Result<u8> {
         clock: Clock::new(&pipeline, instant(args.common.as_of.as_deref())?, started_at),
         secret: secret(args.common.pii_key_file.as_ref())?,
     };
+    memory::limit(&args.common, &options.out)?;
     let progress = Progress::new(cli);
     let done = crate::pipeline::run(&pipeline, &options, &|message| progress.tick(message));
     progress.done();
+    memory::tell();
     let summary = done?;
     tell(cli, &summary)?;
     Ok(if summary.failed_on.is_empty() { DONE } else { DONE_BUT })

@@ -2,7 +2,7 @@
 
 use super::args::{Cli, StreamArgs};
 use super::progress::Progress;
-use super::{DONE, DONE_BUT, instant, now_micros, run, to_stderr, to_stdout};
+use super::{DONE, DONE_BUT, instant, memory, now_micros, run, to_stderr, to_stdout};
 use crate::config::Pipeline;
 use crate::error::{Error, Result};
 use crate::health::{self, Writer};
@@ -19,6 +19,7 @@ pub(super) fn run(cli: &Cli, args: &StreamArgs) -> Result<u8> {
         return status(cli, &out);
     }
     let sources: BTreeSet<String> = pipeline.raw.tables.values().flat_map(crate::config::TableMap::sources).collect();
+    memory::limit(&args.common, &out)?;
     let options = StreamOptions {
         out,
         models: args.models.clone(),
@@ -33,6 +34,7 @@ pub(super) fn run(cli: &Cli, args: &StreamArgs) -> Result<u8> {
     let progress = Progress::new(cli);
     let done = crate::pipeline::stream(&pipeline, options, &stop, &|message| progress.tick(message));
     progress.done();
+    memory::tell();
     let done = done?;
     if cli.json {
         let text = serde_json::to_string_pretty(&done).map_err(|e| Error::Invariant(format!("summary: {e}")))?;

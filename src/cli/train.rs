@@ -2,7 +2,7 @@
 
 use super::args::{Cli, FamilyArg, TargetArg, TrainArgs};
 use super::progress::Progress;
-use super::{DONE, instant, now_micros, run, to_stderr, to_stdout};
+use super::{DONE, instant, memory, now_micros, run, to_stderr, to_stdout};
 use crate::config::Pipeline;
 use crate::error::Result;
 use crate::pipeline::{Clock, TrainOptions, TrainedTarget};
@@ -41,9 +41,11 @@ pub(super) fn run(cli: &Cli, args: &TrainArgs) -> Result<u8> {
         family: args.family.map(Family::from),
         seed: args.seed,
     };
+    memory::limit(&args.common, &options.out)?;
     let progress = Progress::new(cli);
     let trained = crate::pipeline::train(&pipeline, &[args.target.into()], &options, &|message| progress.tick(message));
     progress.done();
+    memory::tell();
     for target in trained? {
         if cli.json {
             let metrics = serde_json::json!({

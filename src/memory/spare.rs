@@ -2,6 +2,7 @@
 
 use std::alloc::Layout;
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// From which size on blocks are kept: what is smaller the C library keeps by itself. It keeps blocks up to 32 MiB too, but
@@ -33,12 +34,17 @@ pub(super) fn class(layout: Layout) -> Layout {
     size.and_then(|size| Layout::from_size_align(size, ALIGN).ok()).unwrap_or(layout)
 }
 
-fn can_be_kept(given: Layout) -> bool {
+/// Whether a block is one of those that are kept, and counted.
+pub(super) fn can_be_kept(given: Layout) -> bool {
     given.size() >= KEPT_IN_BYTES && given.align() == ALIGN
 }
 
 /// A few blocks for the next who want blocks of their sizes.
-pub(super) struct Spares(Mutex<Kept>);
+pub(super) struct Spares {
+    kept: Mutex<Kept>,
+    /// How much of large blocks may be in use before others are laid aside.
+    limit: AtomicUsize,
+}
 
 struct Kept {
     /// The first `count` are blocks and their sizes, the oldest first.
@@ -67,11 +73,25 @@ impl Kept {
 
 impl Spares {
     const fn new() -> Self {
-        Self(Mutex::new(Kept { blocks: [(null_mut(), 0); PLACES], count: 0, bytes: 0, used: 0, most: 0 }))
+        let kept = Kept { blocks: [(null_mut(), 0); PLACES], count: 0, bytes: 0, used: 0, most: 0 };
+        Self { kept: Mutex::new(kept), limit: AtomicUsize::new(usize::MAX) }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets how much of large blocks may be in use.
+    pub(super) fn limit(&self, bytes: usize) {
+        self.limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether a block more would be more than may be in use, one of `held` bytes in its place set aside.
+    pub(super) fn exceeds(&self, given: Layout, held: usize) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        limit < usize::MAX
+            && can_be_kept(given)
+            && self.kept().used.saturating_sub(held).saturating_add(given.size()) > limit
     }
 
     /// A block of exactly this class; null if there is none, and then the system gives one and [`Self::surplus`] has to be
@@ -110,7 +130,9 @@ impl Spares {
     /// The oldest block, if there is more than should be kept: for the system. One place is always left free.
     pub(super) fn surplus(&self) -> Option<(*mut u8, Layout)> {
         let mut kept = self.kept();
+        let limit = self.limit.load(Ordering::Relaxed);
         let at_most = (kept.most / SHARE).max(ALWAYS_IN_BYTES).min(kept.most - kept.used);
+        let at_most = at_most.min(limit.saturating_sub(kept.used));
         if kept.count == 0 || (kept.bytes <= at_most && kept.count < PLACES) {
             return None;
         }
@@ -171,6 +193,22 @@ mod tests {
         assert_eq!(spares.take(large(50)), null_mut());
         assert_eq!([spares.take(large(40)), spares.take(large(40))], [at(2), at(1)], "the newest first");
         assert_eq!([spares.take(large(40)), spares.take(large(35))], [null_mut(), at(3)]);
+    }
+
+    #[test]
+    fn beyond_the_limit_a_block_more_is_too_much_and_none_is_kept() {
+        let spares = Spares::new();
+        assert!(!spares.exceeds(large(4096), 0), "none is set");
+        spares.limit(100 * MIB);
+        given(&spares, 40);
+        given(&spares, 40);
+        let small = Layout::from_size_align(MIB, 8).unwrap();
+        assert_eq!([large(20), large(24), small].map(|layout| spares.exceeds(layout, 0)), [false, true, false]);
+        assert!(!spares.exceeds(large(60), 40 * MIB), "in place of one of the two");
+        assert!(spares.keep(at(1), large(40)));
+        assert_eq!(spares.surplus(), None, "80 in use and kept");
+        given(&spares, 64);
+        assert_eq!(spares.surplus().map(|(memory, _)| memory), Some(at(1)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Same in, same out: no folder, number of threads or order of rows shows, and nothing looks ahead.
 
-use crate::harness::{data_files, expect};
+use crate::harness::{data_files, expect, finish};
 use crate::shop::{Records, Shop, copy, differing, differing_rows, rows};
 use polars::prelude::{DataFrame, IdxCa, NamedFrom, ParquetReader, ParquetWriter, SerReader, SortMultipleOptions};
 use rand::seq::SliceRandom;
@@ -53,6 +53,27 @@ fn equal_runs_give_equal_files_in_any_folder_and_on_any_number_of_threads() {
         crate::shop::summary(command.env("RAYON_NUM_THREADS", threads).env("POLARS_MAX_THREADS", threads));
         assert_eq!(differing(&files, &data_files(&out)), Vec::<String>::new(), "{what}");
     }
+}
+
+#[test]
+fn memory_beyond_the_limit_lies_in_files_and_does_not_show() {
+    let shop = Shop::new(2_500, 9, 40, 0.02);
+    let (roomy, narrow) = (shop.path("roomy"), shop.path("narrow"));
+    shop.run(&shop.input(), &roomy, MORNING_AFTER);
+    let mut command = shop.command(&shop.input(), &narrow, MORNING_AFTER);
+    let done = finish(command.env("ORDERSIGHT_LOG", "info").args(["--memory", "1MiB"]));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(differing(&data_files(&roomy), &data_files(&narrow)), Vec::<String>::new());
+    if cfg!(target_os = "linux") {
+        assert!(done.stderr.contains("lay in files"), "some was beyond it: {}", done.stderr);
+    }
+    let left: Vec<_> =
+        std::fs::read_dir(narrow.join("_cache")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("aside")), "{left:?}");
+    let mut wrong = shop.command(&shop.input(), &narrow, MORNING_AFTER);
+    let done = finish(wrong.env("ORDERSIGHT_MEMORY", "plenty"));
+    assert_eq!(done.code, 2);
+    assert!(done.stderr.contains("ORDERSIGHT_MEMORY") && done.stderr.contains("8GiB"), "{}", done.stderr);
 }
 
 #[test]
