@@ -6,6 +6,8 @@
 //! engine, and it is made anew of everything: [`Following::step`] says so. So the features of an order never depend on how
 //! its past came in.
 
+mod told;
+
 use super::engine::{Engine, Level, Stream, Units};
 use super::events::{self, Fresh};
 use super::kernel::NO_KEY;
@@ -18,6 +20,8 @@ use foldhash::quality::FixedState;
 use polars::prelude::{DataFrame, DataType};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
+use std::ops::Range;
+use told::{Told, ToldOrders};
 
 /// Orders and everything that belongs to them, as known at the clock, those that ask first.
 pub struct Sub<'a> {
@@ -34,24 +38,14 @@ pub struct Sub<'a> {
     pub rows: &'a BTreeMap<&'static str, Vec<u128>>,
 }
 
-/// An outcome that the engine was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Told {
-    stream: u8,
-    sign: i8,
-    /// A hash of the line; 0 for the order itself.
-    line: u32,
-    at: i64,
-}
-
 /// The engine and what it was told.
 #[derive(Default)]
 pub struct Following {
     /// The features that the tables can feed so far.
     possible: Vec<FeatureSpec>,
     engine: Option<Engine>,
-    /// By order: a hash of what was told of its placement, and its outcomes.
-    orders: HashMap<u32, (u64, Vec<Told>), FixedState>,
+    /// What was told of orders.
+    orders: ToldOrders,
     /// By row of other tables: a hash of what was told of it.
     rows: HashMap<u128, u64, FixedState>,
     /// The earliest time that can still be asked for.
@@ -86,7 +80,7 @@ impl Following {
                 Engine::new(&self.possible, Units { returns: terms.return_unit })?
             }
         };
-        if sub.gone.iter().any(|order| self.orders.contains_key(order)) {
+        if sub.gone.iter().any(|order| self.orders.content(*order).is_some()) {
             return Ok(self.forget());
         }
         // What was placed before the horizon cannot be asked exactly any more.
@@ -170,8 +164,10 @@ struct Telling<'f> {
     order_of_line: Vec<u32>,
     /// A hash of each line's name.
     lines: Vec<u32>,
-    /// What was told before of each order and not found again so far.
-    missing: HashMap<u32, Vec<Told>, FixedState>,
+    /// What was told before, order by order, and whether it was found again.
+    before: Vec<(Told, bool)>,
+    /// Those of each order.
+    of_order: Vec<Range<usize>>,
     /// Hashes of rows of other tables.
     contents: BTreeMap<&'static str, Vec<u64>>,
     changed: bool,
@@ -190,18 +186,20 @@ impl<'f> Telling<'f> {
         }
         let names = tables.texts("order_items", "line")?.unwrap_or_default();
         let lines = names.iter().map(|name| HASH.hash_one(name.as_deref()) as u32 | 1).collect();
-        let (mut placed, mut missing, mut changed) = (Vec::new(), HashMap::default(), false);
+        let (mut placed, mut before, mut of_order, mut changed) = (Vec::new(), Vec::new(), Vec::new(), false);
         for (row, (order, content)) in sub.orders.iter().zip(&of_orders).enumerate() {
-            match following.orders.get(order) {
+            let first = before.len();
+            match following.orders.content(*order) {
                 None => {
                     placed.push(row as u32);
-                    following.orders.insert(*order, (*content, Vec::new()));
+                    following.orders.place(*order, *content);
                 }
-                Some((before, told)) => {
-                    changed |= before != content;
-                    missing.insert(*order, told.clone());
+                Some(told) => {
+                    changed |= told != *content;
+                    before.extend(following.orders.of(*order).map(|told| (told, false)));
                 }
             }
+            of_order.push(first..before.len());
         }
         let is_placed: Vec<bool> = {
             let mut is = vec![false; sub.orders.len()];
@@ -223,7 +221,8 @@ impl<'f> Telling<'f> {
             placed_lines,
             order_of_line: order_of_line.to_vec(),
             lines,
-            missing,
+            before,
+            of_order,
             contents: row_contents,
             changed,
         })
@@ -231,7 +230,7 @@ impl<'f> Telling<'f> {
 
     /// Whether anything that was told before is not so any more.
     fn is_changed(&self) -> bool {
-        self.changed || self.missing.values().any(|missing| !missing.is_empty())
+        self.changed || self.before.iter().any(|(_, is_found)| !is_found)
     }
 }
 
@@ -263,17 +262,16 @@ impl Fresh for Telling<'_> {
                 (self.order_of_line.get(row).copied().unwrap_or(NO_KEY), self.lines.get(row).copied().unwrap_or(1))
             }
         };
-        let Some(order) = self.orders.get(order as usize) else { return false };
-        let told = Told { stream: number(stream), sign: sign as i8, line, at };
-        if let Some(missing) = self.missing.get_mut(order)
-            && let Some(place) = missing.iter().position(|before| *before == told)
-        {
-            missing.swap_remove(place);
+        let (Some(number), Some(range)) = (self.orders.get(order as usize), self.of_order.get(order as usize)) else {
+            return false;
+        };
+        let told = Told { stream: of_stream(stream), sign: sign as i8, line, at };
+        let mut before = self.before[range.clone()].iter_mut();
+        if let Some((_, is_found)) = before.find(|(before, is_found)| !is_found && *before == told) {
+            *is_found = true;
             return false;
         }
-        if let Some((_, all)) = self.following.orders.get_mut(order) {
-            all.push(told);
-        }
+        self.following.orders.push(*number, told);
         true
     }
 }
@@ -350,7 +348,7 @@ pub fn row_hashes(frame: &DataFrame, columns: &[&str]) -> Result<Vec<u64>> {
 }
 
 /// A number for each stream of outcomes.
-fn number(stream: Stream) -> u8 {
+fn of_stream(stream: Stream) -> u8 {
     (stream.kind as u8) << 3 | (stream.phase as u8) << 1 | stream.level as u8
 }
 

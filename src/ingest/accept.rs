@@ -5,18 +5,20 @@ mod keys;
 pub use keys::key_hashes;
 pub(super) use keys::versions;
 
+use super::contiguous::contiguous;
 use super::fx::Rates;
 use super::mapping::Mapped;
 use super::personal::mask_if_personal;
 use crate::config::ORIGIN;
 use crate::contract::input::{self, Kind, Table};
 use crate::error::{Error, Result};
+use crate::features::kernel::Interner;
 use crate::quarantine::{Reason, Tally};
 use crate::types::money;
 use crate::types::time::format_instant;
 use keys::Keys;
 use polars::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Why a mapped row was refused: its column, the reason, and what was found.
 pub(super) type Fault = (&'static str, Reason, String);
@@ -29,8 +31,25 @@ pub(super) struct Checked {
     pub(super) tally: Tally,
 }
 
-/// Accepted orders, for what points to them: the order's number to its placement time.
-pub(super) type Orders = HashMap<String, i64>;
+/// Accepted orders, for what points to them: their ids, in one buffer, and when each was placed.
+#[derive(Default)]
+pub(super) struct Orders {
+    ids: Interner,
+    placed: Vec<i64>,
+}
+
+impl Orders {
+    /// Enters an order that was not entered before.
+    ///
+    /// # Errors
+    /// As [`Interner::intern`].
+    pub(super) fn place(&mut self, id: &str, at: i64) -> Result<()> {
+        if self.ids.intern(id.as_bytes())? as usize == self.placed.len() {
+            self.placed.push(at);
+        }
+        Ok(())
+    }
+}
 
 /// Which orders were accepted, and when they were placed.
 pub(super) trait Placements {
@@ -40,19 +59,34 @@ pub(super) trait Placements {
 
 impl Placements for Orders {
     fn placed_at(&self, order: &str) -> Option<i64> {
-        self.get(order).copied()
+        self.placed.get(self.ids.find(order.as_bytes())? as usize).copied()
     }
 }
 
-/// Accepted rows of a part that was checked.
-struct Part {
+/// Rows that are put into blocks together: of so many each column is one that can be laid aside.
+const TOGETHER: usize = 1 << 20;
+
+/// Accepted rows of some parts, and which of these parts' rows they are.
+struct Held {
     frame: DataFrame,
+    parts: Vec<Part>,
+}
+
+/// A part that was checked.
+struct Part {
     /// The position of its first row in the whole table.
     first: u64,
     /// How many rows it had.
     rows: usize,
     /// Those of them that were refused, sorted.
     refused: Vec<usize>,
+}
+
+impl Part {
+    /// The positions of its sound rows in the whole table.
+    fn sound(&self) -> impl Iterator<Item = u64> {
+        (0..self.rows).filter(|at| self.refused.binary_search(at).is_err()).map(|at| self.first + at as u64)
+    }
 }
 
 /// Checks a mapped table part by part, so that only accepted rows are ever held whole.
@@ -65,8 +99,8 @@ pub(super) struct Checker<'a> {
     keep_rows: bool,
     keys: Keys,
     tally: Tally,
-    /// Accepted rows of each part.
-    parts: Vec<Part>,
+    /// Accepted rows; all but the last lie in few large blocks.
+    held: Vec<Held>,
 }
 
 impl<'a> Checker<'a> {
@@ -85,7 +119,7 @@ impl<'a> Checker<'a> {
             keep_rows,
             keys: Keys::default(),
             tally: Tally::default(),
-            parts: Vec::new(),
+            held: Vec::new(),
         }
     }
 
@@ -106,9 +140,24 @@ impl<'a> Checker<'a> {
             let keep: BooleanChunked = (0..frame.height()).map(|at| Some(sound(&at))).collect();
             let accepted = frame.filter(&keep).map_err(stage())?.drop(ORIGIN).map_err(stage())?;
             let refused = faults.keys().copied().collect();
-            self.parts.push(Part { frame: accepted, first, rows: frame.height(), refused });
+            self.hold(accepted, Part { first, rows: frame.height(), refused })?;
         }
         Ok(faults)
+    }
+
+    /// Keeps the rows of a part, so many together that they are worth a block.
+    fn hold(&mut self, rows: DataFrame, part: Part) -> Result<()> {
+        match self.held.last_mut() {
+            Some(last) if last.frame.height() + rows.height() <= TOGETHER => {
+                last.frame.vstack_mut_owned(rows).map_err(Error::frames("accepting rows"))?;
+                last.parts.push(part);
+            }
+            last => {
+                last.map_or(Ok(()), |last| contiguous(&mut last.frame))?;
+                self.held.push(Held { frame: rows, parts: vec![part] });
+            }
+        }
+        Ok(())
     }
 
     /// Puts the parts together, without the rows that later ones replaced.
@@ -120,11 +169,10 @@ impl<'a> Checker<'a> {
         let (accepted, replaced) = self.keys.finish();
         (self.tally.accepted, self.tally.superseded) = (accepted, replaced.len() as u64);
         let mut accepted: Option<DataFrame> = None;
-        for Part { mut frame, first, rows, refused } in self.parts {
+        for Held { mut frame, parts } in self.held {
             if !replaced.is_empty() {
-                let sound = (0..rows).filter(|at| refused.binary_search(at).is_err());
-                let stands = |at: usize| replaced.binary_search(&(first + at as u64)).is_err();
-                let keep: BooleanChunked = sound.map(|at| Some(stands(at))).collect();
+                let stands = |at: u64| replaced.binary_search(&at).is_err();
+                let keep: BooleanChunked = parts.iter().flat_map(Part::sound).map(|at| Some(stands(at))).collect();
                 frame = frame.filter(&keep).map_err(stage())?;
             }
             match &mut accepted {
@@ -135,7 +183,7 @@ impl<'a> Checker<'a> {
             }
         }
         let mut accepted = accepted.unwrap_or_default();
-        accepted.rechunk_mut();
+        contiguous(&mut accepted)?;
         if self.keep_rows && accepted.height() as u64 != self.tally.accepted {
             let (rows, keys) = (accepted.height(), self.tally.accepted);
             return Err(Error::Invariant(format!("`{}`: {rows} rows kept for {keys} keys", self.table.name)));

@@ -7,6 +7,7 @@
 mod accept;
 mod again;
 mod cache;
+mod contiguous;
 pub(crate) mod discover;
 mod fx;
 mod growing;
@@ -219,6 +220,9 @@ impl<'a> Typist<'a> {
     }
 }
 
+/// From how many rows on the pieces that a table was made of leave memory worth giving back.
+const MANY_ROWS: u64 = 1_000_000;
+
 /// Takes a table that was checked: what was accepted, what was refused, and the source of its rows.
 type TakeTable<'a> =
     &'a mut dyn FnMut(&'static Table, accept::Checked, Vec<record::Refused>, Option<String>) -> Result<()>;
@@ -260,6 +264,9 @@ fn accept_all(
             Ok(())
         })?;
         let checked = checker.finish()?;
+        if checked.tally.read >= MANY_ROWS {
+            crate::memory::give_back();
+        }
         if table.name == "fx_rates" {
             rates = Rates::of(&pipeline.raw.money.base, pipeline.base_exponent, &checked.accepted)?;
         } else if table.name == "orders" {
@@ -294,7 +301,11 @@ fn order_times(orders: &DataFrame) -> Result<accept::Orders> {
     let ids = orders.column("order_id").and_then(|c| c.str().cloned()).map_err(Error::frames(stage))?;
     let times = orders.column("placed_at").map(|c| c.to_physical_repr()).map_err(Error::frames(stage))?;
     let times = times.i64().map_err(Error::frames(stage))?;
-    Ok(ids.iter().zip(times.iter()).filter_map(|(id, at)| Some((id?.to_owned(), at?))).collect())
+    let mut placed = accept::Orders::default();
+    for (id, at) in ids.iter().zip(times.iter()).filter_map(|(id, at)| Some((id?, at?))) {
+        placed.place(id, at)?;
+    }
+    Ok(placed)
 }
 
 impl Ingested {

@@ -173,6 +173,14 @@ impl Interner {
         }
     }
 
+    /// The number of a key, if it was seen.
+    pub fn find(&self, key: &[u8]) -> Option<u32> {
+        if self.is_empty() {
+            return None;
+        }
+        Some(self.find_hashed(hash(key), key)).filter(|id| *id != NO_KEY)
+    }
+
     fn find_hashed(&self, hash: u32, key: &[u8]) -> u32 {
         let mut place = self.place(hash);
         while self.slots[place].1 != NO_KEY {

@@ -1,8 +1,8 @@
 //! Numbers of orders, with everything that belongs to them; a row that names no order is a group of its own.
 
+use crate::error::Result;
+use crate::features::kernel::Interner;
 use crate::ingest::accept::Placements;
-use foldhash::quality::RandomState;
-use std::collections::HashMap;
 
 /// The number of an order and of the rows that name it, or of a single row that names none.
 pub type Group = u32;
@@ -13,7 +13,10 @@ const NOT_PLACED: i64 = i64::MIN;
 /// Groups by the orders they are of.
 #[derive(Default)]
 pub(super) struct Groups {
-    by_order: HashMap<Box<str>, Group, RandomState>,
+    /// The ids of orders, in one buffer.
+    ids: Interner,
+    /// The group of each id.
+    of_id: Vec<Group>,
     /// When the order of each group was placed, UTC microseconds.
     placed: Vec<i64>,
     /// How many of them have an order.
@@ -22,25 +25,29 @@ pub(super) struct Groups {
 
 impl Groups {
     /// The group of a row that names this order, or none.
-    pub(super) fn number(&mut self, order: Option<&str>) -> Group {
-        if let Some(group) = order.and_then(|order| self.by_order.get(order)) {
-            return *group;
-        }
-        let group = self.placed.len() as u32;
-        self.placed.push(NOT_PLACED);
+    ///
+    /// # Errors
+    /// As [`Interner::intern`].
+    pub(super) fn number(&mut self, order: Option<&str>) -> Result<Group> {
+        let new = self.placed.len() as u32;
         if let Some(order) = order {
-            self.by_order.insert(order.into(), group);
+            let id = self.ids.intern(order.as_bytes())? as usize;
+            if let Some(group) = self.of_id.get(id) {
+                return Ok(*group);
+            }
+            self.of_id.push(new);
         }
-        group
+        self.placed.push(NOT_PLACED);
+        Ok(new)
     }
 
-    /// Makes room for so many orders.
+    /// Makes room for so many orders more.
     pub(super) fn reserve(&mut self, orders: usize) {
-        self.by_order.reserve(orders);
+        self.ids.reserve(self.ids.len() + orders);
     }
 
     pub(super) fn of(&self, order: &str) -> Option<Group> {
-        self.by_order.get(order).copied()
+        self.of_id.get(self.ids.find(order.as_bytes())? as usize).copied()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Group> + use<> {

@@ -2,6 +2,7 @@
 
 use super::frames;
 use crate::error::Result;
+use crate::ingest::contiguous::contiguous;
 use polars::prelude::*;
 
 /// Pieces at most: rows are picked out of each by itself, and polars would put a frame of more than eight together as a whole
@@ -43,7 +44,7 @@ impl Pieces {
         {
             let (Some(last), Some(mut before)) = (self.pieces.pop(), self.pieces.pop()) else { break };
             before.vstack_mut_owned(last).map_err(frames())?;
-            before.rechunk_mut();
+            contiguous(&mut before)?;
             self.pieces.push(before);
         }
         Ok(())

@@ -189,7 +189,7 @@ fn numbered_but(
     };
     let mut one = |at: usize| {
         let id = ids.as_ref().and_then(|ids| ids.get(at));
-        (!faults.contains_key(&at)).then(|| groups.number(id))
+        (!faults.contains_key(&at)).then(|| groups.number(id)).transpose()
     };
-    Ok((0..frame.height()).map(&mut one).collect())
+    (0..frame.height()).map(&mut one).collect()
 }

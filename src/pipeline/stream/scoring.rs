@@ -248,9 +248,14 @@ impl<'a> Scoring<'a> {
         Ok(ingested.tables)
     }
 
-    /// The group of each order.
+    /// The group of each order that was taken in.
     fn numbers(&self, tables: &BTreeMap<&'static str, DataFrame>) -> Result<Vec<Group>> {
-        tables.get("orders").filter(|orders| orders.height() > 0).map_or_else(|| Ok(Vec::new()), |o| self.numbers_of(o))
+        let orders = tables.get("orders").filter(|orders| orders.height() > 0);
+        let numbers = orders.map_or_else(|| Ok(Vec::new()), |orders| self.numbers_of(orders))?;
+        match numbers.contains(&Group::MAX) {
+            true => Err(Error::Invariant("an order was looked at that never came".to_owned())),
+            false => Ok(numbers),
+        }
     }
 
     fn numbers_of(&self, orders: &DataFrame) -> Result<Vec<Group>> {

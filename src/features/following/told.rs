@@ -1,0 +1,96 @@
+//! What the engine was told of orders: chains of outcomes, so that an order costs some bytes and no block of its own.
+
+/// An outcome that the engine was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) at: i64,
+    /// A hash of the line; 0 for the order itself.
+    pub(super) line: u32,
+    pub(super) stream: u8,
+    pub(super) sign: i8,
+}
+
+/// No outcome more.
+const END: u32 = u32::MAX;
+
+/// An order of which nothing was told.
+const NOTHING: u32 = u32::MAX - 1;
+
+/// By the number of each order: a hash of what was told of its placement, and its outcomes.
+#[derive(Default)]
+pub(super) struct ToldOrders {
+    contents: Vec<u64>,
+    /// The outcome of each order that was told last.
+    last: Vec<u32>,
+    /// Outcomes, and the one of the same order before each.
+    outcomes: Vec<(Told, u32)>,
+    /// Orders of which anything was told.
+    count: usize,
+}
+
+impl ToldOrders {
+    /// Orders of which anything was told.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The hash of what was told of an order's placement, if it was.
+    pub(super) fn content(&self, order: u32) -> Option<u64> {
+        let last = self.last.get(order as usize).filter(|last| **last != NOTHING);
+        last.and_then(|_| self.contents.get(order as usize).copied())
+    }
+
+    /// Enters an order of which nothing was told.
+    pub(super) fn place(&mut self, order: u32, content: u64) {
+        let at = order as usize;
+        if at >= self.last.len() {
+            self.last.resize(at + 1, NOTHING);
+            self.contents.resize(at + 1, 0);
+        }
+        (self.last[at], self.contents[at]) = (END, content);
+        self.count += 1;
+    }
+
+    /// Adds an outcome of an order that was placed; of others there is none.
+    pub(super) fn push(&mut self, order: u32, told: Told) {
+        let new = self.outcomes.len() as u32;
+        if let Some(last) = self.last.get_mut(order as usize).filter(|last| **last != NOTHING) {
+            self.outcomes.push((told, std::mem::replace(last, new)));
+        }
+    }
+
+    /// The outcomes of an order.
+    pub(super) fn of(&self, order: u32) -> impl Iterator<Item = Told> {
+        let mut next = self.last.get(order as usize).copied().unwrap_or(NOTHING);
+        std::iter::from_fn(move || {
+            let (told, before) = self.outcomes.get(next as usize)?;
+            next = *before;
+            Some(*told)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_are_those_of_their_order() {
+        let told = |at: i64| Told { at, line: 0, stream: 1, sign: 1 };
+        let mut orders = ToldOrders::default();
+        orders.push(3, told(9));
+        assert_eq!((orders.len(), orders.content(3), orders.of(3).count()), (0, None, 0));
+        orders.place(3, 7);
+        orders.place(0, 8);
+        for at in 1..4 {
+            orders.push(at as u32 % 2 * 3, told(at));
+        }
+        assert_eq!(
+            (orders.len(), orders.content(3), orders.content(0), orders.content(1)),
+            (2, Some(7), Some(8), None)
+        );
+        assert_eq!(orders.of(3).map(|told| told.at).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(orders.of(0).map(|told| told.at).collect::<Vec<_>>(), [2]);
+        assert_eq!(orders.of(1).chain(orders.of(99)).count(), 0);
+    }
+}

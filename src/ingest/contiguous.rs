@@ -1,0 +1,71 @@
+//! Rows held in few large blocks.
+//!
+//! What comes from files is in pieces of a page or a part of a file each, and texts are views into the pages that they were read
+//! from. Tables that are held for long would be millions of small blocks: memory that nothing can lay aside, and that stays in
+//! use as a whole for one text.
+
+use crate::error::{Error, Result};
+use polars::prelude::*;
+
+/// The length of a text that stands in its view.
+const INLINE: usize = 12;
+
+/// Puts every column into one piece, and its texts into few large blocks unless several rows share them.
+///
+/// # Errors
+/// [`Error::Frames`] only for defects.
+pub(super) fn contiguous(frame: &mut DataFrame) -> Result<()> {
+    let stage = || Error::frames("rows in one piece");
+    frame.rechunk_mut();
+    let texts = frame.columns().iter().enumerate().filter(|(_, column)| column.dtype().is_string());
+    for at in texts.map(|(at, _)| at).collect::<Vec<_>>() {
+        let column = frame.columns().get(at).cloned().unwrap_or_default();
+        let texts = column.str().map_err(stage())?;
+        let Some(views) = texts.downcast_iter().next().filter(|views| views.data_buffers().len() > 1) else { continue };
+        let long: usize = views.len_iter().map(|length| length as usize).filter(|length| *length > INLINE).sum();
+        // The words of a dictionary are there once for all rows.
+        if long > views.total_buffer_len() {
+            continue;
+        }
+        let gathered = StringChunked::with_chunk(column.name().clone(), views.clone().gc());
+        frame.replace_column(at, gathered.into_column()).map_err(stage())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buffers(frame: &DataFrame) -> Vec<usize> {
+        let of = |column: &Column| column.str().unwrap().downcast_iter().map(|views| views.data_buffers().len()).sum();
+        frame.columns().iter().map(of).collect()
+    }
+
+    #[test]
+    fn texts_of_many_pages_stand_in_one_block_and_shared_ones_stay_shared() {
+        let page = |first: usize| {
+            let own: Vec<Option<String>> =
+                (first..first + 50).map(|n| (n % 7 > 0).then(|| format!("a text that is long enough {n}"))).collect();
+            let word = StringChunked::new("word".into(), ["a word of a dictionary"]);
+            // Each row points to the one text.
+            let words = word.take(&IdxCa::from_vec("at".into(), vec![0; 50])).unwrap();
+            let columns =
+                vec![Column::new("own".into(), own), words.into_column(), Column::new("short".into(), vec!["x"; 50])];
+            DataFrame::new(50, columns).unwrap()
+        };
+        let mut frame = page(0);
+        for first in [50, 100, 150] {
+            frame.vstack_mut_owned(page(first)).unwrap();
+        }
+        let before = frame.clone();
+        contiguous(&mut frame).unwrap();
+        assert!(frame.equals_missing(&before));
+        assert_eq!(buffers(&frame), [1, 4, 0]);
+        // A few rows that were picked do not hold the others' texts.
+        let mut few = before.slice(60, 2);
+        contiguous(&mut few).unwrap();
+        contiguous(&mut DataFrame::empty()).unwrap();
+        assert!(few.equals_missing(&before.slice(60, 2)));
+    }
+}
