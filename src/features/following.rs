@@ -414,4 +414,14 @@ mod tests {
         assert_eq!(step(&mut following, 2..3, 1, Some(2 * HOUR), 60), None);
         assert_eq!(step(&mut following, 0..3, 3, Some(2 * HOUR), 60), Some(vec![0.0, 60.0, 60.0]));
     }
+
+    #[test]
+    fn rows_that_are_about_no_order_here_can_be_told_alone() {
+        let mut following = Following::default();
+        assert_eq!(step(&mut following, 0..1, 1, None, 50), Some(vec![0.0]));
+        let mut alone = Following::default();
+        assert_eq!(step(&mut alone, 0..0, 0, None, 50), Some(vec![]));
+        assert_eq!(step(&mut following, 0..0, 0, None, 50), Some(vec![]));
+        assert_eq!(step(&mut following, 1..2, 1, None, 50), Some(vec![50.0]));
+    }
 }

@@ -190,19 +190,27 @@ impl<'a> Growing<'a> {
                 self.groups.reserve(rows);
             }
             let batches = together::batches(files.iter().enumerate());
-            for batches in batches.chunks(rayon::current_num_threads()) {
-                let first = self.names.len() as u32;
-                let firsts =
-                    batches.iter().scan(first, |next, b| Some(std::mem::replace(next, *next + b.len() as u32)));
-                let numbered: Vec<_> = firsts.zip(batches).collect();
-                let pipeline = self.pipeline;
-                let parts = numbered.par_iter().map(|(first, files)| {
-                    let files = files.iter().map(|(_, file)| (*file).clone()).collect();
-                    waiting::mapped(pipeline, (contract, mapping), &source, files, *first)
-                });
-                let parts = parts.collect::<Result<Vec<_>>>()?;
-                self.names.extend(batches.iter().flatten().map(|(_, file)| PathBuf::from(&file.name)));
-                self.accept(contract, parts.into_iter().flatten().collect(), as_of, changed)?;
+            let first = self.names.len() as u32;
+            let firsts = batches.iter().scan(first, |next, b| Some(std::mem::replace(next, *next + b.len() as u32)));
+            let numbered: Vec<_> = firsts.zip(&batches).collect();
+            self.names.extend(batches.iter().flatten().map(|(_, file)| PathBuf::from(&file.name)));
+            let pipeline = self.pipeline;
+            let map = |(first, files): &(u32, &Vec<(usize, &TypedFile)>)| {
+                let files = files.iter().map(|(_, file)| (*file).clone()).collect();
+                waiting::mapped(pipeline, (contract, mapping), &source, files, *first)
+            };
+            let map_some = |some: &[_]| some.par_iter().map(map).collect::<Result<Vec<_>>>();
+            // What comes next is mapped while this is accepted.
+            let mut rest = numbered.chunks(rayon::current_num_threads());
+            let mut mapped = rest.next().map(map_some).transpose()?;
+            while let Some(parts) = mapped {
+                let parts = parts.into_iter().flatten().collect();
+                let (next, accepted) = rayon::join(
+                    || rest.next().map(map_some).transpose(),
+                    || self.accept(contract, parts, as_of, changed),
+                );
+                accepted?;
+                mapped = next?;
             }
         }
         Ok(())

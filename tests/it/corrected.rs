@@ -2,7 +2,7 @@
 
 use crate::harness::{finish, ordersight};
 use crate::shop::differing_rows;
-use crate::stream::{TINY, land, stream, tiny, told};
+use crate::stream::{Landing, TINY, done, land, stream, tiny, told};
 use crate::tiny::query;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -201,4 +201,19 @@ fn orders_of_which_none_is_from_before_the_clock_wait_quietly_and_count_when_it_
     assert_eq!(finish(command.current_dir(folder.path())).code, 0);
     let [batch, out] = ["batch", "out"].map(|out| told(&folder.path().join(out)));
     assert_eq!(differing_rows(&batch, &out), Vec::<String>::new());
+}
+
+#[test]
+fn a_ticket_about_no_order_that_comes_alone_counts_like_any_other() {
+    let landing = Landing::new(300, 21, 20);
+    let out = landing.shop.path("out");
+    done(&mut landing.command("stream", &out, &[]));
+    // After the last order, so that it is not late.
+    let ticket = "{\"ticket_id\":\"T-alone\",\"order_id\":null,\"customer_id\":\"C-nobody\",\"kind\":\"contact\",\
+                  \"opened_at\":\"2026-01-19T02:30:45Z\",\"known_at\":\"2026-01-19T02:32:36Z\",\"first_reply_at\":null,\
+                  \"solved_at\":null,\"last_solved_at\":null,\"channel\":\"email\",\"topic\":\"other\",\"language\":\"en\",\
+                  \"agent_language\":\"en\",\"outcome\":null,\"amount\":null,\"currency\":null}\n";
+    std::fs::write(landing.folder.join("9999-tickets.ndjson"), ticket).unwrap();
+    done(&mut landing.command("stream", &out, &[]));
+    assert_eq!(differing_rows(&landing.batch(), &told(&out)), Vec::<String>::new());
 }

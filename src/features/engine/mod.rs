@@ -202,11 +202,14 @@ fn step(
     let same_level = plan.stream.level == plan.level;
     let by_row = if same_level { None } else { facts.keys_of(plan.stream.level, plan.who, keys)? };
     let by_row = Cow::Borrowed(by_row.as_deref().unwrap_or(asking));
-    let entity = if rows.placed_at.is_empty() { Cow::Owned(Vec::new()) } else { happened.keys(plan.who.0, by_row) };
+    // Events of their own, such as a ticket about no order, can be there where no order is.
+    let is_nothing = rows.placed_at.is_empty() && happened.rows.is_none();
+    let entity = if is_nothing { Cow::Owned(Vec::new()) } else { happened.keys(plan.who.0, by_row) };
     let other = match plan.other {
-        Some(other) if !rows.placed_at.is_empty() => {
-            let by_row = facts.keys_of(plan.stream.level, (other, None), keys)?.ok_or_else(|| absent("other keys"))?;
-            Some(happened.keys(other, by_row))
+        Some(other) if !is_nothing => {
+            let by_row = facts.keys_of(plan.stream.level, (other, None), keys)?;
+            let by_row = by_row.or_else(|| rows.placed_at.is_empty().then(|| Cow::Owned(Vec::new())));
+            Some(happened.keys(other, by_row.ok_or_else(|| absent("other keys"))?))
         }
         Some(_) => Some(Cow::Owned(Vec::new())),
         None => None,

@@ -76,6 +76,7 @@ impl<'a> Following<'a> {
         (mut publishing, retelling): (Publishing, Retelling<'a>),
     ) -> Result<Self> {
         let typist = Typist::new(pipeline, cache, key)?;
+        let mut stages = Stopwatch::default();
         let mut journal = Journal::read(&publishing.here()?.publisher, pipeline)?;
         let mut copies: BTreeMap<&str, Vec<KeptFile>> = BTreeMap::new();
         for taken in journal.taken() {
@@ -91,14 +92,14 @@ impl<'a> Following<'a> {
         let mut scoring = (!by_line).then(|| Scoring::new(pipeline));
         let declared_anew = journal.progress.features != declared_features(pipeline);
         if let (Some(scoring), false) = (&mut scoring, files.is_empty()) {
-            scoring.take(&files, options.as_of.unwrap_or((options.now)()))?;
+            stages.time("accept", || scoring.take(&files, options.as_of.unwrap_or((options.now)())))?;
             if let Some(watermark) = journal.progress.watermark {
+                if !declared_anew {
+                    stages.time("restore", || scoring.restore(&options.out))?;
+                }
+                stages.time("features", || scoring.step(&options.out, watermark, None))?;
                 if declared_anew {
-                    scoring.step(&options.out, watermark, None)?;
-                    scoring.overlay(&options.out)?;
-                } else {
-                    scoring.restore(&options.out)?;
-                    scoring.step(&options.out, watermark, None)?;
+                    stages.time("restore", || scoring.overlay(&options.out))?;
                 }
             }
         }

@@ -30,6 +30,9 @@ const READ: &[&str] = &["orders", "order_items", "returns", "tickets", "feedback
 /// Tables whose rows are events of their own.
 const EVENTS: [&str; 3] = ["returns", "tickets", "feedback"];
 
+/// Groups that the engine is told of at a time: more than an epoch touches.
+const TOLD_AT_ONCE: usize = 1 << 18;
+
 /// How many times the events that were kept by the last expiry the engine holds before it lets go again of what nothing can
 /// reach any more, and the events that it holds in any case: expiry looks at all of them.
 const EXPIRE_AT_TIMES: usize = 2;
@@ -141,7 +144,7 @@ impl<'a> Scoring<'a> {
         self.moved(out, &mut stepped)?;
         touched.extend(self.agenda.take(as_of));
         let touched: Vec<Group> = touched.into_iter().collect();
-        let features = match self.tell(out, &touched, as_of, before, &mut stepped)? {
+        let features = match self.tell_all(out, &touched, as_of, before, &mut stepped)? {
             (Step::Features(features), asking) => Some((features, asking)),
             (Step::Anew, _) => {
                 let everything: Vec<Group> = self.growing.groups().collect();
@@ -150,7 +153,7 @@ impl<'a> Scoring<'a> {
                     groups = everything.len(),
                     "what orders had been counted by was corrected, or other features can be fed: counted anew"
                 );
-                match self.tell(out, &everything, as_of, None, &mut stepped)? {
+                match self.tell_all(out, &everything, as_of, None, &mut stepped)? {
                     (Step::Features(features), asking) => Some((features, asking)),
                     (Step::Anew, _) => None,
                 }
@@ -191,6 +194,34 @@ impl<'a> Scoring<'a> {
         Ok(())
     }
 
+    /// Tells the engine of any number of groups; the groups of the orders that asked. Those that ask nothing are told some at a
+    /// time, so that their tables are never held whole.
+    fn tell_all(
+        &mut self,
+        out: &Path,
+        touched: &[Group],
+        as_of: i64,
+        before: Option<i64>,
+        stepped: &mut Stepped,
+    ) -> Result<(Step, Vec<Group>)> {
+        if touched.len() <= TOLD_AT_ONCE {
+            return self.tell(out, touched, as_of, before, stepped);
+        }
+        let (asking, others): (Vec<Group>, Vec<Group>) =
+            touched.iter().copied().partition(|group| self.asks(*group, as_of));
+        for some in others.chunks(TOLD_AT_ONCE) {
+            if let anew @ (Step::Anew, _) = self.tell(out, some, as_of, before, stepped)? {
+                return Ok(anew);
+            }
+        }
+        self.tell(out, &asking, as_of, before, stepped)
+    }
+
+    /// Whether a group has an order from before the clock that was not scored.
+    fn asks(&self, group: Group, as_of: i64) -> bool {
+        self.log.day_of(group).is_none() && self.growing.placed_at(group).is_some_and(|at| at <= as_of)
+    }
+
     /// Tells the engine of some groups; the groups of the orders that asked.
     fn tell(
         &mut self,
@@ -201,9 +232,8 @@ impl<'a> Scoring<'a> {
         stepped: &mut Stepped,
     ) -> Result<(Step, Vec<Group>)> {
         // Those that ask first.
-        let is_placed = |group: &Group| self.growing.placed_at(*group).is_some_and(|at| at <= as_of);
-        let asks = |group: &Group| self.log.day_of(*group).is_none() && is_placed(group);
-        let (asking, others): (Vec<Group>, Vec<Group>) = touched.iter().copied().partition(asks);
+        let (asking, others): (Vec<Group>, Vec<Group>) =
+            touched.iter().copied().partition(|group| self.asks(*group, as_of));
         tracing::debug!(asking = asking.len(), others = others.len(), "orders told of");
         let order: Vec<Group> = asking.iter().copied().chain(others).collect();
         let tables = self.growing.of_groups(&order)?;
