@@ -5,7 +5,7 @@
 //! another, all of one length: the C library gives large blocks back to the system, and to have them mapped and zeroed anew
 //! for each column took a quarter of the processor time of fifty million orders. So a few such blocks are kept.
 //! Beyond a limit that the program was given, large blocks lie in files: see [`limit`].
-//! Other memory itself is the system allocator's; advice that a system cannot follow it ignores.
+//! All other memory is the system allocator's; advice that a system cannot follow it ignores.
 
 mod aside;
 mod spare;
@@ -29,7 +29,8 @@ pub struct HugePages;
 
 // SAFETY: small layouts go to `System` as they are. A large one goes there with its size rounded up by `class`, the same at
 // each call for it, so `System` always gets back the layout that it gave; and what waits among the spares belongs to nobody
-// else until it is taken. `advise` neither reads, writes nor moves memory. So this keeps what `System` promises.
+// else until it is taken. A block in a file has whole pages of its own, is known by its address, and never goes to `System`.
+// `advise` neither reads, writes nor moves memory. So this keeps what `System` promises.
 unsafe impl GlobalAlloc for HugePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let given = class(layout);
