@@ -15,10 +15,10 @@ out, stop = sys.argv[1:]
 # it comes.
 GROWS = {"order_scores", "order_features", "runs", "late_rows"}
 answers, errors, seen, fell = 0, [], {}, {}
-last = False
+parent, last = os.getppid(), False
 while not last:
-    # Once more after the end, so that the end is seen too.
-    last = os.path.exists(stop)
+    # Once more after the end, so that the end is seen too. Whoever started this and is gone will never write that file.
+    last = os.path.exists(stop) or os.getppid() != parent
     for folder in sorted(glob.glob(f"{out}/*/")):
         table = os.path.basename(folder.rstrip("/"))
         if table.startswith(("_", ".")):
