@@ -62,7 +62,7 @@ mod tests {
         contiguous(&mut frame).unwrap();
         assert!(frame.equals_missing(&before));
         assert_eq!(buffers(&frame), [1, 4, 0]);
-        // A few rows that were picked do not hold the others' texts.
+        // Few rows, and none, are what they were.
         let mut few = before.slice(60, 2);
         contiguous(&mut few).unwrap();
         contiguous(&mut DataFrame::empty()).unwrap();

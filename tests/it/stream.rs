@@ -275,7 +275,7 @@ fn a_stream_killed_at_any_moment_and_started_again_is_as_if_never_killed() {
         assert_eq!(differing_rows(&calm, &told(&out)), Vec::<String>::new(), "round {round}");
     }
     eprintln!("{alive} of {kills} were alive when killed");
-    assert!(alive > kills / 5, "only {alive} of {kills} were alive when killed");
+    assert!(alive > 2 * kills / 5, "only {alive} of {kills} were alive when killed");
 
     // Stopped at every step of a commit, early and late in the stream.
     let out = landing.shop.path("steps");

@@ -30,7 +30,7 @@ const READ: &[&str] = &["orders", "order_items", "returns", "tickets", "feedback
 /// Tables whose rows are events of their own.
 const EVENTS: [&str; 3] = ["returns", "tickets", "feedback"];
 
-/// Groups that the engine is told of at a time: more than an epoch touches.
+/// Groups that ask nothing and are told of at a time: more than an epoch touches.
 const TOLD_AT_ONCE: usize = 1 << 18;
 
 /// How many times the events that were kept by the last expiry the engine holds before it lets go again of what nothing can
@@ -144,7 +144,7 @@ impl<'a> Scoring<'a> {
         self.moved(out, &mut stepped)?;
         touched.extend(self.agenda.take(as_of));
         let touched: Vec<Group> = touched.into_iter().collect();
-        let features = match self.tell_all(out, &touched, as_of, before, &mut stepped)? {
+        let features = match self.tell_all(out, &touched, (as_of, before), &mut stepped)? {
             (Step::Features(features), asking) => Some((features, asking)),
             (Step::Anew, _) => {
                 let everything: Vec<Group> = self.growing.groups().collect();
@@ -153,7 +153,7 @@ impl<'a> Scoring<'a> {
                     groups = everything.len(),
                     "what orders had been counted by was corrected, or other features can be fed: counted anew"
                 );
-                match self.tell_all(out, &everything, as_of, None, &mut stepped)? {
+                match self.tell_all(out, &everything, (as_of, None), &mut stepped)? {
                     (Step::Features(features), asking) => Some((features, asking)),
                     (Step::Anew, _) => None,
                 }
@@ -194,27 +194,24 @@ impl<'a> Scoring<'a> {
         Ok(())
     }
 
-    /// Tells the engine of any number of groups; the groups of the orders that asked. Those that ask nothing are told some at a
-    /// time, so that their tables are never held whole.
+    /// Tells the engine of any number of groups; the groups of the orders that asked. Others are told some at a time, so that
+    /// their tables are never held whole, and the last of them with those that ask.
     fn tell_all(
         &mut self,
         out: &Path,
         touched: &[Group],
-        as_of: i64,
-        before: Option<i64>,
+        clocks: (i64, Option<i64>),
         stepped: &mut Stepped,
     ) -> Result<(Step, Vec<Group>)> {
-        if touched.len() <= TOLD_AT_ONCE {
-            return self.tell(out, touched, as_of, before, stepped);
-        }
         let (asking, others): (Vec<Group>, Vec<Group>) =
-            touched.iter().copied().partition(|group| self.asks(*group, as_of));
-        for some in others.chunks(TOLD_AT_ONCE) {
-            if let anew @ (Step::Anew, _) = self.tell(out, some, as_of, before, stepped)? {
-                return Ok(anew);
+            touched.iter().copied().partition(|group| self.asks(*group, clocks.0));
+        let (before, last) = others.split_at(others.len().saturating_sub(TOLD_AT_ONCE));
+        for some in before.chunks(TOLD_AT_ONCE) {
+            if let anew @ Step::Anew = self.tell(out, &[], some, clocks, stepped)? {
+                return Ok((anew, Vec::new()));
             }
         }
-        self.tell(out, &asking, as_of, before, stepped)
+        Ok((self.tell(out, &asking, last, clocks, stepped)?, asking))
     }
 
     /// Whether a group has an order from before the clock that was not scored.
@@ -222,20 +219,17 @@ impl<'a> Scoring<'a> {
         self.log.day_of(group).is_none() && self.growing.placed_at(group).is_some_and(|at| at <= as_of)
     }
 
-    /// Tells the engine of some groups; the groups of the orders that asked.
+    /// Tells the engine of groups that ask, in their order, and of others.
     fn tell(
         &mut self,
         out: &Path,
-        touched: &[Group],
-        as_of: i64,
-        before: Option<i64>,
+        asking: &[Group],
+        others: &[Group],
+        (as_of, before): (i64, Option<i64>),
         stepped: &mut Stepped,
-    ) -> Result<(Step, Vec<Group>)> {
-        // Those that ask first.
-        let (asking, others): (Vec<Group>, Vec<Group>) =
-            touched.iter().copied().partition(|group| self.asks(*group, as_of));
+    ) -> Result<Step> {
         tracing::debug!(asking = asking.len(), others = others.len(), "orders told of");
-        let order: Vec<Group> = asking.iter().copied().chain(others).collect();
+        let order: Vec<Group> = asking.iter().chain(others).copied().collect();
         let tables = self.growing.of_groups(&order)?;
         let all = tables.clone();
         let tables = self.known(out, tables, as_of)?;
@@ -262,7 +256,7 @@ impl<'a> Scoring<'a> {
         );
         self.following = following;
         order.iter().zip(awaited?).for_each(|(group, at)| self.agenda.enter(*group, at));
-        Ok((step?, asking))
+        step
     }
 
     /// Tables as known at the clock, the desk's decisions among them.
