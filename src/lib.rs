@@ -16,7 +16,7 @@
 //! | edges | [`ingest`], [`intake`], [`health`], [`publish`], [`query`], [`registry`], [`synthetic`] | files, formats, arrivals |
 //! | compute | [`features`], [`kpi`], [`satisfaction`], [`customers`], [`exceptions`], [`risk`], [`decision`] | frames, slices, numbers: no paths, no clock, no environment |
 //! | words | [`contract`], [`config`], [`quarantine`] | names and types |
-//! | ground | [`types`], [`error`], [`memory`] | nothing else |
+//! | ground | [`types`], [`error`], [`memory`], [`saved`] | nothing else |
 //!
 //! # Invariants, each with a test that would notice
 //! 1. Nothing is lost: rows read = accepted + quarantined + superseded, every run.
@@ -53,6 +53,7 @@ pub mod registry;
 pub mod report;
 pub mod risk;
 pub mod satisfaction;
+pub mod saved;
 pub mod synthetic;
 pub mod types;
 

@@ -6,6 +6,7 @@
 //! engine, and it is made anew of everything: [`Following::step`] says so. So the features of an order never depend on how
 //! its past came in.
 
+mod saved;
 mod told;
 
 use super::engine::{Engine, Level, Stream, Units};
@@ -356,8 +357,17 @@ fn of_stream(stream: Stream) -> u8 {
 mod tests {
     use super::super::tests::{TERMS, declared, frame, instants};
     use super::*;
+    use crate::saved;
     use crate::types::time::HOUR;
     use polars::prelude::Column;
+
+    const COUNTED: &str = r#"
+        [[features.declare]]
+        entity = "customer"
+        events = "return_request"
+        value = "amount"
+        aggregates = ["sum"]
+    "#;
 
     /// One customer's orders at hours 1, 2 and 3, the first of which is asked back at hour 1½.
     fn step(
@@ -385,15 +395,7 @@ mod tests {
         let tables = BTreeMap::from([("orders", orders_table), ("returns", returns)]);
         let numbers: Vec<u32> = orders.map(|n| n as u32).collect();
         let rows = BTreeMap::from([("returns", vec![7_u128])]);
-        let specs = declared(
-            r#"
-            [[features.declare]]
-            entity = "customer"
-            events = "return_request"
-            value = "amount"
-            aggregates = ["sum"]
-            "#,
-        );
+        let specs = declared(COUNTED);
         let sub = Sub { tables: &tables, orders: &numbers, gone: &[], asking, rows: &rows };
         match following.step(&sub, &specs, &TERMS).unwrap() {
             Step::Anew => None,
@@ -413,6 +415,27 @@ mod tests {
         // Another amount: what was told was wrong.
         assert_eq!(step(&mut following, 2..3, 1, Some(2 * HOUR), 60), None);
         assert_eq!(step(&mut following, 0..3, 3, Some(2 * HOUR), 60), Some(vec![0.0, 60.0, 60.0]));
+    }
+
+    #[test]
+    fn what_was_told_goes_on_where_it_was_saved() {
+        let mut following = Following::default();
+        assert_eq!(step(&mut following, 0..1, 1, None, 50), Some(vec![0.0]));
+        let bytes = saved::whole(&[0; 32], &following.save());
+        let specs = declared(COUNTED);
+        let load = |specs: &[FeatureSpec], terms: &Terms| {
+            Following::load(specs, terms, &saved::open(&bytes, &[0; 32]).unwrap())
+        };
+        let mut again = load(&specs, &TERMS).unwrap();
+        assert_eq!(again.size(), following.size());
+        assert!(again.knows(7) && !again.knows(8));
+        // It adds to what was told, and knows what was changed of it.
+        assert_eq!(step(&mut again, 1..2, 1, Some(2 * HOUR), 50), Some(vec![50.0]));
+        assert_eq!(step(&mut again, 2..3, 1, Some(2 * HOUR), 60), None);
+        assert!(load(&[], &TERMS).is_err(), "a feature that is declared no more");
+        let nothing = saved::whole(&[0; 32], &Following::default().save());
+        let sections = saved::open(&nothing, &[0; 32]).unwrap();
+        assert!(Following::load(&specs, &TERMS, &sections).unwrap().engine.is_none());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod by_group;
 mod groups;
 mod pieces;
+mod saved;
 mod standing;
 mod table;
 mod waiting;
@@ -23,6 +24,7 @@ pub use groups::Group;
 use groups::Groups;
 use polars::prelude::*;
 use rayon::prelude::*;
+pub use saved::SavedTables;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use table::GrowingTable;

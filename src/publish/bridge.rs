@@ -1,15 +1,18 @@
-//! From a polars frame to an arrow-rs record batch, through the Arrow C data interface.
+//! From a polars frame to an arrow-rs record batch and back, through the Arrow C data interface.
 //!
 //! The only unsafe code of the crate beside [`crate::memory`]. Both libraries hold their buffers in reference-counted
 //! memory, so that numbers are not copied; strings are, once, from polars' views to plain ones.
 
 use crate::error::{Error, Result};
-use arrow::array::{ArrayRef, RecordBatch, make_array};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, make_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Fields, Schema, TimeUnit};
-use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
-use polars::prelude::{Column, CompatLevel, DataFrame};
-use polars_arrow::ffi::{ArrowArray, ArrowSchema, export_array_to_c, export_field_to_c};
+use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
+use polars::prelude::{ArrowField, Column, CompatLevel, DataFrame, IntoColumn, IntoSeries, Series, StringChunked};
+use polars_arrow::array::Utf8ViewArray;
+use polars_arrow::ffi::{
+    ArrowArray, ArrowSchema, export_array_to_c, export_field_to_c, import_array_from_c, import_field_from_c,
+};
 use std::sync::Arc;
 
 /// UTC as an offset: arrow-rs knows zones by name only with a second copy of the zone database. Parquet stores neither, just
@@ -30,8 +33,67 @@ pub(super) fn record_batch(frame: &DataFrame) -> Result<RecordBatch> {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(failed("building a record batch"))
 }
 
+/// The rows of `frame` as one record batch, columns as polars holds them; texts of many buffers in one.
+///
+/// # Errors
+/// [`Error::Parquet`] only for defects.
+pub(super) fn held(frame: &DataFrame) -> Result<RecordBatch> {
+    let mut fields = Vec::with_capacity(frame.width());
+    let mut arrays = Vec::with_capacity(frame.width());
+    for column in frame.columns() {
+        let series = column.as_materialized_series().rechunk();
+        let series = match series.str() {
+            Ok(texts) => gathered(texts).into_series(),
+            Err(_) => series,
+        };
+        let array = import(&series, CompatLevel::newest())?;
+        fields.push(Field::new(column.name().as_str(), array.data_type().clone(), true));
+        arrays.push(array);
+    }
+    let rows = RecordBatchOptions::new().with_row_count(Some(frame.height()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &rows).map_err(failed("rows of a state"))
+}
+
+/// Texts without the rest of the pages that they point into; words that many rows share are there once.
+fn gathered(texts: &StringChunked) -> StringChunked {
+    let chunk = |views: &Utf8ViewArray| match views.total_buffer_len() > 2 * views.total_bytes_len() {
+        true => views.clone().gc(),
+        false => views.clone(),
+    };
+    StringChunked::from_chunk_iter(texts.name().clone(), texts.downcast_iter().map(chunk))
+}
+
+/// The frame that [`held`] gave a record batch of.
+///
+/// # Errors
+/// [`Error::Parquet`] and [`Error::Frames`] for a batch of other types.
+pub(super) fn taken_back(batch: &RecordBatch) -> Result<DataFrame> {
+    let stage = || Error::frames("rows of a state");
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
+        let (array, schema) = to_ffi(&array.to_data()).map_err(failed(format!("column `{}`", field.name())))?;
+        // SAFETY: as in `import`, the other way round: the same `#[repr(C)]` structs, each moved, and the array comes with
+        // the very schema that it was exported with.
+        let (of, array) = unsafe {
+            let array = std::mem::transmute::<FFI_ArrowArray, ArrowArray>(array);
+            let schema = std::mem::transmute::<FFI_ArrowSchema, ArrowSchema>(schema);
+            let of = import_field_from_c(&schema).map_err(stage())?;
+            let array = import_array_from_c(array, of.dtype.clone()).map_err(stage())?;
+            (of, array)
+        };
+        let of = ArrowField::new(field.name().as_str().into(), of.dtype, true);
+        columns.push(Series::try_from((&of, array)).map_err(stage())?.into_column());
+    }
+    DataFrame::new(batch.num_rows(), columns).map_err(stage())
+}
+
 fn plain_array(column: &Column) -> Result<ArrayRef> {
-    let array = import(column)?;
+    let series = column.as_materialized_series().rechunk();
+    // A slice of a list column still holds every value of the whole; without this, each row group would carry them all.
+    let series = series.trim_lists_to_normalized_offsets().unwrap_or(series);
+    // Plain strings, not views: a view column holds on to every buffer it was ever gathered from, thousands at times, and
+    // all of them would be handed over with every file.
+    let array = import(&series, CompatLevel::oldest())?;
     let target = plain(array.data_type()).ok_or_else(|| {
         Error::Invariant(format!("column `{}` has type {}, which no output may have", column.name(), column.dtype()))
     })?;
@@ -43,15 +105,10 @@ fn plain_array(column: &Column) -> Result<ArrayRef> {
     cast_with_options(&array, &target, &strict).map_err(failed(format!("column `{}`", column.name())))
 }
 
-/// Hands one column over. The array keeps polars' memory alive until arrow-rs releases it.
-fn import(column: &Column) -> Result<ArrayRef> {
-    let series = column.as_materialized_series().rechunk();
-    // A slice of a list column still holds every value of the whole; without this, each row group would carry them all.
-    let series = series.trim_lists_to_normalized_offsets().unwrap_or(series);
-    // Plain strings, not views: a view column holds on to every buffer it was ever gathered from, thousands at times, and
-    // all of them would be handed over with every file.
-    let field = series.field().to_arrow(CompatLevel::oldest());
-    let array = export_array_to_c(series.to_arrow(0, CompatLevel::oldest()));
+/// Hands one column of one chunk over. The array keeps polars' memory alive until arrow-rs releases it.
+fn import(series: &Series, level: CompatLevel) -> Result<ArrayRef> {
+    let field = series.field().to_arrow(level);
+    let array = export_array_to_c(series.to_arrow(0, level));
     let schema = export_field_to_c(&field);
     // SAFETY: the types on both sides are the `#[repr(C)]` structs that the Arrow C data interface fixes, and each is
     // moved, so that its release callback runs once. The array was exported with the very field exported beside it.
@@ -60,7 +117,7 @@ fn import(column: &Column) -> Result<ArrayRef> {
         let schema = std::mem::transmute::<ArrowSchema, FFI_ArrowSchema>(schema);
         from_ffi(array, &schema)
     };
-    data.map(make_array).map_err(failed(format!("column `{}`", column.name())))
+    data.map(make_array).map_err(failed(format!("column `{}`", series.name())))
 }
 
 /// The type every reader knows in place of `from`; `None` when there is none.
@@ -94,7 +151,7 @@ fn plain(from: &DataType) -> Option<DataType> {
     })
 }
 
-fn failed(stage: impl Into<String>) -> impl FnOnce(arrow::error::ArrowError) -> Error {
+pub(super) fn failed(stage: impl Into<String>) -> impl FnOnce(arrow::error::ArrowError) -> Error {
     let stage = stage.into();
     move |source| Error::Parquet { stage, source: source.into() }
 }

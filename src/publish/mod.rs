@@ -17,6 +17,7 @@ mod disk;
 mod fault;
 mod layout;
 mod lock;
+mod made;
 mod parallel;
 pub mod parquet;
 mod parts;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use fault::{FAIL_AT, Step};
 pub use layout::{PartitionType, is_appended};
+pub use made::{MadeFile, read_rows};
 pub use parts::Prepared;
 pub use record::PartitionColumn;
 pub use snapshot::{LiveFile, LiveTable, Snapshot, read, snapshot};

@@ -1,6 +1,7 @@
 //! A run that is being written: its files, before they count.
 
 use super::layout::{begun_by, file_path, is_appended, staging_name};
+use super::made::MadeFile;
 use super::parquet::{FileOptions, encode};
 use super::parts::{Encoded, Prepared, encoded, files_of, partition_of};
 use super::record::{FileEntry, PartitionColumn, Record};
@@ -162,6 +163,33 @@ impl Staging {
     pub fn write_state(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         let entry = self.stage(STATE_DIR, None, format!("{STATE_DIR}/{name}"), bytes, 0)?;
         self.files.push(entry);
+        Ok(())
+    }
+
+    /// Takes over a file that was made before: it counts with the commit, as one of [`Self::write_state`] does, and is gone if
+    /// that fails.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when it cannot be moved.
+    pub fn adopt_state(&mut self, name: &str, made: &MadeFile) -> Result<()> {
+        self.inner.faults.check(Step::WriteFile)?;
+        let path = format!("{STATE_DIR}/{name}");
+        let to = self.folder.join(&path);
+        if let Some(folder) = to.parent() {
+            disk::create_folder(folder)?;
+        }
+        std::fs::rename(&made.path, &to).map_err(Error::io("move", &made.path))?;
+        self.files.push(FileEntry {
+            table: STATE_DIR.to_owned(),
+            partition: None,
+            path,
+            size_in_bytes: made.size_in_bytes,
+            rows: 0,
+            blake3: made.blake3.clone(),
+            staged: true,
+            emptied_at: None,
+            content: None,
+        });
         Ok(())
     }
 

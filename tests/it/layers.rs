@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["ingest", "intake", "health", "publish", "registry", "query", "synthetic"],
     &["features", "kpi", "satisfaction", "customers", "exceptions", "risk", "decision"],
     &["contract", "config", "quarantine"],
-    &["types", "error", "memory"],
+    &["types", "error", "memory", "saved"],
 ];
 
 fn layer(module: &str) -> Option<usize> {

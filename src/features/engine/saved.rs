@@ -1,12 +1,12 @@
 //! The engine between steps: saved, loaded, merged with another shard's, and rid of what no query can reach.
 
 use super::keys::Keys;
-use super::plan::{Plan, Who};
+use super::plan::{Plan, StatePlan, Who};
 use super::{Engine, Units};
 use crate::config::FeatureSpec;
 use crate::error::Result;
-use crate::features::kernel::saved::{Reader, Writer};
 use crate::features::kernel::{Interner, NO_KEY, State};
+use crate::saved::{Reader, Section, damaged};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -35,43 +35,60 @@ impl Plan {
 }
 
 impl Engine {
-    /// Everything seen so far as bytes, with a version and a checksum.
-    pub fn save(&mut self) -> Vec<u8> {
-        let mut writer = Writer::new(&self.plan.hash());
-        writer.bytes(&(self.keys.of.len() as u64).to_le_bytes());
-        for (name, keys) in &self.keys.of {
-            writer.bytes(name.as_bytes());
-            keys.save_into(writer.body());
-        }
-        for state in &mut self.states {
-            state.save_into(writer.body());
-        }
-        writer.finish()
+    /// Everything seen so far: the sets of keys, then a section each, then one for each state.
+    pub fn save(&self) -> Vec<Section> {
+        let mut first = Section::default();
+        first.bytes(&self.plan.hash());
+        first.texts(self.keys.of.keys().map(String::as_str));
+        let keys: Vec<&Interner> = self.keys.of.values().collect();
+        let keys = keys.par_iter().map(|keys| {
+            let mut section = Section::default();
+            keys.save_into(&mut section);
+            section
+        });
+        let states = self.states.par_iter().map(|state| {
+            let mut section = Section::default();
+            state.save_into(&mut section);
+            section
+        });
+        std::iter::once(first).chain(keys.chain(states).collect::<Vec<_>>()).collect()
     }
 
-    /// What [`Self::save`] wrote for the same features.
+    /// What [`Self::save`] gave for the same features.
     ///
     /// # Errors
-    /// [`crate::error::Error::InputRefused`] for bytes that are no state, are damaged, are of another version or of other
-    /// features, each with what to do.
-    pub fn load(specs: &[FeatureSpec], units: Units, bytes: &[u8]) -> Result<Self> {
+    /// [`crate::error::Error::InputRefused`] for sections that are no engine, or one of other features.
+    pub fn load(specs: &[FeatureSpec], units: Units, sections: &[Reader<'_>]) -> Result<Self> {
         let plan = Plan::new(specs, units)?;
-        let mut reader = Reader::open(bytes, &plan.hash())?;
-        let mut keys = Keys::default();
-        let sets = reader.bytes()?.try_into().map_or(0, u64::from_le_bytes);
-        for _ in 0..sets {
-            let name = String::from_utf8_lossy(reader.bytes()?).into_owned();
-            keys.of.insert(name, Interner::read(&mut reader)?);
+        let (first, rest) = sections.split_first().ok_or_else(damaged)?;
+        let mut first = first.clone();
+        if first.bytes()? != plan.hash() {
+            return Err(crate::error::Error::InputRefused {
+                message: "the saved state was made for other feature declarations than the pipeline's".to_owned(),
+                hint: Some("run over the whole history: it is rebuilt from the accepted tables".to_owned()),
+            });
         }
-        let size = |set: &str| if set.is_empty() { SHOP.len() } else { keys.of.get(set).map_or(0, Interner::len) };
-        let mut states = Vec::with_capacity(plan.states.len());
-        for state in &plan.states {
+        let sets = first.texts()?;
+        let (of_keys, of_states) = rest.split_at_checked(sets.len()).ok_or_else(damaged)?;
+        if of_states.len() != plan.states.len() {
+            return Err(damaged());
+        }
+        let read = |(name, section): (String, &Reader<'_>)| {
+            let mut section = section.clone();
+            let keys = Interner::read(&mut section)?;
+            section.finish().map(|()| (name, keys))
+        };
+        let keys = sets.into_par_iter().zip(of_keys).map(read).collect::<Result<BTreeMap<_, _>>>()?;
+        let size = |set: &str| if set.is_empty() { SHOP.len() } else { keys.get(set).map_or(0, Interner::len) };
+        let read = |(state, section): (&StatePlan, &Reader<'_>)| {
             let entities = size(&key_set(state.who));
             let others = state.other.map_or(0, |other| size(&key_set((other, None))));
-            states.push(State::read(state.declarations.clone(), entities, others, &mut reader)?);
-        }
-        reader.finish()?;
-        Ok(Self { plan, states, keys })
+            let mut section = section.clone();
+            let state = State::read(state.declarations.clone(), entities, others, &mut section)?;
+            section.finish().map(|()| state)
+        };
+        let states = plan.states.par_iter().zip(of_states).map(read).collect::<Result<Vec<_>>>()?;
+        Ok(Self { plan, states, keys: Keys { of: keys } })
     }
 
     /// Says that nothing placed before `before` will ask: what no window can reach any more becomes totals or is forgotten,

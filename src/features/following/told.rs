@@ -1,5 +1,8 @@
 //! What the engine was told of orders: chains of outcomes, so that an order costs some bytes and no block of its own.
 
+use crate::error::Result;
+use crate::saved::{Reader, Section, damaged};
+
 /// An outcome that the engine was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Told {
@@ -59,6 +62,43 @@ impl ToldOrders {
         }
     }
 
+    /// All of it, for [`Self::read`].
+    pub(super) fn save(&self) -> Section {
+        let mut to = Section::default();
+        to.one(self.count as u64);
+        to.column(self.contents.iter().copied());
+        to.column(self.last.iter().copied());
+        to.column(self.outcomes.iter().map(|(told, _)| told.at));
+        to.column(self.outcomes.iter().map(|(told, _)| told.line));
+        to.column(self.outcomes.iter().map(|(told, _)| told.stream));
+        to.column(self.outcomes.iter().map(|(told, _)| told.sign));
+        to.column(self.outcomes.iter().map(|(_, before)| *before));
+        to
+    }
+
+    /// What [`Self::save`] gave.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InputRefused`] for a section that is not of this kind.
+    pub(super) fn read(mut from: Reader<'_>) -> Result<Self> {
+        let count = from.one::<u64>()? as usize;
+        let (contents, last) = (from.column()?, from.column::<u32>()?);
+        let (at, line) = (from.cells()?, from.cells()?);
+        let (stream, sign, before) = (from.cells()?, from.cells()?, from.column::<u32>()?);
+        from.finish()?;
+        let rows = before.len();
+        // Each points to one before it, so that no chain goes round.
+        let is_chain = (0..).zip(&before).all(|(at, before)| *before == END || *before < at);
+        let ends_there = |last: &u32| [END, NOTHING].contains(last) || (*last as usize) < rows;
+        let columns = [at.len(), line.len(), stream.len(), sign.len()];
+        if contents.len() != last.len() || columns != [rows; 4] || !is_chain || !last.iter().all(ends_there) {
+            return Err(damaged());
+        }
+        let told = at.zip(line).zip(stream.zip(sign));
+        let told = told.map(|((at, line), (stream, sign))| Told { at, line, stream, sign });
+        Ok(Self { contents, last, outcomes: told.zip(before).collect(), count })
+    }
+
     /// The outcomes of an order.
     pub(super) fn of(&self, order: u32) -> impl Iterator<Item = Told> {
         let mut next = self.last.get(order as usize).copied().unwrap_or(NOTHING);
@@ -73,6 +113,7 @@ impl ToldOrders {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::saved;
 
     #[test]
     fn outcomes_are_those_of_their_order() {
@@ -92,5 +133,11 @@ mod tests {
         assert_eq!(orders.of(3).map(|told| told.at).collect::<Vec<_>>(), [3, 1]);
         assert_eq!(orders.of(0).map(|told| told.at).collect::<Vec<_>>(), [2]);
         assert_eq!(orders.of(1).chain(orders.of(99)).count(), 0);
+        let bytes = saved::whole(&[0; 32], &[orders.save()]);
+        let read = ToldOrders::read(saved::open(&bytes, &[0; 32]).unwrap().remove(0)).unwrap();
+        assert_eq!((read.contents, read.last, read.outcomes, read.count), {
+            let orders = orders;
+            (orders.contents, orders.last, orders.outcomes, orders.count)
+        });
     }
 }

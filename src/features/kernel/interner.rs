@@ -293,15 +293,34 @@ impl Interner {
     }
 
     /// From what [`Self::parts`] gave; `None` if these are no such parts.
-    pub(super) fn from_parts(ends: &[u64], bytes: &[u8]) -> Option<Self> {
-        let mut starts = std::iter::once(&0).chain(ends);
-        let keys: Option<Vec<_>> = ends
-            .iter()
-            .map(|&end| bytes.get(usize::try_from(*starts.next()?).ok()?..usize::try_from(end).ok()?))
-            .collect();
-        let mut interner = Self::default();
-        let ids = interner.intern_all(keys?.into_iter().map(Some)).ok()?;
-        (ids.iter().copied().eq(0..ids.len() as u32) && interner.bytes.len() == bytes.len()).then_some(interner)
+    pub(super) fn from_parts(ends: Vec<u64>, bytes: &[u8]) -> Option<Self> {
+        let length = |nth: usize| ends[nth].checked_sub(if nth == 0 { 0 } else { ends[nth - 1] });
+        let width = if ends.is_empty() { 0 } else { length(0)? };
+        let count = u32::try_from(ends.len()).ok().filter(|_| ends.len() <= MOST)?;
+        let mut is_even = true;
+        for nth in 1..ends.len() {
+            is_even &= length(nth)? == width;
+        }
+        if ends.last().copied().unwrap_or(0) != bytes.len() as u64 {
+            return None;
+        }
+        let ends = if is_even { Vec::new() } else { ends };
+        let mut interner = Self { bytes: bytes.to_vec(), width: width as usize, ends, ..Self::default() };
+        interner.reserve(count as usize);
+        for id in 0..count {
+            interner.count = id + 1;
+            let key = interner.key(id)?;
+            let hash = hash(key);
+            let mut place = interner.place(hash);
+            while interner.slots[place].1 != NO_KEY {
+                if interner.slots[place].0 == hash && interner.key(interner.slots[place].1) == Some(key) {
+                    return None;
+                }
+                place = interner.after(place);
+            }
+            interner.slots[place] = (hash, id);
+        }
+        Some(interner)
     }
 }
 
@@ -320,10 +339,16 @@ mod tests {
         assert_eq!(interner.intern(&77_u64.to_le_bytes()).unwrap(), 80);
         assert_eq!(interner.key(1), Some(b"a".as_slice()));
         let (ends, bytes) = interner.parts();
-        assert_eq!(Interner::from_parts(&ends, bytes).unwrap().parts(), (ends.clone(), bytes));
-        assert!(Interner::from_parts(&ends[..2], bytes).is_none(), "bytes that no key owns");
-        assert!(Interner::from_parts(&[1, 2], b"aa").is_none(), "a key twice");
-        assert!(Interner::from_parts(&[2, 1], b"aa").is_none(), "a key that ends before it begins");
+        let mut again = Interner::from_parts(ends.to_vec(), bytes).unwrap();
+        assert_eq!(again.parts(), (ends.clone(), bytes));
+        assert_eq!((again.intern(b"a").unwrap(), again.intern(&77_u64.to_le_bytes()).unwrap()), (1, 80));
+        assert_eq!(again.intern(b"new").unwrap() as usize, interner.len());
+        assert!(Interner::from_parts(ends[..2].to_vec(), bytes).is_none(), "bytes that no key owns");
+        assert!(Interner::from_parts(vec![1, 2], b"aa").is_none(), "a key twice");
+        assert!(Interner::from_parts(vec![2, 1], b"aa").is_none(), "a key that ends before it begins");
+        let even = Interner::from_parts(vec![2, 4], b"abcd").unwrap();
+        assert_eq!((even.find(b"cd"), even.find(b"ab"), even.ends.len()), (Some(1), Some(0), 0));
+        assert!(Interner::from_parts(Vec::new(), b"").unwrap().is_empty());
     }
 
     #[test]

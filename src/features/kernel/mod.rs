@@ -9,7 +9,7 @@
 //! into steps nor the number of threads can show. [`State::expire`] bounds the state.
 //!
 //! Keys become numbers once, in an [`Interner`] that states share. [`State::mark_live`], [`Interner::keep`] and
-//! [`State::rename`] forget keys of which nothing is left. [`saved`] frames keys and states as bytes. States of shards of
+//! [`State::rename`] forget keys of which nothing is left. `saved` has keys and states as bytes. States of shards of
 //! keys become one by [`State::merge`].
 //!
 //! Cost: a step sorts what it is given and walks, once a window, over the events its queries' entities have retained. In
@@ -28,7 +28,7 @@ mod interner;
 mod life;
 mod others;
 mod run;
-pub mod saved;
+mod saved;
 mod sort;
 mod state;
 mod sweep;

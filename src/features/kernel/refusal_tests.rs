@@ -5,37 +5,15 @@ use super::tests::{Keyed, declarations, plain, step};
 use super::*;
 
 #[test]
-fn a_state_of_other_features_another_version_or_damaged_is_refused_and_says_so() {
+fn a_state_of_other_features_or_over_other_keys_is_refused() {
     let mut state = Keyed::new(declarations());
     step(&mut state, &[plain(1, 5), plain(2, 6)], &[]);
-    let bytes = state.save();
-    let says = |declarations: Declarations, bytes: &[u8]| {
-        let error = Keyed::load(declarations, bytes).err().unwrap();
-        assert!(error.hint().is_some());
-        error.to_string()
-    };
+    assert!(Keyed::load(declarations(), &state.save()).is_ok());
     let other = Declarations::new(declarations().all()[1..].to_vec()).unwrap();
-    assert_eq!(
-        says(other, &bytes),
-        "the feature state was made for other feature declarations than the pipeline's; nothing was published"
-    );
-    let mut newer = bytes.clone();
-    newer[8] = 9;
-    assert_eq!(
-        says(declarations(), &newer),
-        "the feature state has version 9, this program reads version 1; nothing was published"
-    );
-    assert_eq!(says(declarations(), b"PAR1"), "the feature state is no feature state; nothing was published");
-    for length in 8..bytes.len() {
-        assert_eq!(
-            says(declarations(), &bytes[..length]),
-            "the feature state is damaged or cut short; nothing was published"
-        );
-    }
-    let mut flipped = bytes;
-    let middle = flipped.len() / 2;
-    flipped[middle] ^= 1;
-    assert_eq!(says(declarations(), &flipped), "the feature state is damaged or cut short; nothing was published");
+    assert!(Keyed::load(other, &state.save()).err().unwrap().to_string().contains("other settings"));
+    // Events of a key that there is not.
+    state.entities.keep(&[true]);
+    assert!(Keyed::load(declarations(), &state.save()).err().unwrap().to_string().contains("damaged"));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //! late knowledge and empty windows are the rule there and not the exception.
 
 use super::naive::{self, Event, Query};
-use super::saved::{Reader, Writer};
 use super::*;
 use crate::error::Result;
+use crate::saved::{self, Section};
 use proptest::prelude::*;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -52,16 +52,16 @@ impl Keyed {
         self.state.rename(&self.entities.keep(&live.0), &self.others.keep(&live.1));
     }
 
-    pub(super) fn save(&mut self) -> Vec<u8> {
-        let mut writer = Writer::new(&self.state.declarations().hash());
-        self.entities.save_into(writer.body());
-        self.others.save_into(writer.body());
-        self.state.save_into(writer.body());
-        writer.finish()
+    pub(super) fn save(&self) -> Vec<u8> {
+        let mut section = Section::default();
+        self.entities.save_into(&mut section);
+        self.others.save_into(&mut section);
+        self.state.save_into(&mut section);
+        saved::whole(&self.state.declarations().hash(), &[section])
     }
 
     pub(super) fn load(declarations: Declarations, bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::open(bytes, &declarations.hash())?;
+        let mut reader = saved::open(bytes, &declarations.hash())?.remove(0);
         let (entities, others) = (Interner::read(&mut reader)?, Interner::read(&mut reader)?);
         let state = State::read(declarations, entities.len(), others.len(), &mut reader)?;
         reader.finish()?;

@@ -1,6 +1,8 @@
 //! Which rows belong to each group: chains through the rows of a table, so that a group costs two numbers and a row one.
 
 use super::groups::Group;
+use crate::error::Result;
+use crate::saved::{Reader, Section, damaged};
 
 /// No row.
 const NONE: u32 = u32::MAX;
@@ -57,6 +59,28 @@ impl ByGroup {
         let first = self.ends.get(group as usize).map_or(NONE, |(first, _)| *first);
         let is_row = |row: &u32| *row != NONE;
         std::iter::successors(Some(first).filter(is_row), move |row| Some(self.next[*row as usize]).filter(is_row))
+    }
+
+    /// Appends all of it.
+    pub(super) fn save_into(&self, to: &mut Section) {
+        to.column(self.ends.iter().map(|(first, _)| *first));
+        to.column(self.ends.iter().map(|(_, last)| *last));
+        to.column(self.next.iter().copied());
+    }
+
+    /// What [`Self::save_into`] wrote, of a table of so many rows.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InputRefused`] for bytes that are nothing of the kind.
+    pub(super) fn read(from: &mut Reader<'_>, height: usize) -> Result<Self> {
+        let (first, last, next) = (from.cells::<u32>()?, from.cells::<u32>()?, from.column::<u32>()?);
+        let is_row = |row: &u32| *row == NONE || (*row as usize) < next.len();
+        let lengths_fit = first.len() == last.len() && next.len() <= height;
+        let ends: Vec<(u32, u32)> = first.zip(last).collect();
+        match lengths_fit && next.iter().all(is_row) && ends.iter().all(|(a, b)| is_row(a) && is_row(b)) {
+            true => Ok(Self { ends, next }),
+            false => Err(damaged()),
+        }
     }
 
     /// Groups that have rows.

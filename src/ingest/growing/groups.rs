@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::features::kernel::Interner;
 use crate::ingest::accept::Placements;
+use crate::saved::{Reader, Section, damaged};
 
 /// The number of an order and of the rows that name it, or of a single row that names none.
 pub type Group = u32;
@@ -70,6 +71,30 @@ impl Groups {
     pub(super) fn forget_orders(&mut self) {
         self.placed.fill(NOT_PLACED);
         self.orders = 0;
+    }
+
+    /// All of them.
+    pub(super) fn save(&self) -> Section {
+        let mut to = Section::default();
+        self.ids.save_into(&mut to);
+        to.column(self.of_id.iter().copied());
+        to.column(self.placed.iter().copied());
+        to
+    }
+
+    /// What [`Self::save`] gave.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InputRefused`] for a section that is nothing of the kind.
+    pub(super) fn read(mut from: Reader<'_>) -> Result<Self> {
+        let ids = Interner::read(&mut from)?;
+        let (of_id, placed): (Vec<Group>, Vec<i64>) = (from.column()?, from.column()?);
+        from.finish()?;
+        if of_id.len() != ids.len() || of_id.iter().any(|group| *group as usize >= placed.len()) {
+            return Err(damaged());
+        }
+        let orders = placed.iter().filter(|at| **at != NOT_PLACED).count();
+        Ok(Self { ids, of_id, placed, orders })
     }
 
     /// How many orders were accepted.

@@ -16,43 +16,70 @@ const TIMES: usize = 4;
 #[derive(Clone, Default)]
 pub(super) struct Pieces {
     /// Each contiguous in memory, of one set of columns.
-    pieces: Vec<DataFrame>,
+    pieces: Vec<Piece>,
+}
+
+/// Some rows, which are never changed.
+#[derive(Clone)]
+struct Piece {
+    rows: DataFrame,
+    /// What they are called where they are saved, once anybody has asked for that.
+    name: Option<String>,
+}
+
+impl Piece {
+    fn of(mut rows: DataFrame) -> Self {
+        rows.rechunk_mut();
+        Self { rows, name: None }
+    }
 }
 
 impl Pieces {
     /// All rows of a frame.
-    pub(super) fn of(mut frame: DataFrame) -> Self {
-        frame.rechunk_mut();
-        Self { pieces: vec![frame] }
+    pub(super) fn of(frame: DataFrame) -> Self {
+        Self { pieces: vec![Piece::of(frame)] }
+    }
+
+    /// Pieces that were saved, each under its name.
+    pub(super) fn of_saved(pieces: Vec<(String, DataFrame)>) -> Self {
+        let pieces = pieces.into_iter().map(|(name, rows)| Piece { name: Some(name), ..Piece::of(rows) });
+        Self { pieces: pieces.collect() }
+    }
+
+    /// Every piece with its name; those that have none get one by `name`.
+    pub(super) fn named(&mut self, mut name: impl FnMut() -> String) -> impl Iterator<Item = (String, &DataFrame)> {
+        self.pieces.iter_mut().map(move |piece| (piece.name.get_or_insert_with(&mut name).clone(), &piece.rows))
     }
 
     /// How many rows there are.
     pub(super) fn height(&self) -> usize {
-        self.pieces.iter().map(DataFrame::height).sum()
+        self.pieces.iter().map(|piece| piece.rows.height()).sum()
     }
 
     /// Adds rows after all others.
-    pub(super) fn push(&mut self, mut rows: DataFrame) -> Result<()> {
-        rows.rechunk_mut();
+    pub(super) fn push(&mut self, rows: DataFrame) -> Result<()> {
+        let new = Piece::of(rows);
         match self.pieces.last_mut() {
             // A frame without rows is there for its columns alone.
-            Some(nothing) if nothing.height() == 0 => *nothing = rows,
-            _ => self.pieces.push(rows),
+            Some(nothing) if nothing.rows.height() == 0 => *nothing = new,
+            _ => self.pieces.push(new),
         }
         while let [.., before, last] = &self.pieces[..]
-            && (before.height() < TIMES * last.height() || self.pieces.len() > MOST)
+            && (before.rows.height() < TIMES * last.rows.height() || self.pieces.len() > MOST)
         {
-            let (Some(last), Some(mut before)) = (self.pieces.pop(), self.pieces.pop()) else { break };
-            before.vstack_mut_owned(last).map_err(frames())?;
-            contiguous(&mut before)?;
-            self.pieces.push(before);
+            let (Some(last), Some(Piece { rows: mut both, .. })) = (self.pieces.pop(), self.pieces.pop()) else {
+                break;
+            };
+            both.vstack_mut_owned(last.rows).map_err(frames())?;
+            contiguous(&mut both)?;
+            self.pieces.push(Piece::of(both));
         }
         Ok(())
     }
 
     /// All of them as one frame; without columns where nothing ever came.
     pub(super) fn whole(&self) -> Result<DataFrame> {
-        let mut pieces = self.pieces.iter();
+        let mut pieces = self.pieces.iter().map(|piece| &piece.rows);
         let Some(mut whole) = pieces.next().cloned() else { return Ok(DataFrame::empty()) };
         for piece in pieces {
             whole.vstack_mut(piece).map_err(frames())?;
@@ -62,8 +89,9 @@ impl Pieces {
 
     /// The rows at these places, in the order of these.
     pub(super) fn take(&self, at: &[IdxSize]) -> Result<DataFrame> {
+        let pieces = || self.pieces.iter().map(|piece| &piece.rows);
         let firsts: Vec<usize> =
-            self.pieces.iter().scan(0, |first, p| Some(std::mem::replace(first, *first + p.height()))).collect();
+            pieces().scan(0, |first, p| Some(std::mem::replace(first, *first + p.height()))).collect();
         let piece_of = |at: IdxSize| firsts.partition_point(|first| *first <= at as usize) - 1;
         // Texts of one piece are picked without being copied, which polars does where it picks out of several.
         let mut of_piece: Vec<Vec<IdxSize>> = vec![Vec::new(); self.pieces.len()];
@@ -71,7 +99,7 @@ impl Pieces {
         let mut next: Vec<usize> =
             of_piece.iter().scan(0, |sum, p| Some(std::mem::replace(sum, *sum + p.len()))).collect();
         let mut picked: Option<DataFrame> = None;
-        for ((piece, first), rows) in self.pieces.iter().zip(&firsts).zip(of_piece) {
+        for ((piece, first), rows) in pieces().zip(&firsts).zip(of_piece) {
             let rows: Vec<IdxSize> = rows.into_iter().map(|at| at - *first as IdxSize).collect();
             let rows = piece.take(&IdxCa::from_vec("rows".into(), rows)).map_err(frames())?;
             match &mut picked {
@@ -113,5 +141,21 @@ mod tests {
         let taken: Vec<i64> = taken.column("n").unwrap().i64().unwrap().into_no_null_iter().collect();
         all.reverse();
         assert_eq!(taken, all);
+        // A name stays with its rows; what is put together is another piece.
+        let mut next = 0..;
+        let mut names = |pieces: &mut Pieces| -> Vec<(String, usize)> {
+            let name = || next.next().map(|n: i32| n.to_string()).unwrap_or_default();
+            pieces.named(name).map(|(name, rows)| (name, rows.height())).collect()
+        };
+        let before = names(&mut pieces);
+        assert_eq!(names(&mut pieces), before);
+        pieces.push(df!("n" => [1_i64]).unwrap()).unwrap();
+        let after = names(&mut pieces);
+        assert_eq!(after[0], before[0]);
+        assert!(!before.contains(after.last().unwrap()));
+        let saved = pieces.named(String::new).map(|(name, rows)| (name, rows.clone())).collect();
+        let mut again = Pieces::of_saved(saved);
+        assert_eq!(names(&mut again), after);
+        assert!(again.whole().unwrap().equals(&pieces.whole().unwrap()));
     }
 }

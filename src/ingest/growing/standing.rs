@@ -4,6 +4,8 @@
 use super::by_group::ByGroup;
 use super::groups::Group;
 use crate::contract::input::Table;
+use crate::error::Result;
+use crate::saved::{Reader, Section, damaged};
 use foldhash::quality::FixedState;
 use std::collections::HashMap;
 
@@ -44,7 +46,7 @@ impl Standing {
     }
 
     /// Version and place of a row.
-    pub(super) fn read(&self, at: u32) -> (Version, Place) {
+    pub(super) fn of_row(&self, at: u32) -> (Version, Place) {
         let at = at as usize;
         (self.versions.get(at).copied().unwrap_or((true, None)), self.places[at])
     }
@@ -65,6 +67,40 @@ impl Standing {
         if contract.version.is_some() {
             self.versions.push(version);
         }
+    }
+
+    /// Appends all of it.
+    pub(super) fn save_into(&self, to: &mut Section) {
+        to.column(self.keys.iter().copied());
+        to.column(self.places.iter().map(|(file, _)| *file));
+        to.column(self.places.iter().map(|(_, row)| *row));
+        to.column(self.versions.iter().map(|(is_written, _)| *is_written));
+        to.column(self.versions.iter().map(|(_, at)| at.is_some()));
+        to.column(self.versions.iter().map(|(_, at)| at.unwrap_or_default()));
+        to.column(self.elsewhere.keys().copied());
+        to.column(self.elsewhere.values().map(|(group, _)| *group));
+        to.column(self.elsewhere.values().map(|(_, row)| *row));
+    }
+
+    /// What [`Self::save_into`] wrote.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InputRefused`] for bytes that are nothing of the kind.
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let (keys, files, rows) = (from.column()?, from.cells()?, from.cells()?);
+        let (is_written, has_time, times) = (from.cells::<bool>()?, from.cells::<bool>()?, from.cells::<i64>()?);
+        let (names, groups, of) = (from.cells()?, from.cells()?, from.column::<u32>()?);
+        let lengths_fit = files.len() == keys.len()
+            && rows.len() == keys.len()
+            && [0, keys.len()].contains(&times.len())
+            && (is_written.len(), has_time.len()) == (times.len(), times.len())
+            && (names.len(), groups.len()) == (of.len(), of.len());
+        if !lengths_fit || of.iter().any(|row| *row as usize >= keys.len()) {
+            return Err(damaged());
+        }
+        let times = has_time.zip(times).map(|(has, at)| has.then_some(at));
+        let elsewhere = names.zip(groups.zip(of)).collect();
+        Ok(Self { keys, places: files.zip(rows).collect(), versions: is_written.zip(times).collect(), elsewhere })
     }
 
     /// Makes room for so many rows.
@@ -88,6 +124,7 @@ fn is_within_order(contract: &Table) -> bool {
 mod tests {
     use super::*;
     use crate::contract::input::table;
+    use crate::saved;
     use proptest::prelude::*;
 
     proptest! {
@@ -111,7 +148,17 @@ mod tests {
                 standing.push(contract, key, (group, &rows), ((true, None), (7, at)));
                 rows.push(group, at);
                 known.insert(key, (group, at));
-                prop_assert_eq!(standing.read(at), ((true, None), (7, at)));
+                prop_assert_eq!(standing.of_row(at), ((true, None), (7, at)));
+                if at % 100 == 99 {
+                    let mut section = Section::default();
+                    rows.save_into(&mut section);
+                    standing.save_into(&mut section);
+                    let bytes = saved::whole(&[0; 32], &[section]);
+                    let mut reader = saved::open(&bytes, &[0; 32]).unwrap().remove(0);
+                    rows = ByGroup::read(&mut reader, at as usize + 1).unwrap();
+                    standing = Standing::read(&mut reader).unwrap();
+                    prop_assert!(reader.finish().is_ok());
+                }
             }
         }
     }

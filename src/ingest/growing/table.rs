@@ -21,15 +21,15 @@ use std::path::PathBuf;
 #[derive(Default)]
 pub(super) struct GrowingTable {
     /// Accepted rows, those that another has replaced included.
-    frame: Option<Pieces>,
+    pub(super) frame: Option<Pieces>,
     /// The rows of each group that nothing has replaced.
-    rows: ByGroup,
+    pub(super) rows: ByGroup,
     /// Which row stands for each key; not needed where the table is made anew.
-    standing: Standing,
+    pub(super) standing: Standing,
     /// Rows that wait for their order.
-    orphans: Vec<Waiting>,
+    pub(super) orphans: Vec<Waiting>,
     /// Accepted rows that come after those of `frame`.
-    fresh: Vec<DataFrame>,
+    pub(super) fresh: Vec<DataFrame>,
 }
 
 impl GrowingTable {
@@ -94,7 +94,7 @@ impl GrowingTable {
             let Some(group) = numbers[at] else { continue };
             let (version, place) = ((version.is_none_or(|v| v <= as_of), version), part.places[at]);
             if let Some((of, standing)) = self.standing.find(contract, key, group, &self.rows) {
-                let (before, its_place) = self.standing.read(standing);
+                let (before, its_place) = self.standing.of_row(standing);
                 if (version, reading(place)) < (before, reading(its_place)) {
                     continue;
                 }

@@ -1,6 +1,8 @@
 //! When something about an order becomes known by the passing of time alone.
 
+use crate::error::Result;
 use crate::ingest::Group;
+use crate::saved::{Reader, Section};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -28,6 +30,24 @@ impl Agenda {
         }
     }
 
+    /// All of it.
+    pub(super) fn save(&self) -> Section {
+        let mut to = Section::default();
+        to.column(self.next.iter().copied());
+        to
+    }
+
+    /// What [`Self::save`] gave.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InputRefused`] for a section that is nothing of the kind.
+    pub(super) fn read(mut from: Reader<'_>) -> Result<Self> {
+        let next: Vec<i64> = from.column()?;
+        from.finish()?;
+        let due = (0..).zip(&next).filter(|(_, at)| **at != NEVER).map(|(group, at)| Reverse((*at, group)));
+        Ok(Self { due: due.collect(), next })
+    }
+
     /// Takes out the groups that are to be looked at up to this instant.
     pub(super) fn take(&mut self, until: i64) -> Vec<Group> {
         let mut groups = Vec::new();
@@ -46,6 +66,7 @@ impl Agenda {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::saved;
 
     #[test]
     fn a_group_is_looked_at_once_at_the_instant_it_was_entered_for_last() {
@@ -55,6 +76,8 @@ mod tests {
         }
         assert!(agenda.take(4).is_empty());
         assert_eq!(agenda.take(5), [1]);
+        let bytes = saved::whole(&[0; 32], &[agenda.save()]);
+        let mut agenda = Agenda::read(saved::open(&bytes, &[0; 32]).unwrap().remove(0)).unwrap();
         assert!(agenda.take(8).is_empty());
         agenda.enter(1, 9);
         assert_eq!(agenda.take(20), [0, 1]);

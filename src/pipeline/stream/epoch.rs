@@ -3,6 +3,7 @@
 mod taking;
 
 use super::StreamOptions;
+use super::checkpoint::{self, Checkpoints};
 use super::journal::{Journal, Offsets, declared_features};
 use super::learning::Learning;
 use super::publishing::{Made, Publishing, Work, add};
@@ -59,6 +60,7 @@ pub(super) struct Following<'a> {
     registry: Registry,
     /// Looks at the whole shop beside the epochs.
     retelling: Retelling<'a>,
+    checkpoints: Checkpoints,
     /// Other features are declared than were logged: all orders are to be told of with these.
     declared_anew: bool,
 }
@@ -73,7 +75,7 @@ impl<'a> Following<'a> {
         options: &'a StreamOptions,
         key: &'a PersonalKey,
         cache: &'a Path,
-        (mut publishing, retelling): (Publishing, Retelling<'a>),
+        (mut publishing, retelling, checkpoints): (Publishing, Retelling<'a>, Checkpoints),
     ) -> Result<Self> {
         let typist = Typist::new(pipeline, cache, key)?;
         let mut stages = Stopwatch::default();
@@ -92,7 +94,19 @@ impl<'a> Following<'a> {
         let mut scoring = (!by_line).then(|| Scoring::new(pipeline));
         let declared_anew = journal.progress.features != declared_features(pipeline);
         if let (Some(scoring), false) = (&mut scoring, files.is_empty()) {
-            stages.time("accept", || scoring.take(&files, options.as_of.unwrap_or((options.now)())))?;
+            let end = options.as_of.unwrap_or((options.now)());
+            let at = (&publishing.here()?.publisher, &journal);
+            match stages.time("checkpoint", || Ok(checkpoint::take_up(pipeline, key, at, &files, end)))? {
+                Some((held, after)) => {
+                    *scoring = held;
+                    stages.time("accept", || scoring.take(&after, end))?;
+                }
+                None => {
+                    // The next one is whole: nothing of one that cannot be used is relied upon.
+                    journal.progress.checkpoint = None;
+                    stages.time("accept", || scoring.take(&files, end))?;
+                }
+            }
             if let Some(watermark) = journal.progress.watermark {
                 if !declared_anew {
                     stages.time("restore", || scoring.restore(&options.out))?;
@@ -125,6 +139,7 @@ impl<'a> Following<'a> {
             learning,
             registry,
             retelling,
+            checkpoints,
             declared_anew,
         })
     }
@@ -137,7 +152,10 @@ impl<'a> Following<'a> {
         self.retelling.give_up();
         // Whatever came of it, the last commit tells.
         let _ = self.publishing.settle();
-        Self::start(self.pipeline, self.options, self.key, self.cache, (self.publishing, self.retelling))
+        // One that is being written may be of an epoch that did not count.
+        self.checkpoints.give_up();
+        let workers = (self.publishing, self.retelling, self.checkpoints);
+        Self::start(self.pipeline, self.options, self.key, self.cache, workers)
     }
 
     /// Whether an epoch is being published.
@@ -233,6 +251,7 @@ impl<'a> Following<'a> {
                     let job = self.job(end, as_of);
                     self.retelling.begin(job);
                 }
+                stages.time("checkpoint", || self.checkpoint())?;
             }
             _ => {
                 self.retelling.give_up();
@@ -243,6 +262,17 @@ impl<'a> Following<'a> {
             }
         };
         Ok(made)
+    }
+
+    /// Begins to write down what is held, where so much has come that this is worth it.
+    fn checkpoint(&mut self) -> Result<()> {
+        let (Some(scoring), least) = (&self.scoring, self.pipeline.raw.stream.checkpoint_rows) else { return Ok(()) };
+        let progress = &self.journal.progress;
+        let rows = self.files.values().flatten().map(|file| file.findings.typed).sum();
+        if !self.checkpoints.is_due(progress.checkpoint.as_ref(), rows, least) {
+            return Ok(());
+        }
+        self.checkpoints.begin(&mut writing(scoring), progress.checkpoint.as_ref(), (progress.epoch, rows))
     }
 
     /// What the whole shop is to be told of now.
@@ -297,6 +327,10 @@ impl<'a> Following<'a> {
         if let Some(retold) = &retold {
             self.journal.told(&retold.run_id, retold.as_of, retold.epoch);
         }
+        // The epoch that it is of was settled before.
+        if let Some(written) = self.checkpoints.take(false) {
+            self.journal.checkpointed(written);
+        }
         let late = self.journal.late(&stepped.late)?;
         Ok(Work {
             run_id: run_id.unwrap_or_else(|| "stream".to_owned()),
@@ -346,6 +380,11 @@ impl<'a> Following<'a> {
         let mut staging = publisher.begin_replacing(Replaces::Epoch, &run_id, retold.metadata.clone())?;
         let summary = retold.write(pipeline, options, &mut staging)?;
         self.journal.progress.features = declared_features(pipeline);
+        // This takes its time anyway, and who takes everything once a while starts often.
+        self.checkpoint()?;
+        if let Some(written) = self.checkpoints.take(true) {
+            self.journal.checkpointed(written);
+        }
         self.journal.told(&run_id, as_of, self.journal.progress.changed);
         let late = self.journal.late(late)?;
         add(&mut staging, late.as_ref(), self.journal.state()?)?;

@@ -6,13 +6,14 @@
 
 mod ledger;
 
-use super::publishing::StateFiles;
+use super::checkpoint::{Checkpoint, Written as WrittenCheckpoint};
+use super::publishing::{StateFile, StateFiles};
 use crate::config::Pipeline;
 use crate::error::{Error, Result};
 use crate::health::Learned;
 use crate::ingest::{Ingested, KeptFile, kept_file};
 use crate::intake::{Failures, TakenFile};
-use crate::publish::{Publisher, Staging};
+use crate::publish::{MadeFile, Publisher, Staging};
 use crate::quarantine::Rejected;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,9 @@ pub(super) struct Progress {
     /// Hash of the features that were logged with every score.
     #[serde(default)]
     pub(super) features: String,
+    /// What a start takes up.
+    #[serde(default)]
+    pub(super) checkpoint: Option<Checkpoint>,
 }
 
 /// How far a stream has come, for those who ask.
@@ -112,6 +116,8 @@ pub(in crate::pipeline) struct Journal {
     beside: BTreeMap<String, Option<Vec<u8>>>,
     /// What models have learnt, for the status.
     learned: Vec<Learned>,
+    /// Files of the checkpoint that no commit has yet.
+    made: BTreeMap<String, MadeFile>,
 }
 
 /// A state file of the journal: its name below the state folder, and the first files and refused lines in it.
@@ -181,6 +187,7 @@ impl Journal {
             written: (0, 0),
             beside: BTreeMap::new(),
             learned: Vec::new(),
+            made: BTreeMap::new(),
         })
     }
 
@@ -265,6 +272,11 @@ impl Journal {
         (self.beside, self.learned) = (beside, learned);
     }
 
+    /// Enters a checkpoint that was written meanwhile: it counts with the next commit.
+    pub(super) fn checkpointed(&mut self, (checkpoint, made): WrittenCheckpoint) {
+        (self.progress.checkpoint, self.made) = (Some(checkpoint), made);
+    }
+
     /// Adds a line that is no record to the epoch that is being made.
     pub(super) fn refuse(&mut self, line: Rejected) {
         self.progress.lines_refused += 1;
@@ -316,12 +328,15 @@ impl Journal {
         };
         let bytes = serde_json::to_vec(&written).map_err(|e| Error::Invariant(format!("the journal: {e}")))?;
         let name = format!("{FOLDER}/journal-{epoch:010}.json");
-        let mut state: StateFiles = self.parts.iter().map(|part| (part.name.clone(), None)).collect();
-        state.insert(name.clone(), Some(bytes));
+        let mut state: StateFiles = self.parts.iter().map(|part| (part.name.clone(), StateFile::Stays)).collect();
+        state.insert(name.clone(), StateFile::New(bytes));
         self.parts.push(Part { name, taken: first.0, refused: first.1 });
         self.written = end;
         for (name, bytes) in &mut self.beside {
-            state.insert(name.clone(), bytes.take());
+            state.insert(name.clone(), bytes.take().map_or(StateFile::Stays, StateFile::New));
+        }
+        for name in self.progress.checkpoint.iter().flat_map(|checkpoint| &checkpoint.files) {
+            state.insert(name.clone(), self.made.remove(name).map_or(StateFile::Stays, StateFile::Made));
         }
         Ok(state)
     }
@@ -359,7 +374,7 @@ pub(super) fn declared_features(pipeline: &Pipeline) -> String {
 }
 
 /// A hash of what decides how files become tables.
-fn mapping(pipeline: &Pipeline) -> Result<String> {
+pub(super) fn mapping(pipeline: &Pipeline) -> Result<String> {
     let raw = &pipeline.raw;
     // Where files land may change: they are known by their names below it.
     let sources: Vec<_> = raw.sources.iter().map(|(name, source)| (name, &source.columns, source.format)).collect();
@@ -406,7 +421,8 @@ mod tests {
             }
             let state = journal.state().unwrap();
             assert!(state.len() <= 12, "{} files after {epoch} epochs", state.len());
-            written += state.values().flatten().map(Vec::len).sum::<usize>();
+            let length = |file: &StateFile| if let StateFile::New(bytes) = file { bytes.len() } else { 0 };
+            written += state.values().map(length).sum::<usize>();
             let replaces = crate::publish::Replaces::Epoch;
             let mut staging = publisher.begin_replacing(replaces, &epoch.to_string(), BTreeMap::new()).unwrap();
             super::super::publishing::add(&mut staging, None, state).unwrap();

@@ -12,6 +12,7 @@
 
 mod agenda;
 mod ahead;
+mod checkpoint;
 mod epoch;
 mod journal;
 mod learned;
@@ -38,6 +39,7 @@ use crate::ingest::create_private;
 use crate::intake::{Lines, Stop};
 use crate::publish::Publisher;
 use ahead::Ahead;
+use checkpoint::Checkpoints;
 use epoch::{Following, Last};
 use publishing::{Made, Publishing};
 use retelling::Retelling;
@@ -138,7 +140,9 @@ fn follow(
     std::thread::scope(|scope| {
         let retelling = Retelling::start(scope, pipeline, options, &key);
         let publishing = Publishing::start(scope, pipeline, options, publisher);
-        let following = Following::start(pipeline, options, &key, &cache, (publishing, retelling))?;
+        let checkpoints = Checkpoints::start(scope, pipeline, &key, &options.out)?;
+        let workers = (publishing, retelling, checkpoints);
+        let following = Following::start(pipeline, options, &key, &cache, workers)?;
         let ahead = Ahead::start(scope, pipeline, options, &key);
         go_on(pipeline, options, (following, ahead), lines, stop, (tick, telling))
     })

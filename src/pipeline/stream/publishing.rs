@@ -16,7 +16,7 @@ use crate::pipeline::follow;
 use crate::pipeline::outlet::named;
 use crate::pipeline::retention;
 use crate::pipeline::scores::logged;
-use crate::publish::{Publisher, Replaces, Staging};
+use crate::publish::{MadeFile, Publisher, Replaces, Staging};
 use crate::registry::Registry;
 use crate::types::time::date_of;
 use polars::prelude::DataFrame;
@@ -31,8 +31,18 @@ pub(super) struct Publication {
     scorer: Scorer,
 }
 
-/// State files of a commit, by name below the state folder: what is new, or `None` for what stays.
-pub(super) type StateFiles = BTreeMap<String, Option<Vec<u8>>>;
+/// A state file of a commit.
+pub(super) enum StateFile {
+    /// As it is in the last commit.
+    Stays,
+    /// These bytes.
+    New(Vec<u8>),
+    /// One that was written before.
+    Made(MadeFile),
+}
+
+/// State files of a commit, by name below the state folder.
+pub(super) type StateFiles = BTreeMap<String, StateFile>;
 
 /// What an epoch has to publish.
 pub(super) struct Work {
@@ -121,10 +131,11 @@ pub(super) fn add(staging: &mut Staging, late: Option<&DataFrame>, state: StateF
     if let (Some(table), Some(late)) = (output("late_rows"), late) {
         staging.append(table, late)?;
     }
-    for (name, bytes) in state {
-        match bytes {
-            Some(bytes) => staging.write_state(&name, &bytes)?,
-            None => staging.keep_state(&name),
+    for (name, file) in state {
+        match file {
+            StateFile::Stays => staging.keep_state(&name),
+            StateFile::New(bytes) => staging.write_state(&name, &bytes)?,
+            StateFile::Made(made) => staging.adopt_state(&name, &made)?,
         }
     }
     Ok(())

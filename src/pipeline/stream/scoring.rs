@@ -5,6 +5,7 @@
 
 mod lessons;
 mod logged;
+mod saved;
 
 pub(super) use lessons::Lesson;
 

@@ -1,0 +1,280 @@
+//! Checkpoints: what a stream holds, on the disk, so that a start reads it and has not to count everything again.
+//!
+//! A checkpoint is what scores are given from, as it was when an epoch had been made. It is written beside the epochs that
+//! follow, counts with the commit of one of them, and is named by the journal. A start takes it up and then the files that
+//! came after it; without one, or with one that other settings made, it takes all files, which gives the same and takes
+//! longer. Rows never change once they are accepted, so that only what is looked up is written again each time.
+
+use super::journal::Journal;
+use super::scoring::Scoring;
+use crate::config::Pipeline;
+use crate::contract::output::STATE_DIR;
+use crate::error::{Error, Result};
+use crate::ingest::{PersonalKey, TypedFile, create_private};
+use crate::pipeline::training::feature_terms;
+use crate::publish::{MadeFile, Publisher, read_rows};
+use crate::saved;
+use polars::prelude::DataFrame;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// A checkpoint is made when so large a part of all rows has come since the last one: what a start has to take beside it is
+/// no more, and a checkpoint costs about what all rows cost.
+const PART: u64 = 16;
+
+/// A checkpoint, as the journal names it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Checkpoint {
+    /// The epoch after which it was made.
+    pub(super) epoch: u64,
+    /// Typed rows of all files by then.
+    pub(super) rows: u64,
+    /// Its state files: what is looked up, then rows.
+    pub(super) files: Vec<String>,
+}
+
+/// A checkpoint on the disk, with the files of it that no commit has yet.
+pub(super) type Written = (Checkpoint, BTreeMap<String, MadeFile>);
+
+/// What is to be written.
+struct Making {
+    checkpoint: Checkpoint,
+    sections: Vec<saved::Section>,
+    /// Rows that are not saved yet, by the state file that they are to be in.
+    rows: Vec<(String, DataFrame)>,
+}
+
+/// Writes checkpoints on a thread of its own, one at a time.
+pub(super) struct Checkpoints {
+    ask: Sender<Making>,
+    done: Receiver<Result<Written>>,
+    is_at_work: bool,
+}
+
+impl Checkpoints {
+    /// Starts the thread, which ends when this is dropped. What an earlier process did not bring to an end is gone then.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the folder cannot be made.
+    pub(super) fn start<'scope>(
+        scope: &'scope std::thread::Scope<'scope, '_>,
+        pipeline: &Pipeline,
+        key: &PersonalKey,
+        out: &Path,
+    ) -> Result<Self> {
+        let (ask, asked) = channel::<Making>();
+        let (tell, done) = channel();
+        let (folder, whose) = (Folder::of(out)?, whose(pipeline, key)?);
+        scope.spawn(move || {
+            for making in asked {
+                if tell.send(folder.write(&whose, making)).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { ask, done, is_at_work: false })
+    }
+
+    /// Whether so much has come that a checkpoint is to be made, and none is being written. `least` is the setting.
+    pub(super) fn is_due(&self, last: Option<&Checkpoint>, rows: u64, least: u64) -> bool {
+        let new = rows.saturating_sub(last.map_or(0, |last| last.rows));
+        !self.is_at_work && new >= least.max(rows / PART).max(1)
+    }
+
+    /// Begins to write what is held after an epoch by which `rows` had come; `last` is the checkpoint that the last commit
+    /// has.
+    ///
+    /// # Errors
+    /// [`Error::Invariant`] only for defects.
+    pub(super) fn begin(
+        &mut self,
+        scoring: &mut Scoring<'_>,
+        last: Option<&Checkpoint>,
+        (epoch, rows): (u64, u64),
+    ) -> Result<()> {
+        let saved = scoring.save(&format!("{epoch:010}"));
+        let there: BTreeSet<&String> = last.iter().flat_map(|last| &last.files).collect();
+        let named: Vec<(String, DataFrame)> =
+            saved.rows.into_iter().map(|(name, rows)| (rows_file(&name), rows)).collect();
+        let files = std::iter::once(format!("{}/checkpoint-{epoch:010}", super::journal::FOLDER));
+        let files = files.chain(named.iter().map(|(file, _)| file.clone())).collect();
+        let new = named.into_iter().filter(|(file, _)| !there.contains(file)).collect();
+        let making = Making { checkpoint: Checkpoint { epoch, rows, files }, sections: saved.sections, rows: new };
+        self.ask.send(making).map_err(|_| broke_off())?;
+        self.is_at_work = true;
+        Ok(())
+    }
+
+    /// Lets go of the checkpoint that is being written.
+    pub(super) fn give_up(&mut self) {
+        let written = self.take(true).map(|(_, made)| made).unwrap_or_default();
+        written.into_values().for_each(MadeFile::discard);
+    }
+
+    /// The checkpoint that was written, if one was meanwhile; waits for one that is being written where asked to. One that
+    /// could not be written is passed over: the next start takes longer, and that is all.
+    pub(super) fn take(&mut self, waits: bool) -> Option<Written> {
+        if !self.is_at_work {
+            return None;
+        }
+        let written = match waits {
+            true => self.done.recv().unwrap_or_else(|_| Err(broke_off())),
+            false => self.done.try_recv().ok()?,
+        };
+        self.is_at_work = false;
+        match written {
+            Ok(written) => Some(written),
+            Err(error) => {
+                tracing::warn!(%error, "no checkpoint was made; a start will take longer");
+                None
+            }
+        }
+    }
+}
+
+fn broke_off() -> Error {
+    Error::Invariant("writing a checkpoint broke off".to_owned())
+}
+
+/// Where checkpoints are written before they count.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn of(out: &Path) -> Result<Self> {
+        let folder = Self(out.join(STATE_DIR).join("stream-checkpoint"));
+        folder.clear()?;
+        create_private(&folder.0)?;
+        Ok(folder)
+    }
+
+    fn clear(&self) -> Result<()> {
+        match std::fs::remove_dir_all(&self.0) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &self.0)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a checkpoint; of one that cannot be written nothing is left, since the disk may be full.
+    fn write(&self, whose: &[u8; 32], making: Making) -> Result<Written> {
+        let Making { checkpoint, sections, rows } = making;
+        let mut made = BTreeMap::new();
+        let written = self.write_all(whose, (&checkpoint, &sections, rows), &mut made);
+        if written.is_err() {
+            // The last of them was not finished, and is not among those made.
+            checkpoint.files.iter().filter(|file| !made.contains_key(*file)).for_each(|file| {
+                let _ = std::fs::remove_file(self.path(file));
+            });
+            made.into_values().for_each(MadeFile::discard);
+            return written.map(|()| Written::default());
+        }
+        Ok((checkpoint, made))
+    }
+
+    fn write_all(
+        &self,
+        whose: &[u8; 32],
+        (checkpoint, sections, rows): (&Checkpoint, &[saved::Section], Vec<(String, DataFrame)>),
+        made: &mut BTreeMap<String, MadeFile>,
+    ) -> Result<()> {
+        for (file, rows) in rows {
+            let of_rows = MadeFile::of_rows(&self.path(&file), &rows)?;
+            made.insert(file, of_rows);
+        }
+        let header = saved::header(whose, sections);
+        let parts = std::iter::once(header.as_slice()).chain(sections.iter().map(saved::Section::as_bytes));
+        if let Some(file) = checkpoint.files.first() {
+            made.insert(file.clone(), MadeFile::of_bytes(&self.path(file), parts)?);
+        }
+        Ok(())
+    }
+
+    /// Where a state file is written first. No two checkpoints have one of a name, and one may still be waiting for its commit
+    /// when the next is written.
+    fn path(&self, file: &str) -> PathBuf {
+        self.0.join(file.rsplit('/').next().unwrap_or_default())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left is dropped by the next start.
+        let _ = self.clear();
+    }
+}
+
+fn rows_file(name: &str) -> String {
+    format!("{}/rows-{name}.arrow", super::journal::FOLDER)
+}
+
+/// A hash of everything that a checkpoint depends on, but for the files that were taken.
+fn whose(pipeline: &Pipeline, key: &PersonalKey) -> Result<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+    hasher.update(super::journal::mapping(pipeline)?.as_bytes());
+    hasher.update(super::journal::declared_features(pipeline).as_bytes());
+    hasher.update(format!("{:?}", feature_terms(pipeline, 0)).as_bytes());
+    hasher.update(key.fingerprint().as_bytes());
+    Ok(*hasher.finalize().as_bytes())
+}
+
+/// What the last checkpoint holds, and the files that came after it; `None` where there is none, or it cannot be used, which
+/// is said.
+pub(super) fn take_up<'a>(
+    pipeline: &'a Pipeline,
+    key: &PersonalKey,
+    (publisher, journal): (&Publisher, &Journal),
+    files: &BTreeMap<String, Vec<TypedFile>>,
+    end: i64,
+) -> Option<(Scoring<'a>, BTreeMap<String, Vec<TypedFile>>)> {
+    let checkpoint = journal.progress.checkpoint.as_ref()?;
+    let late: BTreeSet<(&str, &str, &str)> = journal
+        .taken()
+        .iter()
+        .filter(|taken| taken.epoch > checkpoint.epoch)
+        .map(|taken| (taken.file.source.as_str(), taken.typed.name.as_str(), taken.typed.content_hash.as_str()))
+        .collect();
+    let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
+    for (source, files) in files {
+        let is_late =
+            |file: &TypedFile| late.contains(&(source.as_str(), file.name.as_str(), file.content_hash.as_str()));
+        let (of_after, of_before): (Vec<_>, Vec<_>) = files.iter().cloned().partition(is_late);
+        before.insert(source.clone(), of_before);
+        after.insert(source.clone(), of_after);
+    }
+    after.retain(|_, files| !files.is_empty());
+    match load(pipeline, key, publisher, checkpoint, (&before, end)) {
+        Ok(scoring) => {
+            let (epoch, files) = (checkpoint.epoch, after.values().map(Vec::len).sum::<usize>());
+            tracing::info!(epoch, files_after = files, "taken up from the checkpoint");
+            Some((scoring, after))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the checkpoint cannot be used; everything is taken anew, which takes longer");
+            None
+        }
+    }
+}
+
+fn load<'a>(
+    pipeline: &'a Pipeline,
+    key: &PersonalKey,
+    publisher: &Publisher,
+    checkpoint: &Checkpoint,
+    files: (&BTreeMap<String, Vec<TypedFile>>, i64),
+) -> Result<Scoring<'a>> {
+    let state = publisher.state()?;
+    let path = |file: &str| {
+        let gone = || Error::Usage { message: format!("`{file}` is no longer in the state"), hint: None };
+        state.get(file).ok_or_else(gone)
+    };
+    let path_of_sections = path(checkpoint.files.first().map_or("", String::as_str))?;
+    let bytes = std::fs::read(path_of_sections).map_err(Error::io("read", path_of_sections))?;
+    let sections = saved::open(&bytes, &whose(pipeline, key)?)?;
+    let names = Scoring::rows_of(&sections)?;
+    let read = |name: String| Ok((name.clone(), read_rows(path(&rows_file(&name))?)?));
+    let rows = names.into_par_iter().map(read).collect::<Result<BTreeMap<_, _>>>()?;
+    Scoring::load(pipeline, files, &sections, &rows)
+}

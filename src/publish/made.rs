@@ -1,0 +1,162 @@
+//! State files that are made before the commit they count with, beside everything else: they can be large.
+
+use super::bridge;
+use crate::error::{Error, Result};
+use arrow::ipc::reader::FileReader;
+use arrow::ipc::writer::FileWriter;
+use polars::prelude::DataFrame;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes after which what was written is put on the disk, so that a commit which syncs a few small files meanwhile does not
+/// have to wait for all of a large one.
+const SYNC_EVERY: u64 = 32 << 20;
+
+/// A file on the disk that waits for [`Staging::adopt_state`](super::Staging::adopt_state).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeFile {
+    pub(super) path: PathBuf,
+    pub(super) size_in_bytes: u64,
+    pub(super) blake3: String,
+}
+
+impl MadeFile {
+    /// Writes parts of bytes one after the other. The folder must be there.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the file cannot be written.
+    pub fn of_bytes<'b>(path: &Path, parts: impl Iterator<Item = &'b [u8]>) -> Result<Self> {
+        let mut file = Synced::create(path)?;
+        for part in parts {
+            file.write_all(part).map_err(Error::io("write", path))?;
+        }
+        file.finish(path)
+    }
+
+    /// Removes it: no commit will have it.
+    pub fn discard(self) {
+        let _ = std::fs::remove_file(self.path);
+    }
+
+    /// Writes rows as an Arrow file, columns as polars holds them: they are read without being decoded.
+    ///
+    /// # Errors
+    /// As [`Self::of_bytes`]; [`Error::Parquet`] only for defects.
+    pub fn of_rows(path: &Path, rows: &DataFrame) -> Result<Self> {
+        let batch = bridge::held(rows)?;
+        let failed = |error: arrow::error::ArrowError| match error {
+            arrow::error::ArrowError::IoError(_, source) => Error::io("write", path)(source),
+            other => bridge::failed(format!("writing {}", path.display()))(other),
+        };
+        let mut writer = FileWriter::try_new(Synced::create(path)?, &batch.schema()).map_err(failed)?;
+        writer.write(&batch).map_err(failed)?;
+        writer.into_inner().map_err(failed)?.finish(path)
+    }
+}
+
+/// Rows that [`MadeFile::of_rows`] wrote.
+///
+/// # Errors
+/// [`Error::Environment`] when the file is not there, [`Error::Parquet`] when it is damaged.
+pub fn read_rows(path: &Path) -> Result<DataFrame> {
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    let failed = || bridge::failed(format!("reading {}", path.display()));
+    let mut batches = FileReader::try_new(file, None).map_err(failed())?;
+    let batch = batches.next().transpose().map_err(failed())?;
+    let batch = batch.ok_or_else(|| Error::Invariant(format!("{} has no rows of any kind", path.display())))?;
+    bridge::taken_back(&batch)
+}
+
+/// A file that is put on the disk bit by bit.
+struct Synced {
+    file: File,
+    hasher: blake3::Hasher,
+    written: u64,
+    synced: u64,
+}
+
+impl Synced {
+    fn create(path: &Path) -> Result<Self> {
+        let file = File::create(path).map_err(Error::io("write", path))?;
+        Ok(Self { file, hasher: blake3::Hasher::new(), written: 0, synced: 0 })
+    }
+
+    fn finish(self, path: &Path) -> Result<MadeFile> {
+        self.file.sync_all().map_err(Error::io("sync", path))?;
+        let blake3 = self.hasher.finalize().to_hex().to_string();
+        Ok(MadeFile { path: path.to_owned(), size_in_bytes: self.written, blake3 })
+    }
+}
+
+impl Write for Synced {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let some = &bytes[..bytes.len().min(SYNC_EVERY as usize)];
+        let length = self.file.write(some)?;
+        self.hasher.update(&some[..length]);
+        self.written += length as u64;
+        if self.written - self.synced >= SYNC_EVERY {
+            self.file.sync_data()?;
+            self.synced = self.written;
+        }
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars::prelude::*;
+
+    #[test]
+    fn rows_come_back_as_they_were_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows");
+        let instants = Int64Chunked::new("at".into(), [Some(1_i64), None, Some(3)])
+            .into_datetime(TimeUnit::Microseconds, TimeZone::opt_try_new(Some("UTC")).unwrap());
+        let frame = df!(
+            "text" => [Some("a"), None, Some("a text of more than twelve bytes")],
+            "number" => [Some(1.5), Some(f64::NAN), None],
+            "money" => [Some(i64::MIN), None, Some(7)],
+            "flag" => [Some(true), Some(false), None],
+            "nothing" => [None::<&str>, None, None],
+        )
+        .unwrap()
+        .hstack(&[instants.into_column()])
+        .unwrap();
+        let mut twice = frame.clone();
+        twice.vstack_mut(&frame).unwrap();
+        for rows in [frame.clone(), twice, frame.slice(1, 1), frame.clear()] {
+            let made = MadeFile::of_rows(&path, &rows).unwrap();
+            let bytes = std::fs::read(&path).unwrap();
+            let expected = (bytes.len() as u64, blake3::hash(&bytes).to_hex().to_string());
+            assert_eq!((made.size_in_bytes, made.blake3), expected);
+            let read = read_rows(&path).unwrap();
+            assert_eq!(read.schema(), rows.schema());
+            assert!(read.equals_missing(&rows));
+            // A file that was cut short is no rows.
+            std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+            assert!(read_rows(&path).is_err());
+        }
+        // A few rows that point into a page of many do not carry the page along.
+        let many: Vec<String> = (0..5_000).map(|n| format!("a text of more than twelve bytes {n}")).collect();
+        let few = df!("text" => many).unwrap().slice(17, 3);
+        let made = MadeFile::of_rows(&path, &few).unwrap();
+        assert!(made.size_in_bytes < 2_000, "{}", made.size_in_bytes);
+        assert!(read_rows(&path).unwrap().equals_missing(&few));
+    }
+
+    #[test]
+    fn parts_of_bytes_are_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bytes");
+        let parts: [&[u8]; 3] = [b"a", b"", b"bc"];
+        let made = MadeFile::of_bytes(&path, parts.into_iter()).unwrap();
+        assert_eq!((std::fs::read(&path).unwrap(), made.size_in_bytes), (b"abc".to_vec(), 3));
+        assert!(MadeFile::of_bytes(&folder.path().join("nowhere/bytes"), parts.into_iter()).is_err());
+    }
+}
