@@ -8,9 +8,11 @@
 //! All other memory is the system allocator's; advice that a system cannot follow it ignores.
 
 mod aside;
+mod mapped;
 mod spare;
 
 use aside::ASIDE;
+pub use mapped::Mapped;
 use spare::{SPARES, can_be_kept, class};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::Range;

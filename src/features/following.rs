@@ -421,7 +421,7 @@ mod tests {
     fn what_was_told_goes_on_where_it_was_saved() {
         let mut following = Following::default();
         assert_eq!(step(&mut following, 0..1, 1, None, 50), Some(vec![0.0]));
-        let bytes = saved::whole(&[0; 32], &following.save());
+        let bytes = saved::whole(&[0; 32], following.save());
         let specs = declared(COUNTED);
         let load = |specs: &[FeatureSpec], terms: &Terms| {
             Following::load(specs, terms, &saved::open(&bytes, &[0; 32]).unwrap())
@@ -433,7 +433,7 @@ mod tests {
         assert_eq!(step(&mut again, 1..2, 1, Some(2 * HOUR), 50), Some(vec![50.0]));
         assert_eq!(step(&mut again, 2..3, 1, Some(2 * HOUR), 60), None);
         assert!(load(&[], &TERMS).is_err(), "a feature that is declared no more");
-        let nothing = saved::whole(&[0; 32], &Following::default().save());
+        let nothing = saved::whole(&[0; 32], Following::default().save());
         let sections = saved::open(&nothing, &[0; 32]).unwrap();
         assert!(Following::load(&specs, &TERMS, &sections).unwrap().engine.is_none());
     }

@@ -9,7 +9,7 @@ use super::watch::{FolderId, News, Watch};
 use crate::config::Source;
 use crate::error::Result;
 use crate::ingest::discover::{DONE, format_of};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -43,6 +43,8 @@ pub struct Landing {
     /// Files that are not known to be taken: by name, then by number of the source.
     open: BTreeSet<(String, usize)>,
     pub(super) hashes: Hashes,
+    /// What an earlier process knew of files, by source and name.
+    remembered: HashMap<(String, String), (Stamp, String)>,
     watch: Mutex<Watch>,
     /// When everything was listed last, and how long that took.
     listed: Option<(Instant, Duration)>,
@@ -80,11 +82,23 @@ impl Landing {
             sources: landed,
             open: BTreeSet::new(),
             hashes: Hashes::default(),
+            remembered: HashMap::new(),
             watch: Mutex::new(Watch::new()),
             listed: None,
             due: None,
             stats: 0,
         })
+    }
+
+    /// Says what was known of a file that was taken before, and when it had been changed last (nanoseconds since 1970): as long
+    /// as its size and that time stay, it is not read to know it again.
+    pub fn remember(&mut self, file: &TakenFile, changed_at: i64) {
+        let Ok(since) = u64::try_from(changed_at) else { return };
+        let stamp = Stamp {
+            size_in_bytes: file.size_in_bytes,
+            changed_at: SystemTime::UNIX_EPOCH + Duration::from_nanos(since),
+        };
+        self.remembered.insert((file.source.clone(), file.name.clone()), (stamp, file.content_hash.clone()));
     }
 
     /// Complete files that were not taken yet, in the order of their names over all sources: at most `max_files` and about
@@ -314,6 +328,12 @@ impl Landing {
             let why = "its format cannot be told from its name; set `format` of the source to csv, ndjson or parquet";
             return Some(Err(Unreadable { file: taken, why: why.to_owned() }));
         };
+        let remembered = self.remembered.get(&(landed.name.clone(), key.0.clone()));
+        if let Some((_, hash)) = remembered.filter(|(stamp, _)| *stamp == entry.stamp) {
+            taken.content_hash.clone_from(hash);
+            let (path, arrived_at) = (entry.path.clone(), entry.stamp.changed_at);
+            return Some(Ok(Arrived { taken, path, format, arrived_at }));
+        }
         match self.hashes.of(&entry.path, entry.stamp) {
             Hashed::As(hash) => {
                 taken.content_hash = hash;

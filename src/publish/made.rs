@@ -2,12 +2,20 @@
 
 use super::bridge;
 use crate::error::{Error, Result};
-use arrow::ipc::reader::FileReader;
+use crate::memory::Mapped;
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::error::ArrowError;
+use arrow::ipc::convert::fb_to_schema;
+use arrow::ipc::reader::{FileDecoder, read_footer_length};
+use arrow::ipc::root_as_footer;
 use arrow::ipc::writer::FileWriter;
+use bytes::Bytes;
 use polars::prelude::DataFrame;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Bytes after which what was written is put on the disk, so that a commit which syncs a few small files meanwhile does not
 /// have to wait for all of a large one.
@@ -45,8 +53,8 @@ impl MadeFile {
     /// As [`Self::of_bytes`]; [`Error::Parquet`] only for defects.
     pub fn of_rows(path: &Path, rows: &DataFrame) -> Result<Self> {
         let batch = bridge::held(rows)?;
-        let failed = |error: arrow::error::ArrowError| match error {
-            arrow::error::ArrowError::IoError(_, source) => Error::io("write", path)(source),
+        let failed = |error: ArrowError| match error {
+            ArrowError::IoError(_, source) => Error::io("write", path)(source),
             other => bridge::failed(format!("writing {}", path.display()))(other),
         };
         let mut writer = FileWriter::try_new(Synced::create(path)?, &batch.schema()).map_err(failed)?;
@@ -55,18 +63,36 @@ impl MadeFile {
     }
 }
 
-/// Rows that [`MadeFile::of_rows`] wrote.
+/// Rows that [`MadeFile::of_rows`] wrote; they stay in the file, which is mapped, and go with it.
 ///
 /// # Errors
 /// [`Error::Environment`] when the file is not there, [`Error::Parquet`] when it is damaged.
 pub fn read_rows(path: &Path) -> Result<DataFrame> {
-    let file = File::open(path).map_err(Error::io("read", path))?;
-    let failed = || bridge::failed(format!("reading {}", path.display()));
-    let mut batches = FileReader::try_new(file, None).map_err(failed())?;
-    let batch = batches.next().transpose().map_err(failed())?;
-    let batch = batch.ok_or_else(|| Error::Invariant(format!("{} has no rows of any kind", path.display())))?;
-    bridge::taken_back(&batch)
+    let file = Mapped::of(path).map_err(Error::io("read", path))?;
+    let batch = batch_in(Buffer::from(Bytes::from_owner(file)));
+    bridge::taken_back(&batch.map_err(bridge::failed(format!("reading {}", path.display())))?)
 }
+
+/// The one batch of an Arrow file, pointing into it.
+fn batch_in(file: Buffer) -> Result<RecordBatch, ArrowError> {
+    let cut_short = || ArrowError::ParseError("an Arrow file that was cut short".to_owned());
+    let (rest, trailer) = file.split_last_chunk::<TRAILER>().ok_or_else(cut_short)?;
+    let footer = rest.len().checked_sub(read_footer_length(*trailer)?).ok_or_else(cut_short)?;
+    let footer = root_as_footer(&rest[footer..]).map_err(|error| ArrowError::ParseError(error.to_string()))?;
+    let schema = footer.schema().ok_or_else(cut_short)?;
+    let block = footer.recordBatches().filter(|blocks| blocks.len() == 1).ok_or_else(cut_short)?.get(0);
+    let [start, head, body] = [block.offset(), i64::from(block.metaDataLength()), block.bodyLength()];
+    let [start, length] = [usize::try_from(start), usize::try_from(head.saturating_add(body))].map(Result::ok);
+    let (start, length) = start.zip(length).ok_or_else(cut_short)?;
+    if start.checked_add(length).is_none_or(|end| end > file.len()) {
+        return Err(cut_short());
+    }
+    let decoder = FileDecoder::new(Arc::new(fb_to_schema(schema)), footer.version());
+    decoder.read_record_batch(block, &file.slice_with_length(start, length))?.ok_or_else(cut_short)
+}
+
+/// Length of what ends an Arrow file: the length of the footer, and the magic bytes.
+const TRAILER: usize = 10;
 
 /// A file that is put on the disk bit by bit.
 struct Synced {

@@ -255,7 +255,7 @@ fn one_thread_gives_the_bits_of_two() {
 }
 
 fn saved_as_bytes(engine: &Engine) -> Vec<u8> {
-    saved::whole(&[0; 32], &engine.save())
+    saved::whole(&[0; 32], engine.save())
 }
 
 fn loaded(specs: &[FeatureSpec], bytes: &[u8]) -> Result<Engine> {

@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(orders.of(3).map(|told| told.at).collect::<Vec<_>>(), [3, 1]);
         assert_eq!(orders.of(0).map(|told| told.at).collect::<Vec<_>>(), [2]);
         assert_eq!(orders.of(1).chain(orders.of(99)).count(), 0);
-        let bytes = saved::whole(&[0; 32], &[orders.save()]);
+        let bytes = saved::whole(&[0; 32], vec![orders.save()]);
         let read = ToldOrders::read(saved::open(&bytes, &[0; 32]).unwrap().remove(0)).unwrap();
         assert_eq!((read.contents, read.last, read.outcomes, read.count), {
             let orders = orders;

@@ -130,7 +130,7 @@ impl Heavy {
         for life in kept.lives {
             life.before(entity).others.iter().for_each(|&(_, other)| _ = number(&mut names, other));
         }
-        run.other.iter_mut().for_each(|other| *other = number(&mut names, *other));
+        run.other.edit().iter_mut().for_each(|other| *other = number(&mut names, *other));
         let mut heavy = Self { run, names, cursors: Vec::new() };
         let begun = |(lane, life): (_, &Life)| heavy.begin(lane, life.before(entity), kept.horizon);
         heavy.cursors = kept.lanes.iter().zip(kept.lives).map(begun).collect();
@@ -154,7 +154,7 @@ impl Heavy {
         let begins = new.happened[rows.start];
         let first = self.run.happened.partition_point(|&happened| happened <= begins);
         self.run.append(new, rows);
-        for other in self.run.other.iter_mut().skip(length) {
+        for other in self.run.other.edit().iter_mut().skip(length) {
             *other = number(&mut self.names, *other);
         }
         let mut moved: Vec<u32> = (first as u32..(length + count) as u32).collect();

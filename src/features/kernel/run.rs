@@ -5,8 +5,8 @@ use super::sort::{Sorted, gather};
 use super::state::renamed;
 use super::{NO_KEY, NO_VALUE};
 use crate::error::{Error, Result};
+use crate::saved::Frozen;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Events, column by column, in any order. A column that no declaration reads may be absent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -109,13 +109,13 @@ impl Queries<'_> {
 /// Events sorted by entity and happening. Columns that no declaration reads are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Run {
-    /// Shared with the sort of queries that are the same rows, hence counted.
-    pub(super) entity: Arc<Vec<u32>>,
-    pub(super) happened: Arc<Vec<i64>>,
+    /// Shared with the sort of queries that are the same rows, with checkpoints and with files.
+    pub(super) entity: Frozen<u32>,
+    pub(super) happened: Frozen<i64>,
     /// Empty where every event was known when it happened, or before.
-    pub(super) known: Vec<i64>,
-    pub(super) value: Vec<i64>,
-    pub(super) other: Vec<u32>,
+    pub(super) known: Frozen<i64>,
+    pub(super) value: Frozen<i64>,
+    pub(super) other: Frozen<u32>,
     pub(super) label: Vec<bool>,
 }
 
@@ -131,7 +131,8 @@ impl Run {
             || (sorted.gather(known), sorted.gather(value)),
             || (sorted.gather(other), sorted.gather(label)),
         );
-        Self { entity: sorted.entity.clone(), happened: sorted.time.clone(), known, value, other, label }
+        let (entity, happened) = (sorted.entity.clone().into(), sorted.time.clone().into());
+        Self { entity, happened, known: known.into(), value: value.into(), other: other.into(), label }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -150,27 +151,27 @@ impl Run {
     /// Appends events of another run; the order has to be restored.
     pub(super) fn append(&mut self, other: &Self, rows: Range<usize>) {
         if self.known.is_empty() && !other.known.is_empty() {
-            self.known = self.happened.to_vec();
+            self.known = self.happened.clone();
         }
         match (self.known.is_empty(), other.known.is_empty()) {
-            (_, false) => self.known.extend_from_slice(&other.known[rows.clone()]),
-            (false, true) => self.known.extend_from_slice(&other.happened[rows.clone()]),
+            (_, false) => self.known.edit().extend_from_slice(&other.known[rows.clone()]),
+            (false, true) => self.known.edit().extend_from_slice(&other.happened[rows.clone()]),
             (true, true) => {}
         }
-        Arc::make_mut(&mut self.entity).extend_from_slice(&other.entity[rows.clone()]);
-        Arc::make_mut(&mut self.happened).extend_from_slice(&other.happened[rows.clone()]);
-        self.value.extend_from_slice(other.value.get(rows.clone()).unwrap_or_default());
-        self.other.extend_from_slice(other.other.get(rows.clone()).unwrap_or_default());
+        self.entity.edit().extend_from_slice(&other.entity[rows.clone()]);
+        self.happened.edit().extend_from_slice(&other.happened[rows.clone()]);
+        self.value.edit().extend_from_slice(other.value.get(rows.clone()).unwrap_or_default());
+        self.other.edit().extend_from_slice(other.other.get(rows.clone()).unwrap_or_default());
         self.label.extend_from_slice(other.label.get(rows).unwrap_or_default());
     }
 
     fn reorder(&self, order: &[u32]) -> Self {
         Self {
-            entity: Arc::new(gather(&self.entity, order)),
-            happened: Arc::new(gather(&self.happened, order)),
-            known: gather(&self.known, order),
-            value: gather(&self.value, order),
-            other: gather(&self.other, order),
+            entity: gather(&self.entity, order).into(),
+            happened: gather(&self.happened, order).into(),
+            known: gather(&self.known, order).into(),
+            value: gather(&self.value, order).into(),
+            other: gather(&self.other, order).into(),
             label: gather(&self.label, order),
         }
     }
@@ -183,11 +184,11 @@ impl Run {
                 column[first..].copy_from_slice(&moved);
             }
         }
-        column(&mut Arc::make_mut(&mut self.entity)[..], first, order);
-        column(&mut Arc::make_mut(&mut self.happened)[..], first, order);
-        column(&mut self.known, first, order);
-        column(&mut self.value, first, order);
-        column(&mut self.other, first, order);
+        column(self.entity.edit(), first, order);
+        column(self.happened.edit(), first, order);
+        column(self.known.edit(), first, order);
+        column(self.value.edit(), first, order);
+        column(self.other.edit(), first, order);
         column(&mut self.label, first, order);
     }
 
@@ -229,8 +230,8 @@ impl Run {
     /// Gives keys new numbers; events of entities without one go, other keys without one become null.
     pub(super) fn rename(&mut self, entities: &[u32], others: &[u32]) {
         self.retain(|run, at| renamed(entities, run.entity[at]) != NO_KEY);
-        Arc::make_mut(&mut self.entity).iter_mut().for_each(|id| *id = renamed(entities, *id));
-        self.other.iter_mut().for_each(|id| *id = renamed(others, *id));
+        self.entity.edit().iter_mut().for_each(|id| *id = renamed(entities, *id));
+        self.other.edit().iter_mut().for_each(|id| *id = renamed(others, *id));
         if !self.entity.is_sorted() {
             let mut order: Vec<u32> = (0..self.len() as u32).collect();
             order.sort_by_key(|&at| (self.entity[at as usize], self.happened[at as usize]));

@@ -8,7 +8,6 @@ use super::run::Run;
 use super::state::State;
 use crate::error::Result;
 use crate::saved::{Reader, Section, damaged};
-use std::sync::Arc;
 
 impl Interner {
     /// Appends all keys in the order of their numbers.
@@ -34,11 +33,11 @@ impl State {
         to.one(self.horizon);
         to.one(self.runs.len() as u64);
         for run in &self.runs {
-            to.column(run.entity.iter().copied());
-            to.column(run.happened.iter().copied());
-            to.column(run.known.iter().copied());
-            to.column(run.value.iter().copied());
-            to.column(run.other.iter().copied());
+            to.frozen(&run.entity);
+            to.frozen(&run.happened);
+            to.frozen(&run.known);
+            to.frozen(&run.value);
+            to.frozen(&run.other);
             to.column(run.label.iter().copied());
         }
         for life in &self.lives {
@@ -95,11 +94,11 @@ impl State {
 
 fn read_run(from: &mut Reader) -> Result<Run> {
     Ok(Run {
-        entity: Arc::new(from.column()?),
-        happened: Arc::new(from.column()?),
-        known: from.column()?,
-        value: from.column()?,
-        other: from.column()?,
+        entity: from.frozen()?,
+        happened: from.frozen()?,
+        known: from.frozen()?,
+        value: from.frozen()?,
+        other: from.frozen()?,
         label: from.column()?,
     })
 }

@@ -57,7 +57,7 @@ impl Keyed {
         self.entities.save_into(&mut section);
         self.others.save_into(&mut section);
         self.state.save_into(&mut section);
-        saved::whole(&self.state.declarations().hash(), &[section])
+        saved::whole(&self.state.declarations().hash(), vec![section])
     }
 
     pub(super) fn load(declarations: Declarations, bytes: &[u8]) -> Result<Self> {

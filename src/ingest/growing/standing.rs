@@ -153,7 +153,7 @@ mod tests {
                     let mut section = Section::default();
                     rows.save_into(&mut section);
                     standing.save_into(&mut section);
-                    let bytes = saved::whole(&[0; 32], &[section]);
+                    let bytes = saved::whole(&[0; 32], vec![section]);
                     let mut reader = saved::open(&bytes, &[0; 32]).unwrap().remove(0);
                     rows = ByGroup::read(&mut reader, at as usize + 1).unwrap();
                     standing = Standing::read(&mut reader).unwrap();

@@ -142,6 +142,28 @@ fn the_same_name_with_other_content_is_another_file_and_the_same_content_is_not(
 }
 
 #[test]
+fn what_an_earlier_process_knew_is_not_read_again_unless_it_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.csv", "b.csv", "c.csv"] {
+        fs::write(folder.path().join(name), name).unwrap();
+    }
+    let mut before = landing(folder.path(), &[("orders", ".")], Duration::ZERO);
+    let ready = look(&mut before, later(Duration::ZERO), &BTreeSet::new(), ALL);
+    let taken: BTreeSet<TakenFile> = ready.files.iter().map(|file| file.taken.clone()).collect();
+    let mut after = landing(folder.path(), &[("orders", ".")], Duration::ZERO);
+    for file in &ready.files {
+        let since = file.arrived_at.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        after.remember(&file.taken, since.as_nanos() as i64);
+    }
+    // Of one size, and written since.
+    let path = folder.path().join("b.csv");
+    fs::write(&path, "B.csv").unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(SystemTime::now() + SECOND).unwrap();
+    assert_eq!(names(&look(&mut after, later(Duration::ZERO), &taken, ALL)), ["orders/b.csv"]);
+    assert_eq!(after.hashes.made, 1);
+}
+
+#[test]
 fn files_come_in_the_order_of_their_names_over_all_sources_and_within_the_limits() {
     let folder = tempfile::tempdir().unwrap();
     let sources = [("b_orders", "orders"), ("a_returns", "returns/2*.csv"), ("c_tickets", "tickets/*/t.csv")];

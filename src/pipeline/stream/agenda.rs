@@ -76,7 +76,7 @@ mod tests {
         }
         assert!(agenda.take(4).is_empty());
         assert_eq!(agenda.take(5), [1]);
-        let bytes = saved::whole(&[0; 32], &[agenda.save()]);
+        let bytes = saved::whole(&[0; 32], vec![agenda.save()]);
         let mut agenda = Agenda::read(saved::open(&bytes, &[0; 32]).unwrap().remove(0)).unwrap();
         assert!(agenda.take(8).is_empty());
         agenda.enter(1, 9);

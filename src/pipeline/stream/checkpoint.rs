@@ -11,6 +11,8 @@ use crate::config::Pipeline;
 use crate::contract::output::STATE_DIR;
 use crate::error::{Error, Result};
 use crate::ingest::{PersonalKey, TypedFile, create_private};
+use crate::memory::Mapped;
+use crate::pipeline::chain::Stopwatch;
 use crate::pipeline::training::feature_terms;
 use crate::publish::{MadeFile, Publisher, read_rows};
 use crate::saved;
@@ -52,6 +54,8 @@ pub(super) struct Checkpoints {
     ask: Sender<Making>,
     done: Receiver<Result<Written>>,
     is_at_work: bool,
+    /// One that was written, and that nobody has taken yet.
+    written: Option<Written>,
 }
 
 impl Checkpoints {
@@ -75,13 +79,13 @@ impl Checkpoints {
                 }
             }
         });
-        Ok(Self { ask, done, is_at_work: false })
+        Ok(Self { ask, done, is_at_work: false, written: None })
     }
 
     /// Whether so much has come that a checkpoint is to be made, and none is being written. `least` is the setting.
     pub(super) fn is_due(&self, last: Option<&Checkpoint>, rows: u64, least: u64) -> bool {
         let new = rows.saturating_sub(last.map_or(0, |last| last.rows));
-        !self.is_at_work && new >= least.max(rows / PART).max(1)
+        !self.is_at_work && self.written.is_none() && new >= least.max(rows / PART).max(1)
     }
 
     /// Begins to write what is held after an epoch by which `rows` had come; `last` is the checkpoint that the last commit
@@ -114,23 +118,34 @@ impl Checkpoints {
         written.into_values().for_each(MadeFile::discard);
     }
 
-    /// The checkpoint that was written, if one was meanwhile; waits for one that is being written where asked to. One that
-    /// could not be written is passed over: the next start takes longer, and that is all.
+    /// Whether a checkpoint waits for a commit.
+    pub(super) fn is_written(&mut self) -> bool {
+        self.look(false);
+        self.written.is_some()
+    }
+
+    /// The checkpoint that was written, if one was meanwhile; waits for one that is being written where asked to.
     pub(super) fn take(&mut self, waits: bool) -> Option<Written> {
+        self.look(waits);
+        self.written.take()
+    }
+
+    /// One that could not be written is passed over: the next start takes longer, and that is all.
+    fn look(&mut self, waits: bool) {
         if !self.is_at_work {
-            return None;
+            return;
         }
         let written = match waits {
             true => self.done.recv().unwrap_or_else(|_| Err(broke_off())),
-            false => self.done.try_recv().ok()?,
+            false => match self.done.try_recv() {
+                Ok(written) => written,
+                Err(_) => return,
+            },
         };
         self.is_at_work = false;
         match written {
-            Ok(written) => Some(written),
-            Err(error) => {
-                tracing::warn!(%error, "no checkpoint was made; a start will take longer");
-                None
-            }
+            Ok(written) => self.written = Some(written),
+            Err(error) => tracing::warn!(%error, "no checkpoint was made; a start will take longer"),
         }
     }
 }
@@ -161,7 +176,7 @@ impl Folder {
     fn write(&self, whose: &[u8; 32], making: Making) -> Result<Written> {
         let Making { checkpoint, sections, rows } = making;
         let mut made = BTreeMap::new();
-        let written = self.write_all(whose, (&checkpoint, &sections, rows), &mut made);
+        let written = self.write_all(whose, (&checkpoint, sections, rows), &mut made);
         if written.is_err() {
             // The last of them was not finished, and is not among those made.
             checkpoint.files.iter().filter(|file| !made.contains_key(*file)).for_each(|file| {
@@ -176,15 +191,15 @@ impl Folder {
     fn write_all(
         &self,
         whose: &[u8; 32],
-        (checkpoint, sections, rows): (&Checkpoint, &[saved::Section], Vec<(String, DataFrame)>),
+        (checkpoint, mut sections, rows): (&Checkpoint, Vec<saved::Section>, Vec<(String, DataFrame)>),
         made: &mut BTreeMap<String, MadeFile>,
     ) -> Result<()> {
         for (file, rows) in rows {
             let of_rows = MadeFile::of_rows(&self.path(&file), &rows)?;
             made.insert(file, of_rows);
         }
-        let header = saved::header(whose, sections);
-        let parts = std::iter::once(header.as_slice()).chain(sections.iter().map(saved::Section::as_bytes));
+        let header = saved::header(whose, &mut sections);
+        let parts = std::iter::once(header.as_slice()).chain(sections.iter().flat_map(saved::Section::parts));
         if let Some(file) = checkpoint.files.first() {
             made.insert(file.clone(), MadeFile::of_bytes(&self.path(file), parts)?);
         }
@@ -271,10 +286,12 @@ fn load<'a>(
         state.get(file).ok_or_else(gone)
     };
     let path_of_sections = path(checkpoint.files.first().map_or("", String::as_str))?;
-    let bytes = std::fs::read(path_of_sections).map_err(Error::io("read", path_of_sections))?;
-    let sections = saved::open(&bytes, &whose(pipeline, key)?)?;
+    let mut stages = Stopwatch::default();
+    let file = Mapped::of(path_of_sections).map_err(Error::io("read", path_of_sections))?;
+    let whose = whose(pipeline, key)?;
+    let sections = stages.time("checked", || saved::open_file(&file, &whose))?;
     let names = Scoring::rows_of(&sections)?;
     let read = |name: String| Ok((name.clone(), read_rows(path(&rows_file(&name))?)?));
-    let rows = names.into_par_iter().map(read).collect::<Result<BTreeMap<_, _>>>()?;
-    Scoring::load(pipeline, files, &sections, &rows)
+    let rows = stages.time("rows", || names.into_par_iter().map(read).collect::<Result<BTreeMap<_, _>>>())?;
+    stages.time("held", || Scoring::load(pipeline, files, &sections, &rows))
 }

@@ -188,7 +188,9 @@ impl<'a> Following<'a> {
         let has_order = |end| self.scoring.as_ref().is_none_or(|scoring| reading(scoring).newest(end).is_some());
         let behind = self.options.as_of.is_some_and(|end| progress.watermark < Some(end) && has_order(end));
         let stale = progress.told < progress.changed && (last == Last::OfAll || self.retelling_is_due());
-        !gathered.is_empty() || told || (closes && (behind || stale || self.declared_anew))
+        // A checkpoint that nothing else comes after is worth a commit of its own.
+        let is_written = !self.options.once && self.checkpoints.is_written();
+        !gathered.is_empty() || told || is_written || (closes && (behind || stale || self.declared_anew))
     }
 
     /// Whoever asks for everything once looks at it in the end.

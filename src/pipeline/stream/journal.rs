@@ -18,6 +18,7 @@ use crate::quarantine::Rejected;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Version of the shape.
 const VERSION: u32 = 1;
@@ -38,6 +39,9 @@ pub(super) struct Taken {
     pub(super) file: TakenFile,
     /// Its typed copy in the cache.
     pub(super) typed: KeptFile,
+    /// When it was changed last, nanoseconds since 1970: as long as that stays, a start need not read it to know it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) changed_at: Option<i64>,
 }
 
 /// How far a stream has come, but for the files.
@@ -215,7 +219,7 @@ impl Journal {
                     size_in_bytes: typed.size_in_bytes(),
                     content_hash: typed.content_hash.clone(),
                 };
-                journal.take(file, kept_file(typed));
+                journal.take(file, kept_file(typed), None);
             }
         }
         Ok(journal)
@@ -256,9 +260,11 @@ impl Journal {
     }
 
     /// Adds a file to the epoch that is being made.
-    pub(super) fn take(&mut self, file: TakenFile, typed: KeptFile) {
+    pub(super) fn take(&mut self, file: TakenFile, typed: KeptFile, changed_at: Option<SystemTime>) {
         self.known.insert(file.clone());
-        self.taken.push(Taken { epoch: self.progress.epoch, file, typed });
+        let changed_at = changed_at.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let changed_at = changed_at.and_then(|since| i64::try_from(since.as_nanos()).ok());
+        self.taken.push(Taken { epoch: self.progress.epoch, file, typed, changed_at });
     }
 
     /// Notes the look at the whole shop that the commit in hand publishes.
@@ -416,7 +422,7 @@ mod tests {
             journal.begin();
             for _ in 0..[0, 1, 3, 1, 40, 2][epoch % 6] {
                 let (file, typed) = taken(files);
-                journal.take(file, typed);
+                journal.take(file, typed, None);
                 files += 1;
             }
             let state = journal.state().unwrap();

@@ -158,7 +158,7 @@ fn go_on(
     (tick, telling): (&(dyn Fn(&str) + Sync), &Telling),
 ) -> Result<Streamed> {
     let taken = if options.replayed { following.journal.progress.lines } else { 0 };
-    let mut intake = Intake::new(pipeline, lines, (options.once, taken), options.now)?;
+    let mut intake = Intake::new(pipeline, lines, (options.once, taken), &following.journal, options.now)?;
     let begun_with = following.committed.clone();
     let mut failed_on = Vec::new();
     let mut tell = |made: Vec<Made>| {

@@ -65,6 +65,7 @@ impl Intake {
         pipeline: &Pipeline,
         mut lines: Option<Lines>,
         (once, taken): (bool, u64),
+        journal: &Journal,
         now: fn() -> i64,
     ) -> Result<Self> {
         let settings = &pipeline.raw.stream;
@@ -74,7 +75,10 @@ impl Intake {
         let sources = pipeline.raw.sources.iter().filter(|(name, _)| used.contains(*name));
         let sources = sources.map(|(name, source)| (name.clone(), source.clone())).collect();
         let poll = stable_for.clamp(Duration::from_millis(50), Duration::from_secs(1));
-        let landing = Landing::new(&sources, &pipeline.base_dir, LandingSettings { stable_for, poll })?;
+        let mut landing = Landing::new(&sources, &pipeline.base_dir, LandingSettings { stable_for, poll })?;
+        for taken in journal.taken() {
+            taken.changed_at.into_iter().for_each(|at| landing.remember(&taken.file, at));
+        }
         if let Some(lines) = &mut lines {
             lines.skip(taken);
         }

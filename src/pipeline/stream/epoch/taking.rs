@@ -9,6 +9,7 @@ use crate::pipeline::stream::take::{Gathered, LINES_FORMAT};
 use crate::quarantine::Reason;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Refused lines that are kept whatever their share: of a handful a few say little.
 const A_FEW_LINES: u64 = 1_000;
@@ -22,26 +23,26 @@ impl Following<'_> {
             let typed = typist.typed(&file.taken.source, &file.taken.name, &file.path, file.format);
             let typed = typed.and_then(|typed| is_usable(most, &file.taken, &typed).map(|()| typed));
             tick(&format!("{} {}", file.taken.source, file.taken.name));
-            (file.taken.clone(), typed)
+            (file.taken.clone(), Some(file.arrived_at), typed)
         });
-        let mut typed: Vec<(TakenFile, Result<TypedFile>)> = landed.collect();
+        let mut typed: Vec<(TakenFile, Option<SystemTime>, Result<TypedFile>)> = landed.collect();
         let now = (self.options.now)();
         for (source, records) in &gathered.records {
             match self.lines(source, records)? {
-                (file, Ok(of_lines)) => typed.push((file, Ok(of_lines))),
+                (file, Ok(of_lines)) => typed.push((file, None, Ok(of_lines))),
                 (file, Err(error)) => self.refuse_records(&file, records, &error),
             }
         }
         for unreadable in &gathered.unreadable {
             self.journal.progress.failures.failed(&unreadable.file, &unreadable.why, now);
         }
-        for (file, typed) in typed {
+        for (file, changed_at, typed) in typed {
             match typed {
                 // Something else was put in its place while it was read.
                 Ok(typed) if typed.content_hash != file.content_hash => {}
                 Ok(typed) => {
                     self.journal.progress.failures.succeeded(&file);
-                    self.journal.take(file.clone(), kept_file(&typed));
+                    self.journal.take(file.clone(), kept_file(&typed), changed_at);
                     self.new.entry(file.source.clone()).or_default().push(typed.clone());
                     let files = self.files.entry(file.source).or_default();
                     let at = files.partition_point(|known| Path::new(&known.name) <= Path::new(&typed.name));
