@@ -5,11 +5,17 @@
 //! of a [`Reader`] in the same order: every column is its length (u64) and its values. Columns begin at multiples of 16 bytes,
 //! so that those of a mapped file are read where they are: see [`Frozen`].
 
+mod frozen;
+
 use crate::error::{Error, Result};
 use crate::memory::Mapped;
+use frozen::Place;
+pub use frozen::{Frozen, Grown};
 use rayon::prelude::*;
-use std::ops::{Deref, Range};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 const MAGIC: &[u8; 8] = b"ordstate";
 /// Goes up with every change of the layout or of a meaning.
@@ -62,6 +68,17 @@ macro_rules! cells {
 }
 cells!(u8, i8, u32, i32, u64, i64, i128, u128);
 
+impl<const N: usize> Cell for [u64; N] {
+    const WIDTH: usize = 8 * N;
+    fn put(&self, to: &mut [u8]) {
+        to.chunks_exact_mut(8).zip(self).for_each(|(to, number)| number.put(to));
+    }
+    fn get(from: &[u8]) -> Self {
+        let mut cells = from.chunks_exact(8).map(u64::get);
+        std::array::from_fn(|_| cells.next().unwrap_or_default())
+    }
+}
+
 impl Cell for bool {
     const WIDTH: usize = 1;
     fn put(&self, to: &mut [u8]) {
@@ -72,81 +89,44 @@ impl Cell for bool {
     }
 }
 
-/// A column that is not changed while others look at it: clones share it, and one that was saved lies in the file.
-#[derive(Debug, Clone)]
-pub struct Frozen<T> {
-    own: Arc<Vec<T>>,
-    /// Where it is, as long as it is in a file.
-    mapped: Option<(Mapped, Range<usize>)>,
+/// A frozen column of any kind.
+trait Column: Send + Sync {
+    fn bytes(&self) -> &[u8];
+    fn rows(&self) -> u64;
+    fn place(&self) -> &OnceLock<Place>;
 }
 
-impl<T: bytemuck::Pod> Frozen<T> {
-    /// The column to be changed: a copy, where others look at it.
-    pub fn edit(&mut self) -> &mut Vec<T> {
-        if self.mapped.is_some() {
-            *self = Self::from(self.to_vec());
-        }
-        Arc::make_mut(&mut self.own)
+impl<T: bytemuck::Pod + Send + Sync> Column for Frozen<T> {
+    fn bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(self)
+    }
+    fn rows(&self) -> u64 {
+        self.len() as u64
+    }
+    fn place(&self) -> &OnceLock<Place> {
+        self.place()
     }
 }
-
-impl<T: bytemuck::Pod> Deref for Frozen<T> {
-    type Target = [T];
-    fn deref(&self) -> &[T] {
-        match &self.mapped {
-            None => &self.own,
-            // That these bytes are such a column was seen when it was made.
-            Some((file, range)) => bytemuck::try_cast_slice(&file[range.clone()]).unwrap_or_default(),
-        }
-    }
-}
-
-impl<T> From<Arc<Vec<T>>> for Frozen<T> {
-    fn from(own: Arc<Vec<T>>) -> Self {
-        Self { own, mapped: None }
-    }
-}
-
-impl<T> From<Vec<T>> for Frozen<T> {
-    fn from(own: Vec<T>) -> Self {
-        Self::from(Arc::new(own))
-    }
-}
-
-impl<T> Default for Frozen<T> {
-    fn default() -> Self {
-        Self::from(Vec::new())
-    }
-}
-
-impl<T: bytemuck::Pod + PartialEq> PartialEq for Frozen<T> {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
-}
-
-impl<T: bytemuck::Pod + Eq> Eq for Frozen<T> {}
-
-/// A frozen column as its bytes.
-struct AsBytes<T>(Frozen<T>);
-
-impl<T: bytemuck::Pod> AsRef<[u8]> for AsBytes<T> {
-    fn as_ref(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.0)
-    }
-}
-
-/// Bytes that others look at too.
-type Shared = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// A part of a state in the making.
 #[derive(Clone, Default)]
 pub struct Section {
-    /// Bytes of its own, each followed by a column that is shared, and those after the last of them.
-    parts: Vec<(Vec<u8>, Shared)>,
+    parts: Vec<Part>,
+    /// Bytes after them.
     rest: Vec<u8>,
+    /// Bytes so far, modulo [`ALIGNED`]: columns begin at multiples of it.
     length: usize,
 }
+
+#[derive(Clone)]
+enum Part {
+    Own(Vec<u8>),
+    /// A column that is shared, and where it is in other files if it is: the number of the file, and of the column in it.
+    Column(Arc<dyn Column>, Option<[u64; 2]>),
+}
+
+/// In the place of a file: the column follows.
+const HERE: u64 = u64::MAX;
 
 impl Section {
     /// Appends a value.
@@ -156,19 +136,30 @@ impl Section {
 
     /// Appends a column.
     pub fn column<C: Cell>(&mut self, cells: impl ExactSizeIterator<Item = C>) {
-        self.begin_column(cells.len());
+        self.one(cells.len() as u64);
+        self.align();
         self.fill(cells);
     }
 
     /// Appends a column that is shared and not copied.
     pub fn frozen<T: bytemuck::Pod + Cell + Sync>(&mut self, column: &Frozen<T>) {
+        self.align();
         // Numbers are saved with their lowest byte first.
         if cfg!(target_endian = "big") || column.len() * T::WIDTH < SHARED_IN_BYTES {
-            return self.column(column.iter().copied());
+            self.one(HERE);
+            self.one(column.len() as u64);
+            self.fill(column.iter().copied());
+            return self.align();
         }
-        self.begin_column(column.len());
-        self.length += column.len() * T::WIDTH;
-        self.parts.push((std::mem::take(&mut self.rest), Arc::new(AsBytes(column.clone()))));
+        self.put_rest_away();
+        self.parts.push(Part::Column(Arc::new(column.clone()), None));
+    }
+
+    /// Appends rows that only grow; what was saved of them before is not written again.
+    pub fn grown<T: bytemuck::Pod + Cell + Sync>(&mut self, rows: &mut Grown<T>) {
+        let pieces = rows.freeze();
+        self.one(pieces.len() as u64);
+        pieces.for_each(|piece| self.frozen(piece));
     }
 
     /// Appends a column of bytes.
@@ -182,19 +173,13 @@ impl Section {
         texts.for_each(|text| self.bytes(text.as_bytes()));
     }
 
-    fn begin_column(&mut self, length: usize) {
-        self.one(length as u64);
-        self.align();
-    }
-
     fn align(&mut self) {
-        let gap = gap_at(self.length);
-        self.fill(std::iter::repeat_n(0_u8, gap));
+        self.fill(std::iter::repeat_n(0_u8, gap_at(self.length)));
     }
 
     fn fill<C: Cell>(&mut self, cells: impl ExactSizeIterator<Item = C>) {
         let length = cells.len() * C::WIDTH;
-        self.length += length;
+        self.length = (self.length + length) % ALIGNED;
         let put = |to: &mut [u8]| to.chunks_exact_mut(C::WIDTH).zip(cells).for_each(|(to, cell)| cell.put(to));
         if length < LONG_IN_BYTES {
             let start = self.rest.len();
@@ -205,26 +190,51 @@ impl Section {
         // In a block of its own, so that nothing is moved when the next comes.
         let mut bytes = vec![0; length];
         put(&mut bytes);
-        self.parts.push((std::mem::take(&mut self.rest), Arc::new(bytes)));
+        self.put_rest_away();
+        self.parts.push(Part::Own(bytes));
     }
 
-    /// Its bytes, part by part.
-    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
-        let shared = self.parts.iter().flat_map(|(own, shared)| [own.as_slice(), (**shared).as_ref()]);
-        shared.chain([self.rest.as_slice()])
+    fn put_rest_away(&mut self) {
+        if !self.rest.is_empty() {
+            self.parts.push(Part::Own(std::mem::take(&mut self.rest)));
+        }
+    }
+
+    /// Hands out its bytes, part by part. Parts between columns keep their distance from multiples of [`ALIGNED`].
+    pub fn each_part<E>(&self, each: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        for part in &self.parts {
+            match part {
+                Part::Own(bytes) => each(bytes)?,
+                Part::Column(_, Some(place)) => {
+                    each(&place[0].to_le_bytes())?;
+                    each(&place[1].to_le_bytes())?;
+                }
+                Part::Column(column, None) => {
+                    each(&HERE.to_le_bytes())?;
+                    each(&column.rows().to_le_bytes())?;
+                    let bytes = column.bytes();
+                    each(bytes)?;
+                    each(&[0; ALIGNED][..gap_at(bytes.len())])?;
+                }
+            }
+        }
+        each(&self.rest)
+    }
+
+    /// Its length, and the hash of its bytes.
+    fn hashed(&self) -> (u64, blake3::Hash) {
+        let (mut length, mut hasher) = (0, blake3::Hasher::new());
+        let Ok(()) = self.each_part(&mut |part| {
+            length += part.len() as u64;
+            hasher.update(part);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        (length, hasher.finalize())
     }
 
     /// How many bytes it has.
-    pub fn size_in_bytes(&self) -> usize {
-        self.length
-    }
-
-    fn hash(&self) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new();
-        self.parts().for_each(|part| {
-            hasher.update(part);
-        });
-        hasher.finalize()
+    pub fn size_in_bytes(&self) -> u64 {
+        self.hashed().0
     }
 }
 
@@ -233,17 +243,77 @@ fn gap_at(length: usize) -> usize {
     length.next_multiple_of(ALIGNED) - length
 }
 
+/// Frozen columns of a state that go into a file of their own.
+#[derive(Default)]
+pub struct Columns {
+    /// The sections of that file.
+    pub sections: Vec<Section>,
+    /// Files that the state points to, that file among them if there are any such columns.
+    pub files: Vec<String>,
+    new: Vec<Arc<dyn Column>>,
+    file: String,
+}
+
+impl Columns {
+    /// Has frozen columns of a state in files of their own: those that are in one of the files `kept` stay there, others go
+    /// into the file `new`. The state begins with a section that names the files.
+    pub fn separate(state: &mut Vec<Section>, kept: &BTreeSet<String>, new: &str) -> Self {
+        let mut columns = Self { file: new.to_owned(), ..Self::default() };
+        for part in state.iter_mut().flat_map(|section| &mut section.parts) {
+            let Part::Column(column, place) = part else { continue };
+            let known = column.place().get().filter(|(file, _)| kept.contains(file)).cloned();
+            let (file, nth) = known.unwrap_or_else(|| {
+                let mut section = Section::default();
+                section.parts.push(Part::Column(Arc::clone(column), None));
+                columns.sections.push(section);
+                columns.new.push(Arc::clone(column));
+                (new.to_owned(), columns.sections.len() as u64 - 1)
+            });
+            let at = columns.files.iter().position(|known| *known == file).unwrap_or_else(|| {
+                columns.files.push(file);
+                columns.files.len() - 1
+            });
+            *place = Some([at as u64, nth]);
+        }
+        let mut first = Section::default();
+        first.texts(columns.files.iter().map(String::as_str));
+        state.insert(0, first);
+        columns
+    }
+
+    /// Bytes of the columns that stay where they are.
+    pub fn kept_in_bytes(state: &[Section], kept: &BTreeSet<String>) -> u64 {
+        let of_section = |section: &Section| -> u64 {
+            let columns = section.parts.iter().filter_map(|part| match part {
+                Part::Column(column, _) => Some(column),
+                Part::Own(_) => None,
+            });
+            let is_kept = |column: &&Arc<dyn Column>| column.place().get().is_some_and(|(file, _)| kept.contains(file));
+            columns.filter(is_kept).map(|column| column.bytes().len() as u64).sum()
+        };
+        state.iter().map(of_section).sum()
+    }
+
+    /// Says that the file was written: those who go on with its columns know where they are.
+    pub fn are_written(self) {
+        for (column, nth) in self.new.into_iter().zip(0..) {
+            let _ = column.place().set((self.file.clone(), nth));
+        }
+    }
+}
+
 /// The header over some sections, which come right after it. `whose` is a hash of everything that they depend on, and
 /// [`open`] of another refuses.
 pub fn header(whose: &[u8; HASH], sections: &mut [Section]) -> Vec<u8> {
-    sections.iter_mut().for_each(Section::align);
+    for section in sections.iter_mut() {
+        section.align();
+    }
     let mut header = MAGIC.to_vec();
     header.extend_from_slice(&VERSION.to_le_bytes());
     header.extend_from_slice(whose);
     header.extend_from_slice(&(sections.len() as u64).to_le_bytes());
-    let hashes: Vec<blake3::Hash> = sections.par_iter().map(Section::hash).collect();
-    for (section, hash) in sections.iter().zip(hashes) {
-        header.extend_from_slice(&(section.length as u64).to_le_bytes());
+    for (length, hash) in sections.par_iter().map(Section::hashed).collect::<Vec<_>>() {
+        header.extend_from_slice(&length.to_le_bytes());
         header.extend_from_slice(hash.as_bytes());
     }
     let hash = blake3::hash(&header);
@@ -255,7 +325,12 @@ pub fn header(whose: &[u8; HASH], sections: &mut [Section]) -> Vec<u8> {
 /// Sections and the [`header`] over them in one piece.
 pub fn whole(whose: &[u8; HASH], mut sections: Vec<Section>) -> Vec<u8> {
     let mut whole = header(whose, &mut sections);
-    sections.iter().flat_map(Section::parts).for_each(|part| whole.extend_from_slice(part));
+    for section in &sections {
+        let Ok(()) = section.each_part(&mut |part| {
+            whole.extend_from_slice(part);
+            Ok::<(), std::convert::Infallible>(())
+        });
+    }
     whole
 }
 
@@ -265,7 +340,7 @@ pub fn whole(whose: &[u8; HASH], mut sections: Vec<Section>) -> Vec<u8> {
 /// [`Error::InputRefused`] for bytes that are no state, are damaged, are of another version or somebody else's, each with what
 /// to do.
 pub fn open<'a>(bytes: &'a [u8], whose: &[u8; HASH]) -> Result<Vec<Reader<'a>>> {
-    let mut head = Reader { bytes, at: 0, file: None };
+    let mut head = Reader { bytes, at: 0, columns: Arc::default() };
     if head.take(MAGIC.len()).ok() != Some(MAGIC.as_slice()) {
         return Err(refused("is no state of this program", "is it another file of that name?"));
     }
@@ -292,28 +367,61 @@ pub fn open<'a>(bytes: &'a [u8], whose: &[u8; HASH]) -> Result<Vec<Reader<'a>>> 
     }
     head.finish()?;
     match sections.par_iter().all(|(section, hash)| blake3::hash(section).as_bytes() == *hash) {
-        true => Ok(sections.into_iter().map(|(bytes, _)| Reader { bytes, at: 0, file: None }).collect()),
+        true => Ok(sections.into_iter().map(|(bytes, _)| Reader { bytes, at: 0, columns: Arc::default() }).collect()),
         false => Err(damaged()),
     }
 }
 
-/// As [`open`], of a mapped file: frozen columns stay in it.
-///
-/// # Errors
-/// As there.
-pub fn open_file<'a>(file: &'a Mapped, whose: &[u8; HASH]) -> Result<Vec<Reader<'a>>> {
-    let mut sections = open(file, whose)?;
-    sections.iter_mut().for_each(|section| section.file = Some(file));
-    Ok(sections)
+/// A state and the files of columns that it points to, mapped.
+pub struct Files {
+    state: Mapped,
+    columns: Vec<(String, Mapped)>,
 }
+
+impl Files {
+    /// Maps a state, and the files that [`Columns::files`] named by these names.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when one cannot be read.
+    pub fn map<'p>(state: &Path, columns: impl Iterator<Item = (&'p str, &'p Path)>) -> Result<Self> {
+        let map = |path: &Path| Mapped::of(path).map_err(Error::io("read", path));
+        let columns = columns.map(|(name, path)| Ok((name.to_owned(), map(path)?))).collect::<Result<_>>()?;
+        Ok(Self { state: map(state)?, columns })
+    }
+
+    /// The sections of the state; frozen columns stay in their files.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn open(&self, whose: &[u8; HASH]) -> Result<Vec<Reader<'_>>> {
+        let of_file = |(name, file): &'_ (String, Mapped)| -> Result<_> {
+            let bytes = open(file, whose)?.into_iter().map(|section| section.bytes.as_ptr_range());
+            let start = file.as_ptr() as usize;
+            let ranges = bytes.map(|range| range.start as usize - start..range.end as usize - start).collect();
+            Ok((name.clone(), file.clone(), ranges))
+        };
+        let mut sections = open(&self.state, whose)?;
+        if sections.is_empty() {
+            return Err(damaged());
+        }
+        let find = |name: &String| self.columns.iter().find(|(known, _)| known == name).ok_or_else(damaged);
+        let names = sections.remove(0).texts()?;
+        let columns = names.iter().map(|name| of_file(find(name)?)).collect::<Result<Vec<_>>>()?;
+        let columns = Arc::new(columns);
+        sections.iter_mut().for_each(|section| section.columns = Arc::clone(&columns));
+        Ok(sections)
+    }
+}
+
+/// Files of columns: the name of each, and where each column is in it.
+type Mappings = Vec<(String, Mapped, Vec<Range<usize>>)>;
 
 /// What of a section has not been read yet.
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// The file that the bytes are of.
-    file: Option<&'a Mapped>,
+    columns: Arc<Mappings>,
 }
 
 impl<'a> Reader<'a> {
@@ -341,20 +449,44 @@ impl<'a> Reader<'a> {
         Ok(self.begin_column(C::WIDTH)?.chunks_exact(C::WIDTH).map(C::get))
     }
 
-    /// A column that [`Section::frozen`] or [`Section::column`] wrote; it stays in the file where there is one.
+    /// A column that [`Section::frozen`] wrote; it stays in the file where it has one of its own.
     ///
     /// # Errors
     /// As [`Self::one`].
     pub fn frozen<T: bytemuck::Pod + Cell>(&mut self) -> Result<Frozen<T>> {
-        let bytes = self.begin_column(T::WIDTH)?;
-        let is_as_held = cfg!(target_endian = "little") && bytemuck::try_cast_slice::<u8, T>(bytes).is_ok();
-        Ok(match self.file {
-            Some(file) if is_as_held && bytes.len() >= SHARED_IN_BYTES => {
-                let start = bytes.as_ptr() as usize - file.as_ptr() as usize;
-                Frozen { own: Arc::default(), mapped: Some((file.clone(), start..start + bytes.len())) }
-            }
-            _ => bytes.chunks_exact(T::WIDTH).map(T::get).collect::<Vec<_>>().into(),
-        })
+        self.align()?;
+        let (file, nth): (u64, u64) = (self.one()?, self.one()?);
+        if file == HERE {
+            let rows = usize::try_from(nth).map_err(|_| damaged())?;
+            let bytes = self.take(rows.checked_mul(T::WIDTH).ok_or_else(damaged)?)?;
+            self.align()?;
+            return Ok(bytes.chunks_exact(T::WIDTH).map(T::get).collect::<Vec<_>>().into());
+        }
+        let found = usize::try_from(file).ok().and_then(|file| self.columns.get(file)).zip(usize::try_from(nth).ok());
+        let ((name, file, ranges), at) = found.ok_or_else(damaged)?;
+        let range = ranges.get(at).cloned().ok_or_else(damaged)?;
+        let mut column = Reader { bytes: &file[range.clone()], at: 0, columns: Arc::default() };
+        let (here, rows): (u64, u64) = (column.one()?, column.one()?);
+        let length = usize::try_from(rows).ok().and_then(|rows| rows.checked_mul(T::WIDTH)).ok_or_else(damaged)?;
+        column.take(length)?;
+        if here != HERE {
+            return Err(damaged());
+        }
+        let start = range.start + 2 * size_of::<u64>();
+        if cfg!(target_endian = "little") {
+            return Frozen::mapped(file, start..start + length, (name.clone(), nth)).ok_or_else(damaged);
+        }
+        let cells = file[start..start + length].chunks_exact(T::WIDTH);
+        Ok(cells.map(T::get).collect::<Vec<_>>().into())
+    }
+
+    /// Rows that [`Section::grown`] wrote.
+    ///
+    /// # Errors
+    /// As [`Self::one`].
+    pub fn grown<T: bytemuck::Pod + Cell>(&mut self) -> Result<Grown<T>> {
+        let count = self.one::<u64>()?;
+        Ok(Grown::of((0..count).map(|_| self.frozen()).collect::<Result<_>>()?))
     }
 
     /// What [`Section::bytes`] wrote.
@@ -434,7 +566,7 @@ mod tests {
         assert_eq!(read[0].column::<i128>().unwrap(), [i128::MIN, 3]);
         assert!(read[0].clone().finish().is_err(), "a column is left");
         assert_eq!(read[0].column::<bool>().unwrap(), [true, false, true]);
-        assert_eq!(read[0].column::<i64>().unwrap(), [5, 6]);
+        assert_eq!(read[0].frozen::<i64>().unwrap()[..], [5, 6]);
         assert!(read[0].frozen::<u32>().unwrap().iter().copied().eq(0..LONG));
         assert!(read[0].one::<u8>().is_err(), "nothing is left");
         assert_eq!(read[2].texts().unwrap(), ["", "an order", "订单"]);
@@ -442,39 +574,101 @@ mod tests {
         assert!(read.into_iter().all(|section| section.finish().is_ok()));
     }
 
+    /// Writes a state and its columns; the names of the files that it points to.
+    fn write(folder: &std::path::Path, name: &str, mut state: Vec<Section>, kept: &[String]) -> Vec<String> {
+        let file = format!("columns-of-{name}");
+        let mut columns = Columns::separate(&mut state, &kept.iter().cloned().collect(), &file);
+        std::fs::write(folder.join(name), whole(&OURS, state)).unwrap();
+        if !columns.sections.is_empty() {
+            std::fs::write(folder.join(&file), whole(&OURS, std::mem::take(&mut columns.sections))).unwrap();
+        }
+        let files = columns.files.clone();
+        columns.are_written();
+        files
+    }
+
     #[test]
-    fn frozen_columns_stay_in_the_file_until_they_are_changed() {
+    fn frozen_columns_stay_in_their_files_until_they_are_changed_and_are_written_once() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state");
-        std::fs::write(&path, whole(&OURS, sections())).unwrap();
-        let file = Mapped::of(&path).unwrap();
-        let mut section = open_file(&file, &OURS).unwrap().remove(0);
-        section.one::<i64>().unwrap();
-        section.column::<u32>().unwrap();
-        section.column::<i128>().unwrap();
-        section.column::<bool>().unwrap();
-        let short = section.frozen::<i64>().unwrap();
-        let mut long = section.frozen::<u32>().unwrap();
-        assert!(section.finish().is_ok());
-        assert_eq!((&*short, short.mapped.is_none()), (&[5, 6][..], true));
-        // The file is gone, and what looks at it stays.
-        drop(file);
-        std::fs::remove_file(&path).unwrap();
-        let before = long.clone();
-        assert!(long.mapped.is_some() && long == before && long.len() == LONG as usize);
-        // Saved once more, it is the same bytes.
-        let again = |column: &Frozen<u32>| {
+        let mut long = Frozen::from((0..LONG).collect::<Vec<u32>>());
+        let mut rows = Grown::default();
+        (0..LONG as u64).for_each(|row| rows.push(row));
+        let state = |long: &Frozen<u32>, rows: &mut Grown<u64>| {
             let mut section = Section::default();
-            section.frozen(column);
-            whole(&OURS, vec![section])
+            section.one(7_u8);
+            section.frozen(long);
+            section.column([1_u32].into_iter());
+            section.grown(rows);
+            vec![section]
         };
-        let bytes = again(&long);
+        let first = write(folder.path(), "a", state(&long, &mut rows), &[]);
+        assert_eq!(first, ["columns-of-a"]);
+        // The same again: nothing of it is written, unless the file does not count.
+        assert_eq!(write(folder.path(), "b", state(&long, &mut rows), &first), first);
+        assert_eq!(write(folder.path(), "c", state(&long, &mut rows), &[]), ["columns-of-c"]);
         long.edit()[3] = 9;
-        assert_eq!((long[3], before[3], long.mapped.is_some()), (9, 3, false));
-        assert!(bytes == again(&before) && bytes != again(&long));
-        let mut shared = long.clone();
-        shared.edit().push(1);
-        assert_eq!((shared.len(), long.len()), (LONG as usize + 1, LONG as usize));
+        (0..LONG as u64 / 8).for_each(|row| rows.push(row));
+        let changed = write(folder.path(), "d", state(&long, &mut rows), &first);
+        assert_eq!(changed, ["columns-of-d", "columns-of-a"]);
+        let size = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().len();
+        assert!(size("columns-of-d") < size("columns-of-a") * 3 / 4);
+        let read = |name: &str| {
+            let paths = ["a", "b", "c", "d", "e"].map(|name| format!("columns-of-{name}"));
+            let paths = paths.map(|name| (folder.path().join(&name), name));
+            let there =
+                paths.iter().filter(|(path, _)| path.exists()).map(|(path, name)| (name.as_str(), path.as_path()));
+            let files = Files::map(&folder.path().join(name), there).unwrap();
+            let mut section = files.open(&OURS).unwrap().remove(0);
+            assert_eq!(section.one::<u8>().unwrap(), 7);
+            let long = section.frozen::<u32>().unwrap();
+            assert_eq!(section.column::<u32>().unwrap(), [1]);
+            let rows = section.grown::<u64>().unwrap();
+            section.finish().unwrap();
+            (long, rows)
+        };
+        let before = (0..LONG).collect::<Vec<_>>();
+        assert!(["a", "b", "c"].iter().all(|name| *read(name).0 == before));
+        let (mut long, mut rows) = read("d");
+        assert_eq!((long[3], long[4], rows.len()), (9, 4, (LONG + LONG / 8) as usize));
+        assert!(rows.iter().eq((0..LONG as u64).chain(0..LONG as u64 / 8)));
+        assert_eq!([0, LONG as usize, rows.len()].map(|at| rows.get(at)), [Some(0), Some(0), None]);
+        // What was read knows where it is.
+        assert_eq!(write(folder.path(), "e", state(&long, &mut rows), &changed), changed);
+        // Files that are gone: what looks at them stays.
+        std::fs::remove_file(folder.path().join("columns-of-d")).unwrap();
+        let other = long.clone();
+        long.edit()[0] = 5;
+        assert_eq!((long[0], other[0], long.len()), (5, 0, LONG as usize));
+        let files = Files::map(&folder.path().join("e"), std::iter::empty()).unwrap();
+        assert!(files.open(&OURS).is_err());
+    }
+
+    #[test]
+    fn what_is_changed_while_it_is_written_is_not_taken_for_what_was_written() {
+        let mut column = Frozen::from((0..LONG).collect::<Vec<u32>>());
+        let mut section = Section::default();
+        section.frozen(&column);
+        let mut state = vec![section];
+        let columns = Columns::separate(&mut state, &BTreeSet::new(), "file");
+        column.edit()[0] = 1;
+        columns.are_written();
+        assert!(column.place().get().is_none());
+        assert_eq!(Columns::kept_in_bytes(&state, &BTreeSet::from(["file".to_owned()])), u64::from(LONG) * 4);
+    }
+
+    #[test]
+    fn rows_that_grow_are_in_few_pieces() {
+        let mut rows = Grown::default();
+        let mut all = Vec::new();
+        for step in 0..300_u64 {
+            for row in 0..[1, 0, 40, 3, 700][step as usize % 5] {
+                rows.push(step + row);
+                all.push(step + row);
+            }
+            assert!(rows.freeze().len() <= 8);
+            assert_eq!((rows.len(), rows.get(all.len() / 2)), (all.len(), all.get(all.len() / 2).copied()));
+        }
+        assert!(rows.iter().eq(all));
     }
 
     #[test]

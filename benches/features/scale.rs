@@ -79,7 +79,7 @@ pub(crate) fn measure(orders: u32) {
     println!("  peak memory     {peak:>8.0} MiB, {given:.0} MiB of it before the step");
     let (keys, retained) = engine.size();
     let keys: usize = keys.values().sum();
-    let bytes: usize = engine.save().iter().map(|section| section.size_in_bytes()).sum();
+    let bytes: u64 = engine.save().iter().map(|section| section.size_in_bytes()).sum();
     println!(
         "  kept            {keys:>8} keys, {retained} events; saved {bytes} bytes, {:.1} a key",
         bytes as f64 / keys as f64

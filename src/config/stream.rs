@@ -36,9 +36,10 @@ pub struct Stream {
     #[schemars(regex(pattern = r"^[0-9]{1,5}(ms|s|m|h|d)$"))]
     pub refresh: String,
     /// What is held is written down (a checkpoint, from which a start goes on) when so many rows of any table have come since
-    /// the last time, and a sixteenth of all. Fewer: a start after a kill takes less, and more is written beside the epochs.
+    /// the last time. Fewer: a start after a kill takes less, and more is written beside the epochs. Left out: a thirty-second
+    /// part of all, and two million at least.
     #[schemars(range(min = 1))]
-    pub checkpoint_rows: u64,
+    pub checkpoint_rows: Option<u64>,
     /// A file has landed whole when it has not changed for so long; one with a `.done` beside it has at once.
     #[schemars(regex(pattern = r"^[0-9]{1,5}(ms|s|m|h|d)$"))]
     pub stable_for: String,
@@ -58,7 +59,7 @@ impl Default for Stream {
             lateness: "0s".to_owned(),
             remember: "30d".to_owned(),
             refresh: "0s".to_owned(),
-            checkpoint_rows: 2_000_000,
+            checkpoint_rows: None,
             stable_for: "2s".to_owned(),
             listen: None,
         }

@@ -30,15 +30,13 @@ pub struct MadeFile {
 }
 
 impl MadeFile {
-    /// Writes parts of bytes one after the other. The folder must be there.
+    /// Writes what `fill` puts into it. The folder must be there.
     ///
     /// # Errors
     /// [`Error::Environment`] when the file cannot be written.
-    pub fn of_bytes<'b>(path: &Path, parts: impl Iterator<Item = &'b [u8]>) -> Result<Self> {
+    pub fn of_bytes(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<Self> {
         let mut file = Synced::create(path)?;
-        for part in parts {
-            file.write_all(part).map_err(Error::io("write", path))?;
-        }
+        fill(&mut file).map_err(Error::io("write", path))?;
         file.finish(path)
     }
 
@@ -180,9 +178,9 @@ mod tests {
     fn parts_of_bytes_are_one_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bytes");
-        let parts: [&[u8]; 3] = [b"a", b"", b"bc"];
-        let made = MadeFile::of_bytes(&path, parts.into_iter()).unwrap();
+        let fill = |file: &mut dyn Write| file.write_all(b"a").and_then(|()| file.write_all(b"bc"));
+        let made = MadeFile::of_bytes(&path, fill).unwrap();
         assert_eq!((std::fs::read(&path).unwrap(), made.size_in_bytes), (b"abc".to_vec(), 3));
-        assert!(MadeFile::of_bytes(&folder.path().join("nowhere/bytes"), parts.into_iter()).is_err());
+        assert!(MadeFile::of_bytes(&folder.path().join("nowhere/bytes"), fill).is_err());
     }
 }

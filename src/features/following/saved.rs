@@ -13,15 +13,15 @@ const OWN: usize = 2;
 
 impl Following {
     /// Everything that was told, for [`Self::load`].
-    pub fn save(&self) -> Vec<Section> {
+    pub fn save(&mut self) -> Vec<Section> {
         let mut first = Section::default();
         first.texts(self.possible.iter().map(|spec| spec.name.as_str()));
         first.one(self.horizon);
         first.one(self.engine.is_some());
         first.column(self.rows.keys().copied());
         first.column(self.rows.values().copied());
-        let (orders, engine) =
-            rayon::join(|| self.orders.save(), || self.engine.as_ref().map(Engine::save).unwrap_or_default());
+        let (orders, engine) = (&mut self.orders, &self.engine);
+        let (orders, engine) = rayon::join(|| orders.save(), || engine.as_ref().map(Engine::save).unwrap_or_default());
         [first, orders].into_iter().chain(engine).collect()
     }
 

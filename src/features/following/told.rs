@@ -1,7 +1,7 @@
 //! What the engine was told of orders: chains of outcomes, so that an order costs some bytes and no block of its own.
 
 use crate::error::Result;
-use crate::saved::{Reader, Section, damaged};
+use crate::saved::{Grown, Reader, Section, damaged};
 
 /// An outcome that the engine was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +19,26 @@ const END: u32 = u32::MAX;
 /// An order of which nothing was told.
 const NOTHING: u32 = u32::MAX - 1;
 
+/// An outcome and the one before it as three numbers.
+fn packed(told: Told, before: u32) -> [u64; 3] {
+    let Told { at, line, stream, sign } = told;
+    [at as u64, u64::from(line) << 32 | u64::from(before), u64::from(stream) << 8 | u64::from(sign as u8)]
+}
+
+fn unpacked([at, line_and_before, rest]: [u64; 3]) -> (Told, u32) {
+    let told =
+        Told { at: at as i64, line: (line_and_before >> 32) as u32, stream: (rest >> 8) as u8, sign: rest as u8 as i8 };
+    (told, line_and_before as u32)
+}
+
 /// By the number of each order: a hash of what was told of its placement, and its outcomes.
 #[derive(Default)]
 pub(super) struct ToldOrders {
     contents: Vec<u64>,
     /// The outcome of each order that was told last.
     last: Vec<u32>,
-    /// Outcomes, and the one of the same order before each.
-    outcomes: Vec<(Told, u32)>,
+    /// Outcomes, and the one of the same order before each; see [`packed`].
+    outcomes: Grown<[u64; 3]>,
     /// Orders of which anything was told.
     count: usize,
 }
@@ -58,21 +70,17 @@ impl ToldOrders {
     pub(super) fn push(&mut self, order: u32, told: Told) {
         let new = self.outcomes.len() as u32;
         if let Some(last) = self.last.get_mut(order as usize).filter(|last| **last != NOTHING) {
-            self.outcomes.push((told, std::mem::replace(last, new)));
+            self.outcomes.push(packed(told, std::mem::replace(last, new)));
         }
     }
 
     /// All of it, for [`Self::read`].
-    pub(super) fn save(&self) -> Section {
+    pub(super) fn save(&mut self) -> Section {
         let mut to = Section::default();
         to.one(self.count as u64);
         to.column(self.contents.iter().copied());
         to.column(self.last.iter().copied());
-        to.column(self.outcomes.iter().map(|(told, _)| told.at));
-        to.column(self.outcomes.iter().map(|(told, _)| told.line));
-        to.column(self.outcomes.iter().map(|(told, _)| told.stream));
-        to.column(self.outcomes.iter().map(|(told, _)| told.sign));
-        to.column(self.outcomes.iter().map(|(_, before)| *before));
+        to.grown(&mut self.outcomes);
         to
     }
 
@@ -83,29 +91,29 @@ impl ToldOrders {
     pub(super) fn read(mut from: Reader<'_>) -> Result<Self> {
         let count = from.one::<u64>()? as usize;
         let (contents, last) = (from.column()?, from.column::<u32>()?);
-        let (at, line) = (from.cells()?, from.cells()?);
-        let (stream, sign, before) = (from.cells()?, from.cells()?, from.column::<u32>()?);
+        let outcomes = from.grown()?;
         from.finish()?;
-        let rows = before.len();
+        let rows = outcomes.len();
         // Each points to one before it, so that no chain goes round.
-        let is_chain = (0..).zip(&before).all(|(at, before)| *before == END || *before < at);
+        let points_back = |(at, one): (u32, [u64; 3])| {
+            let (_, before) = unpacked(one);
+            before == END || before < at
+        };
+        let is_chain = (0..).zip(outcomes.iter()).all(points_back);
         let ends_there = |last: &u32| [END, NOTHING].contains(last) || (*last as usize) < rows;
-        let columns = [at.len(), line.len(), stream.len(), sign.len()];
-        if contents.len() != last.len() || columns != [rows; 4] || !is_chain || !last.iter().all(ends_there) {
+        if contents.len() != last.len() || !is_chain || !last.iter().all(ends_there) {
             return Err(damaged());
         }
-        let told = at.zip(line).zip(stream.zip(sign));
-        let told = told.map(|((at, line), (stream, sign))| Told { at, line, stream, sign });
-        Ok(Self { contents, last, outcomes: told.zip(before).collect(), count })
+        Ok(Self { contents, last, outcomes, count })
     }
 
     /// The outcomes of an order.
     pub(super) fn of(&self, order: u32) -> impl Iterator<Item = Told> {
         let mut next = self.last.get(order as usize).copied().unwrap_or(NOTHING);
         std::iter::from_fn(move || {
-            let (told, before) = self.outcomes.get(next as usize)?;
-            next = *before;
-            Some(*told)
+            let (told, before) = unpacked(self.outcomes.get(next as usize)?);
+            next = before;
+            Some(told)
         })
     }
 }
@@ -135,9 +143,9 @@ mod tests {
         assert_eq!(orders.of(1).chain(orders.of(99)).count(), 0);
         let bytes = saved::whole(&[0; 32], vec![orders.save()]);
         let read = ToldOrders::read(saved::open(&bytes, &[0; 32]).unwrap().remove(0)).unwrap();
-        assert_eq!((read.contents, read.last, read.outcomes, read.count), {
-            let orders = orders;
-            (orders.contents, orders.last, orders.outcomes, orders.count)
-        });
+        assert!(read.outcomes.iter().eq(orders.outcomes.iter()));
+        assert_eq!((read.contents, read.last, read.count), (orders.contents, orders.last, orders.count));
+        let all = Told { at: -5, line: u32::MAX, stream: 255, sign: -1 };
+        assert_eq!(unpacked(packed(all, END)), (all, END));
     }
 }

@@ -5,6 +5,7 @@ use super::declare::{Lane, Needs};
 use super::run::Run;
 use super::state::renamed;
 use super::sweep::{Before, Totals};
+use crate::saved::Frozen;
 use rayon::prelude::*;
 
 /// Totals of a lifetime lane up to the horizon; empty for a window.
@@ -14,12 +15,12 @@ pub(super) struct Life {
     pub(super) needs: Needs,
     /// Columns by entity, all of one length; entities beyond the end have nothing. Those that the lane does not read are
     /// empty: most lanes count, and there are as many totals as there ever were keys.
-    pub(super) count: Vec<u32>,
-    pub(super) last: Vec<i64>,
-    pub(super) valued: Vec<u32>,
-    pub(super) sum: Vec<i128>,
-    pub(super) max: Vec<i64>,
-    pub(super) hits: Vec<u32>,
+    pub(super) count: Frozen<u32>,
+    pub(super) last: Frozen<i64>,
+    pub(super) valued: Frozen<u32>,
+    pub(super) sum: Frozen<i128>,
+    pub(super) max: Frozen<i64>,
+    pub(super) hits: Frozen<u32>,
     /// Entity and other key, each pair once, sorted.
     pub(super) others: Vec<(u32, u32)>,
 }
@@ -53,9 +54,9 @@ impl Life {
 
     /// Changes what is known of an entity.
     fn change(&mut self, entity: usize, change: impl FnOnce(&mut Totals)) {
-        fn put<T>(column: &mut [T], entity: usize, value: T) {
-            if let Some(place) = column.get_mut(entity) {
-                *place = value;
+        fn put<T: bytemuck::Pod>(column: &mut Frozen<T>, entity: usize, value: T) {
+            if entity < column.len() {
+                column.edit()[entity] = value;
             }
         }
         self.reach(entity + 1);
@@ -72,14 +73,12 @@ impl Life {
     /// Takes in the events that entered the lane in `[from, to)`.
     pub(super) fn take(&mut self, lane: &Lane, run: &Run, from: i64, to: i64) {
         let mut pairs = Vec::new();
-        // Events are sorted by entity: room for all at once.
-        if let Some(&last) = run.entity.last() {
-            self.reach(last as usize + 1);
+        let enters = |at: &usize| (from..to).contains(&lane.enters(run.happened[*at], run.known(*at)));
+        // Events are sorted by entity: room for all at once. Mostly there is none, and what others look at stays as it is.
+        if let Some(last) = (0..run.len()).rfind(enters) {
+            self.reach(run.entity[last] as usize + 1);
         }
-        for at in 0..run.len() {
-            if !(from..to).contains(&lane.enters(run.happened[at], run.known(at))) {
-                continue;
-            }
+        for at in (0..run.len()).filter(enters) {
             self.change(run.entity[at] as usize, |totals| totals.add(lane, run, at));
             if lane.needs.distinct && run.other[at] != NO_KEY {
                 pairs.push((run.entity[at], run.other[at]));
@@ -98,7 +97,7 @@ impl Life {
 
     /// Entities of which there are totals. Pairs of others are only of these.
     pub(super) fn entities(&self) -> impl Iterator<Item = u32> {
-        (0..).zip(&self.count).filter(|&(_, &count)| count > 0).map(|(entity, _)| entity)
+        (0..).zip(&self.count[..]).filter(|&(_, &count)| count > 0).map(|(entity, _)| entity)
     }
 
     /// Adds what is known of other events.
@@ -115,8 +114,10 @@ impl Life {
 
     /// Makes room for so many entities.
     fn reach(&mut self, entities: usize) {
-        fn resize<T: Clone>(column: &mut Vec<T>, entities: usize, none: T) {
-            column.resize(entities, none);
+        fn resize<T: bytemuck::Pod>(column: &mut Frozen<T>, entities: usize, none: T) {
+            if column.len() != entities {
+                column.edit().resize(entities, none);
+            }
         }
         if self.count.len() < entities {
             let (needs, none) = (self.needs, Totals::default());

@@ -41,12 +41,12 @@ impl State {
             to.column(run.label.iter().copied());
         }
         for life in &self.lives {
-            to.column(life.count.iter().copied());
-            to.column(life.last.iter().copied());
-            to.column(life.valued.iter().copied());
-            to.column(life.sum.iter().copied());
-            to.column(life.max.iter().copied());
-            to.column(life.hits.iter().copied());
+            to.frozen(&life.count);
+            to.frozen(&life.last);
+            to.frozen(&life.valued);
+            to.frozen(&life.sum);
+            to.frozen(&life.max);
+            to.frozen(&life.hits);
             to.column(life.others.iter().map(|&(entity, _)| entity));
             to.column(life.others.iter().map(|&(_, other)| other));
         }
@@ -106,12 +106,12 @@ fn read_run(from: &mut Reader) -> Result<Run> {
 fn read_life(needs: Needs, from: &mut Reader) -> Result<Life> {
     let mut life = Life {
         needs,
-        count: from.column()?,
-        last: from.column()?,
-        valued: from.column()?,
-        sum: from.column()?,
-        max: from.column()?,
-        hits: from.column()?,
+        count: from.frozen()?,
+        last: from.frozen()?,
+        valued: from.frozen()?,
+        sum: from.frozen()?,
+        max: from.frozen()?,
+        hits: from.frozen()?,
         others: Vec::new(),
     };
     let (entity, other) = (from.cells::<u32>()?, from.cells::<u32>()?);

@@ -42,12 +42,13 @@ impl<'a> Growing<'a> {
         first.texts(self.looked.iter().copied().collect::<Vec<_>>().into_iter());
         first.texts(self.names.iter().map(|name| name.to_str().unwrap_or_default()));
         first.texts(self.tables.keys().copied());
-        let tables: Vec<&GrowingTable> = self.tables.values().collect();
+        let tables: Vec<&mut GrowingTable> = self.tables.values_mut().collect();
         let of_tables = || {
             let tables = heads.into_par_iter().zip(tables);
             tables.map(|(head, table)| table.save_after(head)).collect::<Vec<_>>()
         };
-        let (groups, tables) = rayon::join(|| self.groups.save(), of_tables);
+        let groups = &self.groups;
+        let (groups, tables) = rayon::join(|| groups.save(), of_tables);
         SavedTables { sections: [first, groups].into_iter().chain(tables).collect(), rows }
     }
 
@@ -136,7 +137,7 @@ impl GrowingTable {
     }
 
     /// Everything else, after the names.
-    fn save_after(&self, mut to: Section) -> Section {
+    fn save_after(&mut self, mut to: Section) -> Section {
         for part in &self.orphans {
             to.column(part.places.iter().map(|(file, _)| *file));
             to.column(part.places.iter().map(|(_, row)| *row));

@@ -5,7 +5,7 @@ use super::by_group::ByGroup;
 use super::groups::Group;
 use crate::contract::input::Table;
 use crate::error::Result;
-use crate::saved::{Reader, Section, damaged};
+use crate::saved::{Grown, Reader, Section, damaged};
 use foldhash::quality::FixedState;
 use std::collections::HashMap;
 
@@ -22,8 +22,9 @@ const FEW: usize = 64;
 #[derive(Default)]
 pub(super) struct Standing {
     /// Half the hash of each row's key: enough to tell the rows of one order apart.
-    keys: Vec<u64>,
-    places: Vec<Place>,
+    keys: Grown<u64>,
+    /// The file of each above its row.
+    places: Grown<u64>,
     /// Empty where the table has no column that says so: all rows have been written then.
     versions: Vec<Version>,
     /// The row that stands for a key which names no order, or one of very many rows, and its group.
@@ -36,7 +37,7 @@ impl Standing {
         if is_within_order(contract) {
             let mut looked = 0;
             let few = rows.of(group).take(FEW).inspect(|_| looked += 1);
-            let found = few.into_iter().find(|at| self.keys[*at as usize] == key as u64);
+            let found = few.into_iter().find(|at| self.keys.get(*at as usize) == Some(key as u64));
             // A row moves to the front only as others go, so that what was among the few stays there.
             if found.is_some() || looked < FEW {
                 return found.map(|at| (group, at));
@@ -48,7 +49,8 @@ impl Standing {
     /// Version and place of a row.
     pub(super) fn of_row(&self, at: u32) -> (Version, Place) {
         let at = at as usize;
-        (self.versions.get(at).copied().unwrap_or((true, None)), self.places[at])
+        let place = self.places.get(at).unwrap_or_default();
+        (self.versions.get(at).copied().unwrap_or((true, None)), ((place >> 32) as u32, place as u32))
     }
 
     /// Enters the next row, which stands for its key from now on; `rows` do not have it yet.
@@ -63,17 +65,16 @@ impl Standing {
             self.elsewhere.insert(key, (group, self.keys.len() as u32));
         }
         self.keys.push(key as u64);
-        self.places.push(place);
+        self.places.push(u64::from(place.0) << 32 | u64::from(place.1));
         if contract.version.is_some() {
             self.versions.push(version);
         }
     }
 
     /// Appends all of it.
-    pub(super) fn save_into(&self, to: &mut Section) {
-        to.column(self.keys.iter().copied());
-        to.column(self.places.iter().map(|(file, _)| *file));
-        to.column(self.places.iter().map(|(_, row)| *row));
+    pub(super) fn save_into(&mut self, to: &mut Section) {
+        to.grown(&mut self.keys);
+        to.grown(&mut self.places);
         to.column(self.versions.iter().map(|(is_written, _)| *is_written));
         to.column(self.versions.iter().map(|(_, at)| at.is_some()));
         to.column(self.versions.iter().map(|(_, at)| at.unwrap_or_default()));
@@ -87,11 +88,10 @@ impl Standing {
     /// # Errors
     /// [`crate::error::Error::InputRefused`] for bytes that are nothing of the kind.
     pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
-        let (keys, files, rows) = (from.column()?, from.cells()?, from.cells()?);
+        let (keys, places) = (from.grown()?, from.grown::<u64>()?);
         let (is_written, has_time, times) = (from.cells::<bool>()?, from.cells::<bool>()?, from.cells::<i64>()?);
         let (names, groups, of) = (from.cells()?, from.cells()?, from.column::<u32>()?);
-        let lengths_fit = files.len() == keys.len()
-            && rows.len() == keys.len()
+        let lengths_fit = places.len() == keys.len()
             && [0, keys.len()].contains(&times.len())
             && (is_written.len(), has_time.len()) == (times.len(), times.len())
             && (names.len(), groups.len()) == (of.len(), of.len());
@@ -100,7 +100,7 @@ impl Standing {
         }
         let times = has_time.zip(times).map(|(has, at)| has.then_some(at));
         let elsewhere = names.zip(groups.zip(of)).collect();
-        Ok(Self { keys, places: files.zip(rows).collect(), versions: is_written.zip(times).collect(), elsewhere })
+        Ok(Self { keys, places, versions: is_written.zip(times).collect(), elsewhere })
     }
 
     /// Makes room for so many rows.

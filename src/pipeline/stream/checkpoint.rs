@@ -11,7 +11,6 @@ use crate::config::Pipeline;
 use crate::contract::output::STATE_DIR;
 use crate::error::{Error, Result};
 use crate::ingest::{PersonalKey, TypedFile, create_private};
-use crate::memory::Mapped;
 use crate::pipeline::chain::Stopwatch;
 use crate::pipeline::training::feature_terms;
 use crate::publish::{MadeFile, Publisher, read_rows};
@@ -25,17 +24,32 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// A checkpoint is made when so large a part of all rows has come since the last one: what a start has to take beside it is
 /// no more, and a checkpoint costs about what all rows cost.
-const PART: u64 = 16;
+const PART: u64 = 32;
+/// And no fewer rows than these, which a start takes in a second or two.
+const AT_LEAST: u64 = 2_000_000;
+
+/// Files of columns at most.
+const MOST_FILES: usize = 24;
 
 /// A checkpoint, as the journal names it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Checkpoint {
     /// The epoch after which it was made.
     pub(super) epoch: u64,
     /// Typed rows of all files by then.
     pub(super) rows: u64,
-    /// Its state files: what is looked up, then rows.
-    pub(super) files: Vec<String>,
+    /// Its state files: what is looked up, columns of it that are shared with checkpoints before, and rows.
+    state: String,
+    columns: Vec<String>,
+    row_files: Vec<String>,
+}
+
+impl Checkpoint {
+    /// All of its files.
+    pub(super) fn files(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.state).chain(&self.columns).chain(&self.row_files)
+    }
 }
 
 /// A checkpoint on the disk, with the files of it that no commit has yet.
@@ -47,10 +61,14 @@ struct Making {
     sections: Vec<saved::Section>,
     /// Rows that are not saved yet, by the state file that they are to be in.
     rows: Vec<(String, DataFrame)>,
+    /// Files of columns that need not be written again.
+    kept: BTreeSet<String>,
 }
 
 /// Writes checkpoints on a thread of its own, one at a time.
 pub(super) struct Checkpoints {
+    /// The state folder.
+    state: PathBuf,
     ask: Sender<Making>,
     done: Receiver<Result<Written>>,
     is_at_work: bool,
@@ -79,13 +97,15 @@ impl Checkpoints {
                 }
             }
         });
-        Ok(Self { ask, done, is_at_work: false, written: None })
+        Ok(Self { state: out.join(STATE_DIR), ask, done, is_at_work: false, written: None })
     }
 
-    /// Whether so much has come that a checkpoint is to be made, and none is being written. `least` is the setting.
-    pub(super) fn is_due(&self, last: Option<&Checkpoint>, rows: u64, least: u64) -> bool {
+    /// Whether so much has come that a checkpoint is to be made, and none is being written. `least` is the setting, if there is
+    /// one.
+    pub(super) fn is_due(&self, last: Option<&Checkpoint>, rows: u64, least: Option<u64>) -> bool {
         let new = rows.saturating_sub(last.map_or(0, |last| last.rows));
-        !self.is_at_work && self.written.is_none() && new >= least.max(rows / PART).max(1)
+        let enough = least.unwrap_or(AT_LEAST.max(rows / PART)).max(1);
+        !self.is_at_work && self.written.is_none() && new >= enough
     }
 
     /// Begins to write what is held after an epoch by which `rows` had come; `last` is the checkpoint that the last commit
@@ -100,13 +120,16 @@ impl Checkpoints {
         (epoch, rows): (u64, u64),
     ) -> Result<()> {
         let saved = scoring.save(&format!("{epoch:010}"));
-        let there: BTreeSet<&String> = last.iter().flat_map(|last| &last.files).collect();
+        let there: BTreeSet<&String> = last.iter().flat_map(|last| last.files()).collect();
         let named: Vec<(String, DataFrame)> =
             saved.rows.into_iter().map(|(name, rows)| (rows_file(&name), rows)).collect();
-        let files = std::iter::once(format!("{}/checkpoint-{epoch:010}", super::journal::FOLDER));
-        let files = files.chain(named.iter().map(|(file, _)| file.clone())).collect();
+        let state = format!("{}/checkpoint-{epoch:010}", super::journal::FOLDER);
+        let row_files = named.iter().map(|(file, _)| file.clone()).collect();
         let new = named.into_iter().filter(|(file, _)| !there.contains(file)).collect();
-        let making = Making { checkpoint: Checkpoint { epoch, rows, files }, sections: saved.sections, rows: new };
+        let kept = last.map(|last| self.worth_keeping(&last.columns, &saved.sections)).unwrap_or_default();
+        // Which files of columns it has is seen when it is written.
+        let checkpoint = Checkpoint { epoch, rows, state, row_files, columns: Vec::new() };
+        let making = Making { checkpoint, sections: saved.sections, rows: new, kept };
         self.ask.send(making).map_err(|_| broke_off())?;
         self.is_at_work = true;
         Ok(())
@@ -116,6 +139,17 @@ impl Checkpoints {
     pub(super) fn give_up(&mut self) {
         let written = self.take(true).map(|(_, made)| made).unwrap_or_default();
         written.into_values().for_each(MadeFile::discard);
+    }
+
+    /// Files of columns, unless they are many, or most of what is in them is of no use any more: then all is written again.
+    fn worth_keeping(&self, files: &[String], sections: &[saved::Section]) -> BTreeSet<String> {
+        let kept: BTreeSet<String> = files.iter().cloned().collect();
+        let size = |file: &String| std::fs::metadata(self.state.join(file)).map_or(0, |found| found.len());
+        let used = saved::Columns::kept_in_bytes(sections, &kept);
+        match kept.len() < MOST_FILES && kept.iter().map(size).sum::<u64>() <= 2 * used {
+            true => kept,
+            false => BTreeSet::new(),
+        }
     }
 
     /// Whether a checkpoint waits for a commit.
@@ -174,35 +208,57 @@ impl Folder {
 
     /// Writes a checkpoint; of one that cannot be written nothing is left, since the disk may be full.
     fn write(&self, whose: &[u8; 32], making: Making) -> Result<Written> {
-        let Making { checkpoint, sections, rows } = making;
         let mut made = BTreeMap::new();
-        let written = self.write_all(whose, (&checkpoint, sections, rows), &mut made);
-        if written.is_err() {
-            // The last of them was not finished, and is not among those made.
-            checkpoint.files.iter().filter(|file| !made.contains_key(*file)).for_each(|file| {
-                let _ = std::fs::remove_file(self.path(file));
-            });
-            made.into_values().for_each(MadeFile::discard);
-            return written.map(|()| Written::default());
+        match self.write_all(whose, making, &mut made) {
+            Ok(checkpoint) => Ok((checkpoint, made)),
+            Err(error) => {
+                made.into_values().for_each(MadeFile::discard);
+                Err(error)
+            }
         }
-        Ok((checkpoint, made))
     }
 
     fn write_all(
         &self,
         whose: &[u8; 32],
-        (checkpoint, mut sections, rows): (&Checkpoint, Vec<saved::Section>, Vec<(String, DataFrame)>),
+        Making { mut checkpoint, mut sections, rows, kept }: Making,
         made: &mut BTreeMap<String, MadeFile>,
-    ) -> Result<()> {
+    ) -> Result<Checkpoint> {
         for (file, rows) in rows {
-            let of_rows = MadeFile::of_rows(&self.path(&file), &rows)?;
-            made.insert(file, of_rows);
+            self.make(made, &file, &|path| MadeFile::of_rows(path, &rows))?;
         }
-        let header = saved::header(whose, &mut sections);
-        let parts = std::iter::once(header.as_slice()).chain(sections.iter().flat_map(saved::Section::parts));
-        if let Some(file) = checkpoint.files.first() {
-            made.insert(file.clone(), MadeFile::of_bytes(&self.path(file), parts)?);
+        let of_columns = format!("{}/columns-{:010}", super::journal::FOLDER, checkpoint.epoch);
+        let mut columns = saved::Columns::separate(&mut sections, &kept, &of_columns);
+        checkpoint.columns.clone_from(&columns.files);
+        let sections_of = |mut sections: Vec<saved::Section>| {
+            let header = saved::header(whose, &mut sections);
+            move |path: &Path| {
+                MadeFile::of_bytes(path, |file| {
+                    file.write_all(&header)?;
+                    sections.iter().try_for_each(|section| section.each_part(&mut |part| file.write_all(part)))
+                })
+            }
+        };
+        if !columns.sections.is_empty() {
+            self.make(made, &of_columns, &sections_of(std::mem::take(&mut columns.sections)))?;
         }
+        self.make(made, &checkpoint.state, &sections_of(sections))?;
+        columns.are_written();
+        Ok(checkpoint)
+    }
+
+    /// Makes a file; of one that cannot be written nothing is left.
+    fn make(
+        &self,
+        made: &mut BTreeMap<String, MadeFile>,
+        file: &str,
+        make: &dyn Fn(&Path) -> Result<MadeFile>,
+    ) -> Result<()> {
+        let path = self.path(file);
+        let one = make(&path).inspect_err(|_| {
+            let _ = std::fs::remove_file(&path);
+        })?;
+        made.insert(file.to_owned(), one);
         Ok(())
     }
 
@@ -285,11 +341,12 @@ fn load<'a>(
         let gone = || Error::Usage { message: format!("`{file}` is no longer in the state"), hint: None };
         state.get(file).ok_or_else(gone)
     };
-    let path_of_sections = path(checkpoint.files.first().map_or("", String::as_str))?;
     let mut stages = Stopwatch::default();
-    let file = Mapped::of(path_of_sections).map_err(Error::io("read", path_of_sections))?;
+    let columns = checkpoint.columns.iter().map(|name| Ok((name.as_str(), path(name)?.as_path())));
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let held = saved::Files::map(path(&checkpoint.state)?, columns.into_iter())?;
     let whose = whose(pipeline, key)?;
-    let sections = stages.time("checked", || saved::open_file(&file, &whose))?;
+    let sections = stages.time("checked", || held.open(&whose))?;
     let names = Scoring::rows_of(&sections)?;
     let read = |name: String| Ok((name.clone(), read_rows(path(&rows_file(&name))?)?));
     let rows = stages.time("rows", || names.into_par_iter().map(read).collect::<Result<BTreeMap<_, _>>>())?;

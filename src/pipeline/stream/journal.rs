@@ -341,7 +341,7 @@ impl Journal {
         for (name, bytes) in &mut self.beside {
             state.insert(name.clone(), bytes.take().map_or(StateFile::Stays, StateFile::New));
         }
-        for name in self.progress.checkpoint.iter().flat_map(|checkpoint| &checkpoint.files) {
+        for name in self.progress.checkpoint.iter().flat_map(Checkpoint::files) {
             state.insert(name.clone(), self.made.remove(name).map_or(StateFile::Stays, StateFile::Made));
         }
         Ok(state)

@@ -1,0 +1,164 @@
+//! Columns that are shared and not copied: between who uses them, a checkpoint that is being written, and the file that has
+//! them.
+
+use super::Cell;
+use crate::memory::Mapped;
+use std::ops::{Deref, Range};
+use std::sync::{Arc, OnceLock};
+
+/// Where a column was saved: a file, and the place among its columns.
+pub(super) type Place = (String, u64);
+
+/// A column that is not changed while others look at it: clones share it, and one that was saved lies in the file.
+#[derive(Debug, Clone)]
+pub struct Frozen<T> {
+    own: Arc<Vec<T>>,
+    /// Where it is, as long as it is in a file.
+    mapped: Option<(Mapped, Range<usize>)>,
+    /// Where it was saved; shared by clones, so that what a checkpoint writes is known to who goes on with it.
+    place: Arc<OnceLock<Place>>,
+}
+
+impl<T: bytemuck::Pod> Frozen<T> {
+    /// A column in a file, unless these bytes of it are no such column.
+    pub(super) fn mapped(file: &Mapped, range: Range<usize>, place: Place) -> Option<Self> {
+        bytemuck::try_cast_slice::<u8, T>(file.get(range.clone())?).ok()?;
+        let place = Arc::new(OnceLock::from(place));
+        Some(Self { own: Arc::default(), mapped: Some((file.clone(), range)), place })
+    }
+
+    /// The column to be changed: a copy, where others look at it.
+    pub fn edit(&mut self) -> &mut Vec<T> {
+        if self.mapped.is_some() {
+            *self = Self::from(self.to_vec());
+        }
+        // Whoever writes it down writes it as it was.
+        if Arc::strong_count(&self.place) > 1 || self.place.get().is_some() {
+            self.place = Arc::default();
+        }
+        Arc::make_mut(&mut self.own)
+    }
+
+    pub(super) fn place(&self) -> &OnceLock<Place> {
+        &self.place
+    }
+}
+
+impl<T: bytemuck::Pod> Deref for Frozen<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        match &self.mapped {
+            None => &self.own,
+            // That these bytes are such a column was seen when it was made.
+            Some((file, range)) => bytemuck::try_cast_slice(&file[range.clone()]).unwrap_or_default(),
+        }
+    }
+}
+
+impl<T> From<Arc<Vec<T>>> for Frozen<T> {
+    fn from(own: Arc<Vec<T>>) -> Self {
+        Self { own, mapped: None, place: Arc::default() }
+    }
+}
+
+impl<T> From<Vec<T>> for Frozen<T> {
+    fn from(own: Vec<T>) -> Self {
+        Self::from(Arc::new(own))
+    }
+}
+
+impl<T> Default for Frozen<T> {
+    fn default() -> Self {
+        Self::from(Vec::new())
+    }
+}
+
+impl<T: bytemuck::Pod + PartialEq> PartialEq for Frozen<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: bytemuck::Pod + Eq> Eq for Frozen<T> {}
+
+/// Pieces of a [`Grown`] at most, and how many times the next is in the one before it at least: a row is moved once for every
+/// level alone.
+const MOST: usize = 8;
+const TIMES: usize = 4;
+
+/// Rows that nothing but further rows are added to: what was saved of them need not be saved again.
+#[derive(Debug, Clone)]
+pub struct Grown<T> {
+    /// Rows that were saved, each piece with the number of its first row.
+    pieces: Vec<(usize, Frozen<T>)>,
+    /// Those after them.
+    rest: Vec<T>,
+}
+
+impl<T> Default for Grown<T> {
+    fn default() -> Self {
+        Self { pieces: Vec::new(), rest: Vec::new() }
+    }
+}
+
+impl<T: bytemuck::Pod + Cell> Grown<T> {
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.frozen() + self.rest.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn frozen(&self) -> usize {
+        self.pieces.last().map_or(0, |(first, piece)| first + piece.len())
+    }
+
+    /// A row.
+    pub fn get(&self, at: usize) -> Option<T> {
+        match at.checked_sub(self.frozen()) {
+            Some(at) => self.rest.get(at).copied(),
+            None => {
+                let (first, piece) = self.pieces.iter().rfind(|(first, _)| *first <= at)?;
+                piece.get(at - first).copied()
+            }
+        }
+    }
+
+    /// Every row.
+    pub fn iter(&self) -> impl Iterator<Item = T> {
+        self.pieces.iter().flat_map(|(_, piece)| piece.iter()).chain(&self.rest).copied()
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, row: T) {
+        self.rest.push(row);
+    }
+
+    /// Makes room for so many rows more.
+    pub fn reserve(&mut self, rows: usize) {
+        self.rest.reserve(rows);
+    }
+
+    /// All rows in few pieces that can be shared.
+    pub(super) fn freeze(&mut self) -> impl ExactSizeIterator<Item = &Frozen<T>> {
+        if !self.rest.is_empty() {
+            let first = self.frozen();
+            self.pieces.push((first, std::mem::take(&mut self.rest).into()));
+        }
+        while let [.., (_, before), (_, last)] = &self.pieces[..]
+            && (before.len() < TIMES * last.len() || self.pieces.len() > MOST)
+        {
+            let (Some((_, last)), Some((first, before))) = (self.pieces.pop(), self.pieces.pop()) else { break };
+            self.pieces.push((first, [&before[..], &last[..]].concat().into()));
+        }
+        self.pieces.iter().map(|(_, piece)| piece)
+    }
+
+    pub(super) fn of(pieces: Vec<Frozen<T>>) -> Self {
+        let firsts = pieces.iter().scan(0, |next, piece| Some(std::mem::replace(next, *next + piece.len())));
+        Self { pieces: firsts.collect::<Vec<_>>().into_iter().zip(pieces).collect(), rest: Vec::new() }
+    }
+}
