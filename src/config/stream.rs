@@ -36,10 +36,10 @@ pub struct Stream {
     #[schemars(regex(pattern = r"^[0-9]{1,5}(ms|s|m|h|d)$"))]
     pub refresh: String,
     /// What is held is written down (a checkpoint, from which a start goes on) when so many rows of any table have come since
-    /// the last time. Fewer: a start after a kill takes less, and more is written beside the epochs. Left out: a thirty-second
-    /// part of all, and two million at least.
+    /// the last time; four times as many while more is waiting than an epoch takes. Fewer: a start after a kill takes less, and
+    /// more is written beside the epochs.
     #[schemars(range(min = 1))]
-    pub checkpoint_rows: Option<u64>,
+    pub checkpoint_rows: u64,
     /// A file has landed whole when it has not changed for so long; one with a `.done` beside it has at once.
     #[schemars(regex(pattern = r"^[0-9]{1,5}(ms|s|m|h|d)$"))]
     pub stable_for: String,
@@ -59,7 +59,7 @@ impl Default for Stream {
             lateness: "0s".to_owned(),
             remember: "30d".to_owned(),
             refresh: "0s".to_owned(),
-            checkpoint_rows: None,
+            checkpoint_rows: 1_250_000,
             stable_for: "2s".to_owned(),
             listen: None,
         }

@@ -95,6 +95,12 @@ pub struct Grown<T> {
     rest: Vec<T>,
 }
 
+impl<T> From<Vec<T>> for Grown<T> {
+    fn from(rest: Vec<T>) -> Self {
+        Self { pieces: Vec::new(), rest }
+    }
+}
+
 impl<T> Default for Grown<T> {
     fn default() -> Self {
         Self { pieces: Vec::new(), rest: Vec::new() }
@@ -125,6 +131,21 @@ impl<T: bytemuck::Pod + Cell> Grown<T> {
                 piece.get(at - first).copied()
             }
         }
+    }
+
+    /// Rows that were added in one call, such as the bytes of a key.
+    pub fn slice(&self, rows: Range<usize>) -> Option<&[T]> {
+        let frozen = self.frozen();
+        if rows.start >= frozen {
+            return self.rest.get(rows.start - frozen..rows.end.checked_sub(frozen)?);
+        }
+        let (first, piece) = self.pieces.iter().rfind(|(first, _)| *first <= rows.start)?;
+        piece.get(rows.start - first..rows.end.checked_sub(*first)?)
+    }
+
+    /// Adds rows that are asked for together.
+    pub fn extend(&mut self, rows: &[T]) {
+        self.rest.extend_from_slice(rows);
     }
 
     /// Every row.

@@ -36,12 +36,12 @@ impl Plan {
 
 impl Engine {
     /// Everything seen so far: the sets of keys, then a section each, then one for each state.
-    pub fn save(&self) -> Vec<Section> {
+    pub fn save(&mut self) -> Vec<Section> {
         let mut first = Section::default();
         first.bytes(&self.plan.hash());
         first.texts(self.keys.of.keys().map(String::as_str));
-        let keys: Vec<&Interner> = self.keys.of.values().collect();
-        let keys = keys.par_iter().map(|keys| {
+        let keys: Vec<&mut Interner> = self.keys.of.values_mut().collect();
+        let keys = keys.into_par_iter().map(|keys| {
             let mut section = Section::default();
             keys.save_into(&mut section);
             section

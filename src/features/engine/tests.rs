@@ -185,14 +185,14 @@ proptest! {
     ) {
         cuts.sort_unstable();
         let mut from = i64::MIN;
-        let (mut answers, mut bytes) = (Answers::new(), saved_as_bytes(&Engine::new(&specs(), UNITS).unwrap()));
+        let (mut answers, mut bytes) = (Answers::new(), saved_as_bytes(&mut Engine::new(&specs(), UNITS).unwrap()));
         for to in cuts.into_iter().map(|day| day * DAY).chain([i64::MAX]) {
             let mut engine = loaded(&specs(), &bytes).unwrap();
             // Numbers of keys are void after loading and expiring: all are given anew, as a real step would for its own.
             let facts = between(&facts(&seeds, engine.keys()), from, to);
             step(&mut engine, &facts, &mut answers);
             engine.expire(to).unwrap();
-            bytes = saved_as_bytes(&engine);
+            bytes = saved_as_bytes(&mut engine);
             from = to;
         }
         prop_assert_eq!(answers, batch(&seeds));
@@ -254,7 +254,7 @@ fn one_thread_gives_the_bits_of_two() {
     assert!(pool(1).install(|| batch(&seeds)) == pool(2).install(|| batch(&seeds)));
 }
 
-fn saved_as_bytes(engine: &Engine) -> Vec<u8> {
+fn saved_as_bytes(engine: &mut Engine) -> Vec<u8> {
     saved::whole(&[0; 32], engine.save())
 }
 
@@ -264,7 +264,7 @@ fn loaded(specs: &[FeatureSpec], bytes: &[u8]) -> Result<Engine> {
 
 #[test]
 fn a_state_of_other_features_is_refused_with_a_way_forward() {
-    let bytes = saved_as_bytes(&Engine::new(&specs(), UNITS).unwrap());
+    let bytes = saved_as_bytes(&mut Engine::new(&specs(), UNITS).unwrap());
     assert!(loaded(&specs(), &bytes).is_ok());
     let error = loaded(&specs()[1..], &bytes).err().unwrap();
     let (message, hint) = (error.to_string(), error.hint().unwrap_or_default());
@@ -327,7 +327,7 @@ fn a_history_that_goes_as_it_is_answered_leaves_the_bits_and_the_state_of_a_step
         Ok(())
     };
     expired.step_and_expire(&mut going, 30 * DAY, &mut |f, _, values| into(&mut while_going, f, values)).unwrap();
-    assert!(answers == while_going && saved_as_bytes(&engine) == saved_as_bytes(&expired));
+    assert!(answers == while_going && saved_as_bytes(&mut engine) == saved_as_bytes(&mut expired));
     assert!(going.events.is_empty() && going.orders.keys.is_empty() && going.lines.keys.is_empty());
     finished.finish(&mut last, &mut |f, _, values| into(&mut at_last, f, values)).unwrap();
     assert!(answers == at_last);

@@ -20,8 +20,8 @@ impl Following {
         first.one(self.engine.is_some());
         first.column(self.rows.keys().copied());
         first.column(self.rows.values().copied());
-        let (orders, engine) = (&mut self.orders, &self.engine);
-        let (orders, engine) = rayon::join(|| orders.save(), || engine.as_ref().map(Engine::save).unwrap_or_default());
+        let (orders, engine) = (&mut self.orders, &mut self.engine);
+        let (orders, engine) = rayon::join(|| orders.save(), || engine.as_mut().map(Engine::save).unwrap_or_default());
         [first, orders].into_iter().chain(engine).collect()
     }
 

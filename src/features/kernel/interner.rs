@@ -2,8 +2,8 @@
 
 use super::NO_KEY;
 use crate::error::{Error, Result};
+use crate::saved::{Grown, Reader, Section, damaged};
 use foldhash::quality::FixedState;
-use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher};
 
 /// Keys (text, or the bytes of a number or hash) and their numbers 0, 1, 2, … in the order of first sight.
@@ -12,13 +12,13 @@ use std::hash::{BuildHasher, Hasher};
 /// The place in the table is the first of those bits: it grows in one pass from front to back, without a look at a key.
 #[derive(Debug, Clone, Default)]
 pub struct Interner {
-    bytes: Vec<u8>,
+    bytes: Grown<u8>,
     count: u32,
     /// The length of every key, as long as `ends` is empty: ids, hashes and pairs are often alike, and then nothing has to be
     /// looked up to find one.
     width: usize,
     /// Where each key ends in `bytes`, as soon as two have different lengths.
-    ends: Vec<u64>,
+    ends: Grown<u64>,
     /// Open addressing, a power of two: hash bits and number; a number of [`NO_KEY`] is a free place.
     slots: Vec<(u32, u32)>,
     /// By how much hash bits are shifted to give a place.
@@ -64,7 +64,7 @@ impl Interner {
     /// The key of a number.
     pub fn key(&self, id: u32) -> Option<&[u8]> {
         let (start, end) = self.stands(id)?;
-        self.bytes.get(start..end)
+        self.bytes.slice(start..end)
     }
 
     fn stands(&self, id: u32) -> Option<(usize, usize)> {
@@ -75,8 +75,8 @@ impl Interner {
         if self.ends.is_empty() {
             return Some((at * self.width, (at + 1) * self.width));
         }
-        let start = if at == 0 { 0 } else { self.ends[at - 1] };
-        Some((start as usize, self.ends[at] as usize))
+        let start = if at == 0 { 0 } else { self.ends.get(at - 1)? };
+        Some((start as usize, self.ends.get(at)? as usize))
     }
 
     /// Where the first `count` keys end, of one length.
@@ -89,9 +89,9 @@ impl Interner {
         if self.count == 0 {
             self.width = key.len();
         } else if self.ends.is_empty() && key.len() != self.width {
-            self.ends = self.even_ends().collect();
+            self.ends = self.even_ends().collect::<Vec<_>>().into();
         }
-        self.bytes.extend_from_slice(key);
+        self.bytes.extend(key);
         if !self.ends.is_empty() {
             self.ends.push(self.bytes.len() as u64);
         }
@@ -145,7 +145,9 @@ impl Interner {
             for (key, guess) in block.iter().zip(&guesses) {
                 ids.push(match key.as_ref().map(AsRef::as_ref) {
                     None => NO_KEY,
-                    Some(key) if guess.id != NO_KEY && self.bytes[guess.start..guess.end] == *key => guess.id,
+                    Some(key) if guess.id != NO_KEY && self.bytes.slice(guess.start..guess.end) == Some(key) => {
+                        guess.id
+                    }
                     Some(key) => self.intern_hashed(guess.hash, key)?,
                 });
             }
@@ -165,7 +167,7 @@ impl Interner {
             }
             self.guess(&block, &mut guesses);
             ids.extend(block.iter().zip(&guesses).map(|(key, guess)| match key.as_ref().map(AsRef::as_ref) {
-                Some(key) if guess.id != NO_KEY && self.bytes[guess.start..guess.end] == *key => guess.id,
+                Some(key) if guess.id != NO_KEY && self.bytes.slice(guess.start..guess.end) == Some(key) => guess.id,
                 Some(key) if guess.id != NO_KEY => self.find_hashed(guess.hash, key),
                 // Whoever is there has these hash bits.
                 Some(_) | None => NO_KEY,
@@ -217,7 +219,7 @@ impl Interner {
                 (guess.start, guess.end) = (start, end);
             }
         }
-        let touched = guesses.iter().map(|guess| self.bytes.get(guess.start).copied().unwrap_or(0));
+        let touched = guesses.iter().map(|guess| self.bytes.get(guess.start).unwrap_or(0));
         std::hint::black_box(touched.fold(0, u8::wrapping_add));
     }
 
@@ -283,50 +285,53 @@ impl Interner {
         renamed
     }
 
-    /// Where each key ends, and the keys.
-    pub(super) fn parts(&self) -> (Cow<'_, [u64]>, &[u8]) {
-        let ends = match self.ends.is_empty() {
-            true => Cow::Owned(self.even_ends().collect()),
-            false => Cow::Borrowed(self.ends.as_slice()),
-        };
-        (ends, &self.bytes)
+    /// Appends all keys in the order of their numbers; those that were saved before are not written again.
+    pub fn save_into(&mut self, to: &mut Section) {
+        to.one(self.count);
+        to.one(self.width as u64);
+        to.grown(&mut self.ends);
+        to.grown(&mut self.bytes);
     }
 
-    /// From what [`Self::parts`] gave; `None` if these are no such parts.
-    pub(super) fn from_parts(ends: Vec<u64>, bytes: &[u8]) -> Option<Self> {
-        let length = |nth: usize| ends[nth].checked_sub(if nth == 0 { 0 } else { ends[nth - 1] });
-        let width = if ends.is_empty() { 0 } else { length(0)? };
-        let count = u32::try_from(ends.len()).ok().filter(|_| ends.len() <= MOST)?;
-        let mut is_even = true;
-        for nth in 1..ends.len() {
-            is_even &= length(nth)? == width;
-        }
-        if ends.last().copied().unwrap_or(0) != bytes.len() as u64 {
+    /// The keys that [`Self::save_into`] wrote, with the same numbers.
+    ///
+    /// # Errors
+    /// [`Error::InputRefused`] for bytes that are no such keys.
+    pub fn read(from: &mut Reader) -> Result<Self> {
+        let (count, width) = (from.one()?, usize::try_from(from.one::<u64>()?).map_err(|_| damaged())?);
+        let (ends, bytes) = (from.grown()?, from.grown()?);
+        Self { count, width, ends, bytes, ..Self::default() }.with_table().ok_or_else(damaged)
+    }
+
+    /// With a table of all keys; `None` if these are no keys, or one is there twice.
+    fn with_table(mut self) -> Option<Self> {
+        let is_even = self.ends.is_empty() && self.len().checked_mul(self.width) == Some(self.bytes.len());
+        let last = self.ends.len().checked_sub(1).and_then(|last| self.ends.get(last));
+        let is_uneven = self.ends.len() == self.len() && last == Some(self.bytes.len() as u64);
+        if !(is_even || is_uneven) || self.len() > MOST {
             return None;
         }
-        let ends = if is_even { Vec::new() } else { ends };
-        let mut interner = Self { bytes: bytes.to_vec(), width: width as usize, ends, ..Self::default() };
-        interner.reserve(count as usize);
-        for id in 0..count {
-            interner.count = id + 1;
-            let key = interner.key(id)?;
+        self.reserve(self.len());
+        for id in 0..self.count {
+            let key = self.key(id)?;
             let hash = hash(key);
-            let mut place = interner.place(hash);
-            while interner.slots[place].1 != NO_KEY {
-                if interner.slots[place].0 == hash && interner.key(interner.slots[place].1) == Some(key) {
+            let mut place = self.place(hash);
+            while self.slots[place].1 != NO_KEY {
+                if self.slots[place].0 == hash && self.key(self.slots[place].1) == Some(key) {
                     return None;
                 }
-                place = interner.after(place);
+                place = self.after(place);
             }
-            interner.slots[place] = (hash, id);
+            self.slots[place] = (hash, id);
         }
-        Some(interner)
+        Some(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::saved;
 
     #[test]
     fn keys_are_numbered_by_first_sight_and_null_stays_null() {
@@ -338,17 +343,32 @@ mod tests {
         }
         assert_eq!(interner.intern(&77_u64.to_le_bytes()).unwrap(), 80);
         assert_eq!(interner.key(1), Some(b"a".as_slice()));
-        let (ends, bytes) = interner.parts();
-        let mut again = Interner::from_parts(ends.to_vec(), bytes).unwrap();
-        assert_eq!(again.parts(), (ends.clone(), bytes));
+        let mut again = read_again(&mut interner).unwrap();
+        assert_eq!((again.len(), keys_of(&again)), (interner.len(), keys_of(&interner)));
         assert_eq!((again.intern(b"a").unwrap(), again.intern(&77_u64.to_le_bytes()).unwrap()), (1, 80));
         assert_eq!(again.intern(b"new").unwrap() as usize, interner.len());
-        assert!(Interner::from_parts(ends[..2].to_vec(), bytes).is_none(), "bytes that no key owns");
-        assert!(Interner::from_parts(vec![1, 2], b"aa").is_none(), "a key twice");
-        assert!(Interner::from_parts(vec![2, 1], b"aa").is_none(), "a key that ends before it begins");
-        let even = Interner::from_parts(vec![2, 4], b"abcd").unwrap();
-        assert_eq!((even.find(b"cd"), even.find(b"ab"), even.ends.len()), (Some(1), Some(0), 0));
-        assert!(Interner::from_parts(Vec::new(), b"").unwrap().is_empty());
+        // Once more, with keys before and after what was saved.
+        let more = read_again(&mut again).unwrap();
+        assert_eq!((more.find(b"new"), more.find(b"a")), (Some(interner.len() as u32), Some(1)));
+        let refused = |count: u32, width: usize, ends: &[u64], bytes: &[u8]| {
+            let (ends, bytes) = (ends.to_vec().into(), bytes.to_vec().into());
+            Interner { count, width, ends, bytes, ..Interner::default() }.with_table().is_none()
+        };
+        assert!(refused(2, 1, &[], b"abc"), "bytes that no key owns");
+        assert!(refused(2, 1, &[], b"aa"), "a key twice");
+        assert!(refused(2, 0, &[2, 1], b"a"), "a key that ends before it begins");
+        assert!(!refused(2, 2, &[], b"abcd") && !refused(0, 0, &[], b""));
+    }
+
+    fn read_again(interner: &mut Interner) -> Result<Interner> {
+        let mut section = Section::default();
+        interner.save_into(&mut section);
+        let bytes = saved::whole(&[0; 32], vec![section]);
+        Interner::read(&mut saved::open(&bytes, &[0; 32])?.remove(0))
+    }
+
+    fn keys_of(interner: &Interner) -> Vec<Vec<u8>> {
+        (0..interner.count).map(|id| interner.key(id).unwrap().to_vec()).collect()
     }
 
     #[test]
@@ -362,7 +382,7 @@ mod tests {
         let ids = whole.intern_all(keys.iter().map(Option::as_ref)).unwrap();
         let one = |key: &Option<Vec<u8>>| key.as_ref().map_or(NO_KEY, |key| single.intern(key).unwrap());
         assert_eq!(ids, keys.iter().map(one).collect::<Vec<_>>());
-        assert_eq!(whole.parts(), single.parts());
+        assert_eq!(keys_of(&whole), keys_of(&single));
         for (key, &id) in keys.iter().zip(&ids) {
             assert_eq!(whole.key(id), key.as_deref());
         }
@@ -371,7 +391,10 @@ mod tests {
     #[test]
     fn keys_of_one_length_stay_where_they_are_when_others_come() {
         let mut interner = Interner::default();
-        let ends = |interner: &Interner| interner.parts().0.into_owned();
+        let ends = |interner: &Interner| match interner.ends.is_empty() {
+            true => interner.even_ends().collect(),
+            false => interner.ends.iter().collect::<Vec<_>>(),
+        };
         assert_eq!(interner.intern_all([Some("ab"), Some("cd"), Some("ef")]).unwrap(), [0, 1, 2]);
         assert_eq!((interner.ends.len(), ends(&interner)), (0, vec![2, 4, 6]));
         assert_eq!(interner.intern_all([Some("abc"), Some("cd"), Some(""), Some("gh")]).unwrap(), [3, 1, 4, 5]);

@@ -1,31 +1,12 @@
-//! Keys and states as columns of a saved section.
+//! States as columns of a saved section.
 
 use super::NO_KEY;
 use super::declare::{Declarations, Needs};
-use super::interner::Interner;
 use super::life::Life;
 use super::run::Run;
 use super::state::State;
 use crate::error::Result;
 use crate::saved::{Reader, Section, damaged};
-
-impl Interner {
-    /// Appends all keys in the order of their numbers.
-    pub fn save_into(&self, to: &mut Section) {
-        let (ends, bytes) = self.parts();
-        to.column(ends.iter().copied());
-        to.bytes(bytes);
-    }
-
-    /// The keys that [`Self::save_into`] wrote, with the same numbers.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::InputRefused`] for bytes that are no such keys.
-    pub fn read(from: &mut Reader) -> Result<Self> {
-        let ends = from.column()?;
-        Self::from_parts(ends, from.bytes()?).ok_or_else(damaged)
-    }
-}
 
 impl State {
     /// Appends the state, run by run.

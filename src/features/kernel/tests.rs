@@ -52,7 +52,7 @@ impl Keyed {
         self.state.rename(&self.entities.keep(&live.0), &self.others.keep(&live.1));
     }
 
-    pub(super) fn save(&self) -> Vec<u8> {
+    pub(super) fn save(&mut self) -> Vec<u8> {
         let mut section = Section::default();
         self.entities.save_into(&mut section);
         self.others.save_into(&mut section);

@@ -74,7 +74,7 @@ impl Groups {
     }
 
     /// All of them.
-    pub(super) fn save(&self) -> Section {
+    pub(super) fn save(&mut self) -> Section {
         let mut to = Section::default();
         self.ids.save_into(&mut to);
         to.column(self.of_id.iter().copied());

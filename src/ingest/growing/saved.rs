@@ -47,7 +47,7 @@ impl<'a> Growing<'a> {
             let tables = heads.into_par_iter().zip(tables);
             tables.map(|(head, table)| table.save_after(head)).collect::<Vec<_>>()
         };
-        let groups = &self.groups;
+        let groups = &mut self.groups;
         let (groups, tables) = rayon::join(|| groups.save(), of_tables);
         SavedTables { sections: [first, groups].into_iter().chain(tables).collect(), rows }
     }

@@ -22,12 +22,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// A checkpoint is made when so large a part of all rows has come since the last one: what a start has to take beside it is
-/// no more, and a checkpoint costs about what all rows cost.
-const PART: u64 = 32;
-/// And no fewer rows than these, which a start takes in a second or two.
-const AT_LEAST: u64 = 2_000_000;
-
 /// Files of columns at most.
 const MOST_FILES: usize = 24;
 
@@ -100,11 +94,9 @@ impl Checkpoints {
         Ok(Self { state: out.join(STATE_DIR), ask, done, is_at_work: false, written: None })
     }
 
-    /// Whether so much has come that a checkpoint is to be made, and none is being written. `least` is the setting, if there is
-    /// one.
-    pub(super) fn is_due(&self, last: Option<&Checkpoint>, rows: u64, least: Option<u64>) -> bool {
+    /// Whether so much has come that a checkpoint is to be made, and none is being written.
+    pub(super) fn is_due(&self, last: Option<&Checkpoint>, rows: u64, enough: u64) -> bool {
         let new = rows.saturating_sub(last.map_or(0, |last| last.rows));
-        let enough = least.unwrap_or(AT_LEAST.max(rows / PART)).max(1);
         !self.is_at_work && self.written.is_none() && new >= enough
     }
 

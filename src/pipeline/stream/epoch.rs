@@ -27,6 +27,9 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
+/// How many times the rows of the setting come between two checkpoints while more is waiting.
+const CATCHING_UP: u64 = 4;
+
 /// Whether anything comes after an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Last {
@@ -253,7 +256,7 @@ impl<'a> Following<'a> {
                     let job = self.job(end, as_of);
                     self.retelling.begin(job);
                 }
-                stages.time("checkpoint", || self.checkpoint())?;
+                stages.time("checkpoint", || self.checkpoint(last))?;
             }
             _ => {
                 self.retelling.give_up();
@@ -266,12 +269,15 @@ impl<'a> Following<'a> {
         Ok(made)
     }
 
-    /// Begins to write down what is held, where so much has come that this is worth it.
-    fn checkpoint(&mut self) -> Result<()> {
-        let (Some(scoring), least) = (&self.scoring, self.pipeline.raw.stream.checkpoint_rows) else { return Ok(()) };
+    /// Begins to write down what is held, where so much has come that this is worth it. Who has to catch up has better things
+    /// to do, and would have to after a kill too.
+    fn checkpoint(&mut self, last: Last) -> Result<()> {
+        let Some(scoring) = &self.scoring else { return Ok(()) };
+        let enough = self.pipeline.raw.stream.checkpoint_rows;
+        let enough = if last == Last::No { enough.saturating_mul(CATCHING_UP) } else { enough };
         let progress = &self.journal.progress;
         let rows = self.files.values().flatten().map(|file| file.findings.typed).sum();
-        if !self.checkpoints.is_due(progress.checkpoint.as_ref(), rows, least) {
+        if !self.checkpoints.is_due(progress.checkpoint.as_ref(), rows, enough) {
             return Ok(());
         }
         self.checkpoints.begin(&mut writing(scoring), progress.checkpoint.as_ref(), (progress.epoch, rows))
@@ -383,7 +389,7 @@ impl<'a> Following<'a> {
         let summary = retold.write(pipeline, options, &mut staging)?;
         self.journal.progress.features = declared_features(pipeline);
         // This takes its time anyway, and who takes everything once a while starts often.
-        self.checkpoint()?;
+        self.checkpoint(Last::OfAll)?;
         if let Some(written) = self.checkpoints.take(true) {
             self.journal.checkpointed(written);
         }
