@@ -50,11 +50,12 @@ impl State {
             runs => Cow::Owned(Run::of_entities(runs, entities(entity).filter(|&entity| !heavies.has(entity)))),
         };
         let groups = groups(entity, &run, &heavies);
+        let rows = run.rows();
         let mut tasks = tasks(&groups);
         if self.declarations.needs.distinct {
             // Once for all lanes: it takes a sort.
             tasks.par_iter_mut().for_each(|task| {
-                task.groups.iter().for_each(|group| task.named.add(&run.other[group.events.clone()]));
+                task.groups.iter().for_each(|group| task.named.add(&rows.other[group.events.clone()]));
             });
         }
         let mut heavy = heavies.asked(entity);
@@ -69,7 +70,7 @@ impl State {
             };
             let one = |scratch: &mut Scratch, group: &Group, others: Others| {
                 let asked = asked(group.queries.clone());
-                sweep(lane, &run, group.events.clone(), life.before(group.entity), others, asked, scratch)
+                sweep(lane, &rows, group.events.clone(), life.before(group.entity), others, asked, scratch)
             };
             let heavy_fits = heavy
                 .par_iter_mut()

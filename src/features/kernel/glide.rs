@@ -7,7 +7,7 @@ use super::NO_VALUE;
 use super::columns::{Sink, Slot};
 use super::declare::{Aggregate, Lane, Needs};
 use super::others::{Others, put, take};
-use super::run::Run;
+use super::run::Rows;
 use super::sweep::{Asked, Before, Scratch, smoothed};
 use super::walk::{Cursor, queue};
 use std::ops::Range;
@@ -29,7 +29,7 @@ pub(super) struct Stretches {
 
 impl Stretches {
     /// Prepares running sums. `false` if they might leave 64 bits: then they cannot be used.
-    pub(super) fn measure(&mut self, needs: Needs, run: &Run, events: Range<usize>) -> bool {
+    pub(super) fn measure(&mut self, needs: Needs, run: &Rows<'_>, events: Range<usize>) -> bool {
         self.sums.clear();
         self.valued.clear();
         self.hits.clear();
@@ -113,7 +113,7 @@ impl Stretches {
 /// Answers one entity's queries in one lane. `false` if a sum left the 64 bits.
 pub(super) fn glide(
     lane: &Lane,
-    run: &Run,
+    run: &Rows<'_>,
     events: Range<usize>,
     before: Before,
     others: Others,
@@ -178,7 +178,7 @@ pub(super) fn glide(
     fits
 }
 
-fn greatest(run: &Run, events: Range<usize>, before: Before, asked: Asked, sink: &Sink, scratch: &mut Scratch) {
+fn greatest(run: &Rows<'_>, events: Range<usize>, before: Before, asked: Asked, sink: &Sink, scratch: &mut Scratch) {
     let Scratch { cursor: Cursor { greatest, .. }, stretches, .. } = scratch;
     let Sink::Integer(cells) = sink else { return };
     greatest.clear();

@@ -141,7 +141,7 @@ impl Heavy {
         let named = |(_, other): &(u32, u32)| self.names.get(other).copied().unwrap_or(NO_KEY);
         let earlier: Vec<u32> = before.others.iter().map(named).collect();
         let others = Others { local: &self.run.other, before: &earlier, names: self.names.len() };
-        let walk = Walk { lane, run: &self.run, events: 0..self.run.len(), others, horizon };
+        let walk = Walk { lane, run: &self.run.rows(), events: 0..self.run.len(), others, horizon };
         let mut cursor = Cursor::default();
         cursor.find_late(&walk);
         cursor.begin(&walk, before);
@@ -169,7 +169,7 @@ impl Heavy {
         }
         let others = Others { local: &self.run.other, before: &[], names: self.names.len() };
         for (lane, cursor) in kept.lanes.iter().zip(&mut self.cursors) {
-            let walk = Walk { lane, run: &self.run, events: 0..length + count, others, horizon: kept.horizon };
+            let walk = Walk { lane, run: &self.run.rows(), events: 0..length + count, others, horizon: kept.horizon };
             cursor.insert(&walk, first, &moved, (length..length + count).map(|row| moved[row - first] as usize));
         }
     }
@@ -182,7 +182,7 @@ impl Heavy {
         let (earlier, later) = asked.split_at(back);
         let mut fresh = if back > 0 { self.begin(lane, before, asked.horizon) } else { Cursor::default() };
         let others = Others { local: &self.run.other, before: &[], names: self.names.len() };
-        let walk = Walk { lane, run: &self.run, events: 0..self.run.len(), others, horizon: asked.horizon };
+        let walk = Walk { lane, run: &self.run.rows(), events: 0..self.run.len(), others, horizon: asked.horizon };
         let fits = walk.go(earlier, &mut fresh);
         walk.go(later, &mut self.cursors[number]) && fits
     }

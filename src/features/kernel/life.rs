@@ -73,15 +73,16 @@ impl Life {
     /// Takes in the events that entered the lane in `[from, to)`.
     pub(super) fn take(&mut self, lane: &Lane, run: &Run, from: i64, to: i64) {
         let mut pairs = Vec::new();
-        let enters = |at: &usize| (from..to).contains(&lane.enters(run.happened[*at], run.known(*at)));
+        let (entity, rows) = (&run.entity[..], run.rows());
+        let enters = |at: &usize| (from..to).contains(&lane.enters(rows.happened[*at], rows.known(*at)));
         // Events are sorted by entity: room for all at once. Mostly there is none, and what others look at stays as it is.
         if let Some(last) = (0..run.len()).rfind(enters) {
-            self.reach(run.entity[last] as usize + 1);
+            self.reach(entity[last] as usize + 1);
         }
         for at in (0..run.len()).filter(enters) {
-            self.change(run.entity[at] as usize, |totals| totals.add(lane, run, at));
-            if lane.needs.distinct && run.other[at] != NO_KEY {
-                pairs.push((run.entity[at], run.other[at]));
+            self.change(entity[at] as usize, |totals| totals.add(lane, &rows, at));
+            if lane.needs.distinct && rows.other[at] != NO_KEY {
+                pairs.push((entity[at], rows.other[at]));
             }
         }
         if !pairs.is_empty() {

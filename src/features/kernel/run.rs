@@ -119,7 +119,38 @@ pub(super) struct Run {
     pub(super) label: Vec<bool>,
 }
 
+/// The columns of a run, for loops over many of its rows: where a column lies is asked once, and not for each row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'r> {
+    pub(super) happened: &'r [i64],
+    pub(super) known: &'r [i64],
+    pub(super) value: &'r [i64],
+    pub(super) other: &'r [u32],
+    pub(super) label: &'r [bool],
+}
+
+impl Rows<'_> {
+    /// When an event was known, or its happening if it was known no later.
+    pub(super) fn known(&self, at: usize) -> i64 {
+        self.known.get(at).copied().unwrap_or(self.happened[at])
+    }
+
+    pub(super) fn value(&self, at: usize) -> i64 {
+        self.value.get(at).copied().unwrap_or(NO_VALUE)
+    }
+}
+
 impl Run {
+    pub(super) fn rows(&self) -> Rows<'_> {
+        Rows {
+            happened: &self.happened,
+            known: &self.known,
+            value: &self.value,
+            other: &self.other,
+            label: &self.label,
+        }
+    }
+
     /// Events as `sorted` says: by entity and happening.
     pub(super) fn new(events: &Events, needs: Needs, sorted: &Sorted) -> Self {
         let late = |known: &&[i64]| known.iter().zip(events.happened_at).any(|(known, happened)| known > happened);
@@ -144,10 +175,6 @@ impl Run {
         self.known.get(at).copied().unwrap_or(self.happened[at])
     }
 
-    pub(super) fn value(&self, at: usize) -> i64 {
-        self.value.get(at).copied().unwrap_or(NO_VALUE)
-    }
-
     /// Appends events of another run; the order has to be restored.
     pub(super) fn append(&mut self, other: &Self, rows: Range<usize>) {
         if self.known.is_empty() && !other.known.is_empty() {
@@ -160,8 +187,12 @@ impl Run {
         }
         self.entity.edit().extend_from_slice(&other.entity[rows.clone()]);
         self.happened.edit().extend_from_slice(&other.happened[rows.clone()]);
-        self.value.edit().extend_from_slice(other.value.get(rows.clone()).unwrap_or_default());
-        self.other.edit().extend_from_slice(other.other.get(rows.clone()).unwrap_or_default());
+        if !other.value.is_empty() {
+            self.value.edit().extend_from_slice(&other.value[rows.clone()]);
+        }
+        if !other.other.is_empty() {
+            self.other.edit().extend_from_slice(&other.other[rows.clone()]);
+        }
         self.label.extend_from_slice(other.label.get(rows).unwrap_or_default());
     }
 
@@ -196,7 +227,8 @@ impl Run {
     pub(super) fn merge(mut self, other: &Self) -> Self {
         let (left, right) = (self.len(), other.len());
         self.append(other, 0..right);
-        let key = |at: usize| (self.entity[at], self.happened[at]);
+        let (entity, happened) = (&self.entity[..], &self.happened[..]);
+        let key = |at: usize| (entity[at], happened[at]);
         let (mut a, mut b) = (0, left);
         let mut order = Vec::with_capacity(left + right);
         while a < left || b < left + right {
@@ -223,7 +255,8 @@ impl Run {
         }
         let mut order: Vec<u32> = (0..picked.len() as u32).collect();
         // Sorted stretches in a row: a merge sort takes them as they are.
-        order.sort_by_key(|&at| (picked.entity[at as usize], picked.happened[at as usize]));
+        let (entity, happened) = (&picked.entity[..], &picked.happened[..]);
+        order.sort_by_key(|&at| (entity[at as usize], happened[at as usize]));
         picked.reorder(&order)
     }
 

@@ -7,7 +7,7 @@ use super::columns::Sink;
 use super::declare::Lane;
 use super::glide::{Stretches, glide};
 use super::others::{Named, Others};
-use super::run::Run;
+use super::run::Rows;
 use super::walk::{Cursor, Walk};
 use std::ops::Range;
 
@@ -32,7 +32,7 @@ impl Default for Totals {
 }
 
 impl Totals {
-    pub(super) fn add(&mut self, lane: &Lane, run: &Run, at: usize) {
+    pub(super) fn add(&mut self, lane: &Lane, run: &Rows<'_>, at: usize) {
         self.count += 1;
         self.last = self.last.max(run.happened[at]);
         if lane.needs.value() {
@@ -58,7 +58,7 @@ impl Totals {
         self.hits += other.hits;
     }
 
-    pub(super) fn remove(&mut self, lane: &Lane, run: &Run, at: usize) {
+    pub(super) fn remove(&mut self, lane: &Lane, run: &Rows<'_>, at: usize) {
         self.count -= 1;
         if lane.needs.value() {
             let value = run.value(at);
@@ -112,7 +112,7 @@ impl Asked<'_> {
 /// Answers one entity's queries in a lane. `false` if a sum left the 64 bits.
 pub(super) fn sweep(
     lane: &Lane,
-    run: &Run,
+    run: &Rows<'_>,
     events: Range<usize>,
     before: Before,
     others: Others,

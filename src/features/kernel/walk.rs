@@ -9,7 +9,7 @@ use super::NO_VALUE;
 use super::columns::{Sink, Slot};
 use super::declare::{Aggregate, Lane};
 use super::others::{Others, put, take};
-use super::run::Run;
+use super::run::Rows;
 use super::sweep::{Asked, Before, Totals, smoothed};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use std::ops::Range;
 /// One lane of one entity.
 pub(super) struct Walk<'a> {
     pub(super) lane: &'a Lane,
-    pub(super) run: &'a Run,
+    pub(super) run: &'a Rows<'a>,
     pub(super) events: Range<usize>,
     pub(super) others: Others<'a>,
     /// Events that entered a lifetime lane before this are in [`Before`].
@@ -189,7 +189,7 @@ impl Walk<'_> {
 }
 
 /// Takes an event into the queue of greatest values, wherever its row stands among those already in it.
-pub(super) fn queue(greatest: &mut VecDeque<usize>, run: &Run, event: usize) {
+pub(super) fn queue(greatest: &mut VecDeque<usize>, run: &Rows<'_>, event: usize) {
     let value = run.value(event);
     if value == NO_VALUE {
         return;
