@@ -9,6 +9,8 @@
 //! An epoch takes what has arrived, computes, and publishes tables, state and journal in one commit: killed before it the
 //! epoch did not happen, and its files are taken again; killed after it, the next start finishes it. The clock of an epoch
 //! is its watermark: the newest order seen, less what `[stream] lateness` waits for, and never later than `--as-of` or now.
+//!
+//! A start takes up the last checkpoint of what was held, then the files that came after it ([`checkpoint`]).
 
 mod agenda;
 mod ahead;
