@@ -66,6 +66,8 @@ pub(super) struct Checkpoints {
     ask: Sender<Making>,
     done: Receiver<Result<Written>>,
     is_at_work: bool,
+    /// Rows by which the last one was begun: one that could not be written is not tried again at every epoch.
+    tried: u64,
     /// One that was written, and that nobody has taken yet.
     written: Option<Written>,
 }
@@ -91,12 +93,12 @@ impl Checkpoints {
                 }
             }
         });
-        Ok(Self { state: out.join(STATE_DIR), ask, done, is_at_work: false, written: None })
+        Ok(Self { state: out.join(STATE_DIR), ask, done, is_at_work: false, tried: 0, written: None })
     }
 
     /// Whether so much has come that a checkpoint is to be made, and none is being written.
     pub(super) fn is_due(&self, last: Option<&Checkpoint>, rows: u64, enough: u64) -> bool {
-        let new = rows.saturating_sub(last.map_or(0, |last| last.rows));
+        let new = rows.saturating_sub(last.map_or(0, |last| last.rows).max(self.tried));
         !self.is_at_work && self.written.is_none() && new >= enough
     }
 
@@ -123,7 +125,7 @@ impl Checkpoints {
         let checkpoint = Checkpoint { epoch, rows, state, row_files, columns: Vec::new() };
         let making = Making { checkpoint, sections: saved.sections, rows: new, kept };
         self.ask.send(making).map_err(|_| broke_off())?;
-        self.is_at_work = true;
+        (self.is_at_work, self.tried) = (true, rows);
         Ok(())
     }
 
@@ -272,10 +274,14 @@ fn rows_file(name: &str) -> String {
     format!("{}/rows-{name}.arrow", super::journal::FOLDER)
 }
 
-/// A hash of everything that a checkpoint depends on, but for the files that were taken.
+/// A hash of everything that a checkpoint depends on, but for the files that were taken. Another build of the program may
+/// count something in another way, so that its first start takes everything anew.
 fn whose(pipeline: &Pipeline, key: &PersonalKey) -> Result<[u8; 32]> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+    // Where it cannot be read, the version has to do.
+    let program = std::env::current_exe().and_then(std::fs::File::open);
+    let _ = program.and_then(|program| hasher.update_reader(program).map(drop));
     hasher.update(super::journal::mapping(pipeline)?.as_bytes());
     hasher.update(super::journal::declared_features(pipeline).as_bytes());
     hasher.update(format!("{:?}", feature_terms(pipeline, 0)).as_bytes());
