@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"ordstate";
 /// Goes up with every change of the layout or of a meaning.
@@ -93,7 +93,8 @@ impl Cell for bool {
 trait Column: Send + Sync {
     fn bytes(&self) -> &[u8];
     fn rows(&self) -> u64;
-    fn place(&self) -> &OnceLock<Place>;
+    fn place(&self) -> Option<Place>;
+    fn is_saved(&self, place: Place);
 }
 
 impl<T: bytemuck::Pod + Send + Sync> Column for Frozen<T> {
@@ -103,8 +104,11 @@ impl<T: bytemuck::Pod + Send + Sync> Column for Frozen<T> {
     fn rows(&self) -> u64 {
         self.len() as u64
     }
-    fn place(&self) -> &OnceLock<Place> {
+    fn place(&self) -> Option<Place> {
         self.place()
+    }
+    fn is_saved(&self, place: Place) {
+        self.is_saved(place);
     }
 }
 
@@ -261,7 +265,7 @@ impl Columns {
         let mut columns = Self { file: new.to_owned(), ..Self::default() };
         for part in state.iter_mut().flat_map(|section| &mut section.parts) {
             let Part::Column(column, place) = part else { continue };
-            let known = column.place().get().filter(|(file, _)| kept.contains(file)).cloned();
+            let known = column.place().filter(|(file, _)| kept.contains(file));
             let (file, nth) = known.unwrap_or_else(|| {
                 let mut section = Section::default();
                 section.parts.push(Part::Column(Arc::clone(column), None));
@@ -288,7 +292,7 @@ impl Columns {
                 Part::Column(column, _) => Some(column),
                 Part::Own(_) => None,
             });
-            let is_kept = |column: &&Arc<dyn Column>| column.place().get().is_some_and(|(file, _)| kept.contains(file));
+            let is_kept = |column: &&Arc<dyn Column>| column.place().is_some_and(|(file, _)| kept.contains(&file));
             columns.filter(is_kept).map(|column| column.bytes().len() as u64).sum()
         };
         state.iter().map(of_section).sum()
@@ -297,7 +301,7 @@ impl Columns {
     /// Says that the file was written: those who go on with its columns know where they are.
     pub fn are_written(self) {
         for (column, nth) in self.new.into_iter().zip(0..) {
-            let _ = column.place().set((self.file.clone(), nth));
+            column.is_saved((self.file.clone(), nth));
         }
     }
 }
@@ -605,7 +609,10 @@ mod tests {
         assert_eq!(first, ["columns-of-a"]);
         // The same again: nothing of it is written, unless the file does not count.
         assert_eq!(write(folder.path(), "b", state(&long, &mut rows), &first), first);
-        assert_eq!(write(folder.path(), "c", state(&long, &mut rows), &[]), ["columns-of-c"]);
+        let all_again = write(folder.path(), "c", state(&long, &mut rows), &[]);
+        assert_eq!(all_again, ["columns-of-c"]);
+        assert_eq!(write(folder.path(), "f", state(&long, &mut rows), &all_again), all_again);
+        assert_eq!(write(folder.path(), "a", state(&long, &mut rows), &[]), first);
         long.edit()[3] = 9;
         (0..LONG as u64 / 8).for_each(|row| rows.push(row));
         let changed = write(folder.path(), "d", state(&long, &mut rows), &first);
@@ -652,7 +659,7 @@ mod tests {
         let columns = Columns::separate(&mut state, &BTreeSet::new(), "file");
         column.edit()[0] = 1;
         columns.are_written();
-        assert!(column.place().get().is_none());
+        assert!(column.place().is_none());
         assert_eq!(Columns::kept_in_bytes(&state, &BTreeSet::from(["file".to_owned()])), u64::from(LONG) * 4);
     }
 

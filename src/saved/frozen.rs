@@ -4,7 +4,8 @@
 use super::Cell;
 use crate::memory::Mapped;
 use std::ops::{Deref, Range};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where a column was saved: a file, and the place among its columns.
 pub(super) type Place = (String, u64);
@@ -15,16 +16,25 @@ pub struct Frozen<T> {
     own: Arc<Vec<T>>,
     /// Where it is, as long as it is in a file.
     mapped: Option<(Mapped, Range<usize>)>,
-    /// Where it was saved; shared by clones, so that what a checkpoint writes is known to who goes on with it.
-    place: Arc<OnceLock<Place>>,
+    /// Where it was saved last; shared by clones, so that what a checkpoint writes is known to who goes on with it.
+    saved: Arc<Saved>,
+}
+
+/// Where a column was saved last.
+#[derive(Debug, Default)]
+struct Saved {
+    /// Whether it was: columns are edited row by row, and mostly nobody has saved them.
+    is: AtomicBool,
+    place: Mutex<Option<Place>>,
 }
 
 impl<T: bytemuck::Pod> Frozen<T> {
     /// A column in a file, unless these bytes of it are no such column.
     pub(super) fn mapped(file: &Mapped, range: Range<usize>, place: Place) -> Option<Self> {
         bytemuck::try_cast_slice::<u8, T>(file.get(range.clone())?).ok()?;
-        let place = Arc::new(OnceLock::from(place));
-        Some(Self { own: Arc::default(), mapped: Some((file.clone(), range)), place })
+        let column = Self { own: Arc::default(), mapped: Some((file.clone(), range)), saved: Arc::default() };
+        column.is_saved(place);
+        Some(column)
     }
 
     /// The column to be changed: a copy, where others look at it.
@@ -33,14 +43,21 @@ impl<T: bytemuck::Pod> Frozen<T> {
             *self = Self::from(self.to_vec());
         }
         // Whoever writes it down writes it as it was.
-        if Arc::strong_count(&self.place) > 1 || self.place.get().is_some() {
-            self.place = Arc::default();
+        if Arc::strong_count(&self.saved) > 1 || self.saved.is.load(Ordering::Acquire) {
+            self.saved = Arc::default();
         }
         Arc::make_mut(&mut self.own)
     }
 
-    pub(super) fn place(&self) -> &OnceLock<Place> {
-        &self.place
+    /// Where it was saved last.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.saved.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says where it was saved now.
+    pub(super) fn is_saved(&self, place: Place) {
+        *self.saved.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+        self.saved.is.store(true, Ordering::Release);
     }
 }
 
@@ -57,7 +74,7 @@ impl<T: bytemuck::Pod> Deref for Frozen<T> {
 
 impl<T> From<Arc<Vec<T>>> for Frozen<T> {
     fn from(own: Arc<Vec<T>>) -> Self {
-        Self { own, mapped: None, place: Arc::default() }
+        Self { own, mapped: None, saved: Arc::default() }
     }
 }
 
