@@ -1,0 +1,163 @@
+//! What is written comes back, and nothing else is taken for it.
+
+use super::*;
+
+const OURS: [u8; HASH] = [7; HASH];
+/// Rows of a column that is shared.
+const LONG: u32 = (SHARED_IN_BYTES / 4) as u32 + 7;
+
+fn sections() -> Vec<Section> {
+    let (mut numbers, mut texts) = (Section::default(), Section::default());
+    numbers.one(-5_i64);
+    numbers.column([1_u32, u32::MAX].into_iter());
+    numbers.column([i128::MIN, 3].into_iter());
+    numbers.column([true, false, true].into_iter());
+    numbers.frozen(&Frozen::from(vec![5_i64, 6]));
+    numbers.frozen(&Frozen::from((0..LONG).collect::<Vec<u32>>()));
+    texts.texts(["", "an order", "订单"].into_iter());
+    texts.bytes(&[1, 2]);
+    vec![numbers, Section::default(), texts]
+}
+
+#[test]
+fn columns_come_back_as_they_were() {
+    let bytes = whole(&OURS, sections());
+    let mut read = open(&bytes, &OURS).unwrap();
+    assert_eq!(read.len(), 3);
+    assert_eq!(read[0].one::<i64>().unwrap(), -5);
+    assert_eq!(read[0].column::<u32>().unwrap(), [1, u32::MAX]);
+    assert_eq!(read[0].column::<i128>().unwrap(), [i128::MIN, 3]);
+    assert!(read[0].clone().finish().is_err(), "a column is left");
+    assert_eq!(read[0].column::<bool>().unwrap(), [true, false, true]);
+    assert_eq!(read[0].frozen::<i64>().unwrap()[..], [5, 6]);
+    assert!(read[0].frozen::<u32>().unwrap().iter().copied().eq(0..LONG));
+    assert!(read[0].one::<u8>().is_err(), "nothing is left");
+    assert_eq!(read[2].texts().unwrap(), ["", "an order", "订单"]);
+    assert_eq!(read[2].bytes().unwrap(), [1, 2]);
+    assert!(read.into_iter().all(|section| section.finish().is_ok()));
+}
+
+/// Writes a state and its columns; the names of the files that it points to.
+fn write(folder: &std::path::Path, name: &str, mut state: Vec<Section>, kept: &[String]) -> Vec<String> {
+    let file = format!("columns-of-{name}");
+    let mut columns = Columns::separate(&mut state, &kept.iter().cloned().collect(), &file);
+    std::fs::write(folder.join(name), whole(&OURS, state)).unwrap();
+    if !columns.sections.is_empty() {
+        std::fs::write(folder.join(&file), whole(&OURS, std::mem::take(&mut columns.sections))).unwrap();
+    }
+    let files = columns.files.clone();
+    columns.are_written();
+    files
+}
+
+#[test]
+fn frozen_columns_stay_in_their_files_until_they_are_changed_and_are_written_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut long = Frozen::from((0..LONG).collect::<Vec<u32>>());
+    let mut rows = Grown::default();
+    (0..LONG as u64).for_each(|row| rows.push(row));
+    let state = |long: &Frozen<u32>, rows: &mut Grown<u64>| {
+        let mut section = Section::default();
+        section.one(7_u8);
+        section.frozen(long);
+        section.column([1_u32].into_iter());
+        section.grown(rows);
+        vec![section]
+    };
+    let first = write(folder.path(), "a", state(&long, &mut rows), &[]);
+    assert_eq!(first, ["columns-of-a"]);
+    // The same again: nothing of it is written, unless the file does not count.
+    assert_eq!(write(folder.path(), "b", state(&long, &mut rows), &first), first);
+    let all_again = write(folder.path(), "c", state(&long, &mut rows), &[]);
+    assert_eq!(all_again, ["columns-of-c"]);
+    assert_eq!(write(folder.path(), "f", state(&long, &mut rows), &all_again), all_again);
+    assert_eq!(write(folder.path(), "a", state(&long, &mut rows), &[]), first);
+    long.edit()[3] = 9;
+    (0..LONG as u64 / 8).for_each(|row| rows.push(row));
+    let changed = write(folder.path(), "d", state(&long, &mut rows), &first);
+    assert_eq!(changed, ["columns-of-d", "columns-of-a"]);
+    let size = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().len();
+    assert!(size("columns-of-d") < size("columns-of-a") * 3 / 4);
+    let read = |name: &str| {
+        let paths = ["a", "b", "c", "d", "e"].map(|name| format!("columns-of-{name}"));
+        let paths = paths.map(|name| (folder.path().join(&name), name));
+        let there = paths.iter().filter(|(path, _)| path.exists()).map(|(path, name)| (name.as_str(), path.as_path()));
+        let files = Files::map(&folder.path().join(name), there).unwrap();
+        let mut section = files.open(&OURS).unwrap().remove(0);
+        assert_eq!(section.one::<u8>().unwrap(), 7);
+        let long = section.frozen::<u32>().unwrap();
+        assert_eq!(section.column::<u32>().unwrap(), [1]);
+        let rows = section.grown::<u64>().unwrap();
+        section.finish().unwrap();
+        (long, rows)
+    };
+    let before = (0..LONG).collect::<Vec<_>>();
+    assert!(["a", "b", "c"].iter().all(|name| *read(name).0 == before));
+    let (mut long, mut rows) = read("d");
+    assert_eq!((long[3], long[4], rows.len()), (9, 4, (LONG + LONG / 8) as usize));
+    assert!(rows.iter().eq((0..LONG as u64).chain(0..LONG as u64 / 8)));
+    assert_eq!([0, LONG as usize, rows.len()].map(|at| rows.get(at)), [Some(0), Some(0), None]);
+    // What was read knows where it is.
+    assert_eq!(write(folder.path(), "e", state(&long, &mut rows), &changed), changed);
+    // Files that are gone: what looks at them stays.
+    std::fs::remove_file(folder.path().join("columns-of-d")).unwrap();
+    let other = long.clone();
+    long.edit()[0] = 5;
+    assert_eq!((long[0], other[0], long.len()), (5, 0, LONG as usize));
+    let files = Files::map(&folder.path().join("e"), std::iter::empty()).unwrap();
+    assert!(files.open(&OURS).is_err());
+}
+
+#[test]
+fn what_is_changed_while_it_is_written_is_not_taken_for_what_was_written() {
+    let mut column = Frozen::from((0..LONG).collect::<Vec<u32>>());
+    let mut section = Section::default();
+    section.frozen(&column);
+    let mut state = vec![section];
+    let columns = Columns::separate(&mut state, &BTreeSet::new(), "file");
+    column.edit()[0] = 1;
+    columns.are_written();
+    assert!(column.place().is_none());
+    assert_eq!(Columns::kept_in_bytes(&state, &BTreeSet::from(["file".to_owned()])), u64::from(LONG) * 4);
+}
+
+#[test]
+fn rows_that_grow_are_in_few_pieces() {
+    let mut rows = Grown::default();
+    let mut all = Vec::new();
+    for step in 0..300_u64 {
+        for row in 0..[1, 0, 40, 3, 700][step as usize % 5] {
+            rows.push(step + row);
+            all.push(step + row);
+        }
+        assert!(rows.freeze().len() <= 8);
+        assert_eq!((rows.len(), rows.get(all.len() / 2)), (all.len(), all.get(all.len() / 2).copied()));
+    }
+    assert!(rows.iter().eq(all));
+}
+
+#[test]
+fn whatever_is_not_what_was_written_is_refused_and_says_so() {
+    let bytes = whole(&OURS, sections());
+    // What only fills the header up.
+    let end = 8 + 4 + HASH + 8 + 3 * ENTRY + HASH;
+    let is_gap = |at: usize| (end..end.next_multiple_of(ALIGNED)).contains(&at);
+    let says = |bytes: &[u8], whose: &[u8; HASH]| {
+        let error = open(bytes, whose).err().unwrap();
+        assert!(error.hint().is_some());
+        error.to_string()
+    };
+    for at in (12..400).chain((400..bytes.len()).step_by(997)).filter(|at| !is_gap(*at)) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        assert!(says(&flipped, &OURS).contains("damaged or cut short"), "byte {at}");
+    }
+    for length in (8..400).chain((400..bytes.len()).step_by(997)) {
+        assert!(says(&bytes[..length], &OURS).contains("damaged or cut short"), "{length} bytes");
+    }
+    let mut newer = bytes.clone();
+    newer[8] = 9;
+    assert!(says(&newer, &OURS).contains("has version 9, this program reads version 2"));
+    assert!(says(b"PAR1", &OURS).contains("no state of this program"));
+    assert!(says(&bytes, &[8; HASH]).contains("other settings"));
+}
