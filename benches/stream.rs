@@ -1,12 +1,12 @@
 //! A stream measured: how many orders a second it takes in, how long from a landed file to readable scores, and how long a
 //! start takes that goes on from what was there.
 //!
-//! `cargo bench --bench stream -- ORDERS [TOGETHER [PER_SECOND SECONDS]]` makes a shop of ORDERS orders with their lines,
-//! events, returns, tickets and feedback, trains `boosted` models, lands TOGETHER (20,000 if not given) orders at a time with
-//! everything that happened since, and streams them as of the shop's end; `refresh` is so long that the whole shop is told at
-//! first and in the end, which is timed apart. Then the stream is started once more with nothing new. With PER_SECOND, a
-//! second's orders land once a second for SECONDS seconds, and the time from each landing to the commit that has its orders is
-//! measured. `RUST_LOG=ordersight=debug` tells how long each stage of each epoch takes.
+//! `cargo bench --bench stream -- ORDERS [TOGETHER [PER_SECOND SECONDS]] [TABLE,TABLE…]` makes a shop of ORDERS orders with
+//! their lines, events, returns, tickets and feedback, trains `boosted` models, lands TOGETHER (20,000 if not given) orders at
+//! a time with everything that happened since, and follows them until the scores of all are readable, as of the shop's end.
+//! Then the stream is started again to look at the whole shop, and once more with nothing to do. With PER_SECOND, a second's
+//! orders land once a second for SECONDS seconds, and the time from each landing to the commit that has its orders is measured.
+//! With names of tables, only these land. `RUST_LOG=ordersight=debug` tells how long each stage of each epoch takes.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -30,6 +30,8 @@ fn main() {
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
     let at = |place: usize, default: u64| numbers.get(place).copied().unwrap_or(default);
     let (orders, of_file) = (at(0, 100_000), at(1, 20_000));
+    let named: Vec<String> = std::env::args().skip(1).filter(|a| a.starts_with("orders")).collect();
+    let lands = |table: &str| named.is_empty() || named.iter().any(|names| names.split(',').any(|name| name == table));
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("input");
     let shop = generate(&ShopSpec { orders, days: 120, dirty_share: 0.0, ..ShopSpec::default() }, &input, &mut |_| {})
@@ -49,6 +51,15 @@ fn main() {
 
     let land = folder.path().join("land");
     let files = cut(&input, &land, of_file);
+    for (table, _, _) in TABLES.iter().filter(|(table, _, _)| !lands(table)) {
+        for file in std::fs::read_dir(&land).unwrap().map(|file| file.unwrap().path()) {
+            let is_of_table =
+                file.file_stem().and_then(|stem| stem.to_str()).is_some_and(|s| s.ends_with(&format!("-{table}")));
+            if is_of_table {
+                std::fs::remove_file(file).unwrap();
+            }
+        }
+    }
     let sets = ["stream.refresh=\"9d\"", "stream.stable_for=\"0s\"", "stream.epoch_files=6"];
     let lines = pipeline(&input, Some(&land), &sets);
     let out = folder.path().join("out");
@@ -63,28 +74,25 @@ fn main() {
         now: || chrono::Utc::now().timestamp_micros(),
     };
     println!("{orders} orders in {files} landings");
-    let seen: Mutex<Vec<(String, Instant)>> = Mutex::new(Vec::new());
-    let begun = Instant::now();
-    let tick = |message: &str| {
-        if message.starts_with("epoch") || message == "KPIs" {
-            seen.lock().unwrap().push((message.to_owned(), Instant::now()));
+    let (begun, stop) = (Instant::now(), Stop::manual());
+    std::thread::scope(|scope| {
+        let (stopping, options) = (stop.clone(), options(false));
+        let lines = &lines;
+        scope.spawn(move || stream(lines, options, &stopping, &|_| {}).unwrap());
+        while readable(&out) < orders {
+            std::thread::sleep(Duration::from_millis(20));
         }
-    };
-    stream(&lines, options(true), &Stop::manual(), &tick).unwrap();
-    let ended = begun.elapsed();
-    // What comes from the look at the whole shop on is not of the epochs.
-    let marks = seen.into_inner().unwrap();
-    let told = marks.iter().rfind(|(message, _)| message == "KPIs").map_or(ended, |(_, at)| at.duration_since(begun));
-    println!(
-        "scored and published   {:>8.2} s {:>9.0} orders/s",
-        told.as_secs_f64(),
-        orders as f64 / told.as_secs_f64()
-    );
-    println!("the whole shop, once   {:>8.2} s", (ended - told).as_secs_f64());
+        let took = begun.elapsed().as_secs_f64();
+        println!("scored and published   {took:>8.2} s {:>9.0} orders/s", orders as f64 / took);
+        println!("peak memory            {:>8.0} MiB", peak_memory_mib());
+        stop.set();
+    });
+    for what in ["the whole shop, once  ", "started again         "] {
+        let begun = Instant::now();
+        stream(&lines, options(true), &Stop::manual(), &|_| {}).unwrap();
+        println!("{what} {:>8.2} s", begun.elapsed().as_secs_f64());
+    }
     println!("peak memory            {:>8.0} MiB", peak_memory_mib());
-    let begun = Instant::now();
-    stream(&lines, options(true), &Stop::manual(), &|_| {}).unwrap();
-    println!("started again          {:>8.2} s", begun.elapsed().as_secs_f64());
 
     if let (Some(per_second), Some(seconds)) = (numbers.get(2), numbers.get(3)) {
         delays(&input, folder.path(), *per_second, *seconds, options(false));
@@ -105,6 +113,12 @@ fn pipeline(input: &Path, landing: Option<&Path>, sets: &[&str]) -> Pipeline {
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
     Pipeline::parse(&text, "demo.toml", &base, &sets, &|_| Some(data.clone())).unwrap()
+}
+
+/// Orders whose scores anybody can read by now, by the last commit.
+fn readable(out: &Path) -> u64 {
+    let found = snapshot(out).ok().flatten().and_then(|s| s.tables.get("order_scores").cloned());
+    found.map_or(0, |table| table.files.iter().map(|file| file.rows).sum())
 }
 
 /// Tables that land, how their files end, and the column of their time; lines come with their orders.
@@ -231,9 +245,7 @@ fn delays(input: &Path, folder: &Path, per_second: u64, seconds: u64, options: S
         });
         let until = Instant::now() + Duration::from_secs(seconds + 30);
         while (waits.len() as u64) < seconds && Instant::now() < until {
-            // Orders that anybody can read by now, by the commit.
-            let found = snapshot(&out).ok().flatten().and_then(|s| s.tables.get("order_scores").cloned());
-            let rows: u64 = found.map_or(0, |table| table.files.iter().map(|file| file.rows).sum());
+            let rows = readable(&out);
             let landed = landed.lock().unwrap().clone();
             while (waits.len() as u64) < rows / per_second && waits.len() < landed.len() {
                 waits.push(landed[waits.len()].elapsed());

@@ -1,6 +1,8 @@
 //! What is written comes back, and nothing else is taken for it.
 
+use super::writing::SHARED_IN_BYTES;
 use super::*;
+use std::collections::BTreeSet;
 
 const OURS: [u8; HASH] = [7; HASH];
 /// Rows of a column that is shared.

@@ -1,8 +1,8 @@
 //! Orders that are corrected, fall away and come again, and settings that change, while a stream goes on.
 
 use crate::harness::{finish, ordersight};
+use crate::landing::{Landing, TINY, done, land, stream, tiny, told};
 use crate::shop::differing_rows;
-use crate::stream::{Landing, TINY, done, land, stream, tiny, told};
 use crate::tiny::query;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;

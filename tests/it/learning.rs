@@ -2,8 +2,8 @@
 //! that are known and ripe, and without effect until somebody puts what was learnt in service.
 
 use crate::harness::{Done, data_files, expect, finish, ordersight};
+use crate::landing::{CLOCK, Landing, WAITS, done, told};
 use crate::shop::{Records, copy, differing, differing_rows, generate};
-use crate::stream::{CLOCK, Landing, WAITS, done, told};
 use ordersight::publish::{FAIL_AT, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

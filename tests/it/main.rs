@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "in tests a failed expectation is the message")]
 
 mod harness;
+mod landing;
 mod shop;
 mod tiny;
 
@@ -23,12 +24,14 @@ mod features;
 mod readers;
 mod reference;
 
+mod checkpoints;
 mod cold_start;
 mod corrected;
 mod crash;
 mod evaluation;
 mod interrupted;
 mod learning;
+mod lines;
 mod quality;
 mod registry;
 mod satisfaction;

@@ -1,0 +1,210 @@
+//! What was written: checked, and taken out column by column.
+
+use super::{Cell, ENTRY, Frozen, Grown, HASH, HERE, MAGIC, REBUILD, VERSION, damaged, gap_at, refused};
+use crate::error::{Error, Result};
+use crate::memory::Mapped;
+use rayon::prelude::*;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The sections of what [`super::whole`] gave for the same `whose`, checked.
+///
+/// # Errors
+/// [`Error::InputRefused`] for bytes that are no state, are damaged, are of another version or somebody else's, each with what
+/// to do.
+pub fn open<'a>(bytes: &'a [u8], whose: &[u8; HASH]) -> Result<Vec<Reader<'a>>> {
+    let mut head = Reader { bytes, at: 0, columns: Arc::default() };
+    if head.take(MAGIC.len()).ok() != Some(MAGIC.as_slice()) {
+        return Err(refused("is no state of this program", "is it another file of that name?"));
+    }
+    let version: u32 = head.one()?;
+    if version != VERSION {
+        return Err(refused(&format!("has version {version}, this program reads version {VERSION}"), REBUILD));
+    }
+    let (owner, count) = (head.take(HASH)?, head.one::<u64>()?);
+    let count = usize::try_from(count).map_err(|_| damaged())?;
+    let entries = head.take(count.checked_mul(ENTRY).ok_or_else(damaged)?)?;
+    let hashed = &bytes[..head.at];
+    if blake3::hash(hashed).as_bytes() != head.take(HASH)? {
+        return Err(damaged());
+    }
+    if owner != whose {
+        return Err(refused("was made by other settings or another version of the program", REBUILD));
+    }
+    head.align()?;
+    let mut sections = Vec::with_capacity(count);
+    for entry in entries.chunks_exact(ENTRY) {
+        let (length, hash) = entry.split_at(8);
+        let length = usize::try_from(u64::get(length)).map_err(|_| damaged())?;
+        sections.push((head.take(length)?, hash));
+    }
+    head.finish()?;
+    match sections.par_iter().all(|(section, hash)| blake3::hash(section).as_bytes() == *hash) {
+        true => Ok(sections.into_iter().map(|(bytes, _)| Reader { bytes, at: 0, columns: Arc::default() }).collect()),
+        false => Err(damaged()),
+    }
+}
+
+/// A state and the files of columns that it points to, mapped.
+pub struct Files {
+    state: Mapped,
+    columns: Vec<(String, Mapped)>,
+}
+
+impl Files {
+    /// Maps a state, and the files that [`super::Columns::files`] named by these names.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when one cannot be read.
+    pub fn map<'p>(state: &Path, columns: impl Iterator<Item = (&'p str, &'p Path)>) -> Result<Self> {
+        let map = |path: &Path| Mapped::of(path).map_err(Error::io("read", path));
+        let columns = columns.map(|(name, path)| Ok((name.to_owned(), map(path)?))).collect::<Result<_>>()?;
+        Ok(Self { state: map(state)?, columns })
+    }
+
+    /// The sections of the state; frozen columns stay in their files.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn open(&self, whose: &[u8; HASH]) -> Result<Vec<Reader<'_>>> {
+        let of_file = |(name, file): &'_ (String, Mapped)| -> Result<_> {
+            let bytes = open(file, whose)?.into_iter().map(|section| section.bytes.as_ptr_range());
+            let start = file.as_ptr() as usize;
+            let ranges = bytes.map(|range| range.start as usize - start..range.end as usize - start).collect();
+            Ok((name.clone(), file.clone(), ranges))
+        };
+        let mut sections = open(&self.state, whose)?;
+        if sections.is_empty() {
+            return Err(damaged());
+        }
+        let find = |name: &String| self.columns.iter().find(|(known, _)| known == name).ok_or_else(damaged);
+        let names = sections.remove(0).texts()?;
+        let columns = names.iter().map(|name| of_file(find(name)?)).collect::<Result<Vec<_>>>()?;
+        let columns = Arc::new(columns);
+        sections.iter_mut().for_each(|section| section.columns = Arc::clone(&columns));
+        Ok(sections)
+    }
+}
+
+/// Files of columns: the name of each, and where each column is in it.
+type Mappings = Vec<(String, Mapped, Vec<Range<usize>>)>;
+
+/// What of a section has not been read yet.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    columns: Arc<Mappings>,
+}
+
+impl<'a> Reader<'a> {
+    /// A value that [`super::Section::one`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::InputRefused`] if there is none; so of the others.
+    pub fn one<C: Cell>(&mut self) -> Result<C> {
+        self.take(C::WIDTH).map(C::get)
+    }
+
+    /// A column that [`super::Section::column`] wrote.
+    ///
+    /// # Errors
+    /// As [`Self::one`].
+    pub fn column<C: Cell>(&mut self) -> Result<Vec<C>> {
+        Ok(self.cells()?.collect())
+    }
+
+    /// As [`Self::column`], cell by cell.
+    ///
+    /// # Errors
+    /// As [`Self::one`].
+    pub fn cells<C: Cell>(&mut self) -> Result<impl ExactSizeIterator<Item = C> + use<'a, C>> {
+        Ok(self.begin_column(C::WIDTH)?.chunks_exact(C::WIDTH).map(C::get))
+    }
+
+    /// A column that [`super::Section::frozen`] wrote; it stays in the file where it has one of its own.
+    ///
+    /// # Errors
+    /// As [`Self::one`].
+    pub fn frozen<T: bytemuck::Pod + Cell>(&mut self) -> Result<Frozen<T>> {
+        self.align()?;
+        let (file, nth): (u64, u64) = (self.one()?, self.one()?);
+        if file == HERE {
+            let rows = usize::try_from(nth).map_err(|_| damaged())?;
+            let bytes = self.take(rows.checked_mul(T::WIDTH).ok_or_else(damaged)?)?;
+            self.align()?;
+            return Ok(bytes.chunks_exact(T::WIDTH).map(T::get).collect::<Vec<_>>().into());
+        }
+        let found = usize::try_from(file).ok().and_then(|file| self.columns.get(file)).zip(usize::try_from(nth).ok());
+        let ((name, file, ranges), at) = found.ok_or_else(damaged)?;
+        let range = ranges.get(at).cloned().ok_or_else(damaged)?;
+        let mut column = Reader { bytes: &file[range.clone()], at: 0, columns: Arc::default() };
+        let (here, rows): (u64, u64) = (column.one()?, column.one()?);
+        let length = usize::try_from(rows).ok().and_then(|rows| rows.checked_mul(T::WIDTH)).ok_or_else(damaged)?;
+        column.take(length)?;
+        if here != HERE {
+            return Err(damaged());
+        }
+        let start = range.start + 2 * size_of::<u64>();
+        if cfg!(target_endian = "little") {
+            return Frozen::mapped(file, start..start + length, (name.clone(), nth)).ok_or_else(damaged);
+        }
+        let cells = file[start..start + length].chunks_exact(T::WIDTH);
+        Ok(cells.map(T::get).collect::<Vec<_>>().into())
+    }
+
+    /// Rows that [`super::Section::grown`] wrote.
+    ///
+    /// # Errors
+    /// As [`Self::one`].
+    pub fn grown<T: bytemuck::Pod + Cell>(&mut self) -> Result<Grown<T>> {
+        let count = self.one::<u64>()?;
+        Ok(Grown::of((0..count).map(|_| self.frozen()).collect::<Result<_>>()?))
+    }
+
+    /// What [`super::Section::bytes`] wrote.
+    ///
+    /// # Errors
+    /// As [`Self::one`].
+    pub fn bytes(&mut self) -> Result<&'a [u8]> {
+        self.begin_column(1)
+    }
+
+    /// What [`super::Section::texts`] wrote.
+    ///
+    /// # Errors
+    /// As [`Self::one`].
+    pub fn texts(&mut self) -> Result<Vec<String>> {
+        let count = self.one::<u64>()?;
+        (0..count).map(|_| Ok(String::from_utf8_lossy(self.bytes()?).into_owned())).collect()
+    }
+
+    /// Makes sure that everything was read.
+    ///
+    /// # Errors
+    /// [`Error::InputRefused`] if something is left: the section is not what was expected.
+    pub fn finish(mut self) -> Result<()> {
+        if self.at < self.bytes.len() {
+            self.align()?;
+        }
+        if self.at == self.bytes.len() { Ok(()) } else { Err(damaged()) }
+    }
+
+    fn begin_column(&mut self, width: usize) -> Result<&'a [u8]> {
+        let length = usize::try_from(self.one::<u64>()?).map_err(|_| damaged())?;
+        self.align()?;
+        self.take(length.checked_mul(width).ok_or_else(damaged)?)
+    }
+
+    fn align(&mut self) -> Result<()> {
+        self.take(gap_at(self.at)).map(drop)
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<&'a [u8]> {
+        let end = self.at.checked_add(bytes).ok_or_else(damaged)?;
+        let taken = self.bytes.get(self.at..end).ok_or_else(damaged)?;
+        self.at = end;
+        Ok(taken)
+    }
+}
