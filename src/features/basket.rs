@@ -1,32 +1,62 @@
 //! Facts of an order's lines, as they stood when it was placed: of the order as a whole, and of each line within it.
 
 use super::Feature;
-use super::tables::{NO_ROW, Tables, float, some};
+use super::tables::{NO_ROW, Tables, float, some, values};
 use crate::error::Result;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// What is read of lines.
 struct Lines<'a> {
     order: &'a [u32],
-    sku: Vec<Option<String>>,
-    size: Option<Vec<Option<String>>>,
     price: Option<Vec<i64>>,
     quantity: Option<Vec<i64>>,
+    has_sizes: bool,
+    articles: Vec<Article>,
+    /// The article of each line, by its place among these; [`NO_ROW`] where it names none.
+    article_of: Vec<u32>,
+}
+
+/// An article of an order.
+struct Article {
+    order: u32,
+    lines: u32,
+    /// Lines of it that name a size, and the sizes that they name.
+    sized: u32,
+    sizes: u32,
+}
+
+impl Article {
+    /// Sizes beyond the one that is meant to be kept.
+    fn spare(&self) -> u32 {
+        self.sizes.saturating_sub(1)
+    }
 }
 
 impl<'a> Lines<'a> {
     fn read(tables: &Tables, order: &'a [u32]) -> Result<Self> {
-        Ok(Self {
+        let (skus, sizes) = (tables.text_column("order_items", "sku")?, tables.text_column("order_items", "size")?);
+        let mut all = Self {
             order,
-            sku: tables.texts("order_items", "sku")?.unwrap_or_else(|| vec![None; order.len()]),
-            size: tables.texts("order_items", "size")?,
             price: tables.ints("order_items", "unit_price")?,
             quantity: tables.ints("order_items", "quantity")?,
-        })
-    }
-
-    fn size(&self, line: usize) -> Option<&str> {
-        self.size.as_ref().and_then(|sizes| sizes[line].as_deref())
+            has_sizes: sizes.is_some(),
+            articles: Vec::new(),
+            article_of: vec![NO_ROW; order.len()],
+        };
+        let sizes: Vec<Option<&str>> =
+            sizes.as_ref().map_or_else(|| vec![None; order.len()], |sizes| values(sizes).collect());
+        let skus = skus.iter().flat_map(values).zip(order).zip(&sizes).enumerate();
+        let mut named: Vec<(u32, &str, Option<&str>, u32)> = skus
+            .filter_map(|(line, ((sku, &order), size))| Some((order, sku?, *size, line as u32)))
+            .filter(|(order, ..)| *order != NO_ROW)
+            .collect();
+        named.sort_unstable();
+        for lines in named.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let sized = lines.iter().filter(|line| line.2.is_some()).count() as u32;
+            let sizes = lines.chunk_by(|a, b| a.2 == b.2).filter(|of_size| of_size[0].2.is_some()).count() as u32;
+            lines.iter().for_each(|line| all.article_of[line.3 as usize] = all.articles.len() as u32);
+            all.articles.push(Article { order: lines[0].0, lines: lines.len() as u32, sized, sizes });
+        }
+        Ok(all)
     }
 
     fn price(&self, line: usize) -> Option<i64> {
@@ -38,42 +68,38 @@ impl<'a> Lines<'a> {
         let quantity = self.quantity.as_ref().and_then(|quantities| some(quantities[line])).unwrap_or(1);
         self.price(line).map(|price| price as f64 * quantity as f64)
     }
+
+    fn article(&self, line: usize) -> Option<&Article> {
+        self.articles.get(self.article_of[line] as usize)
+    }
 }
 
 /// Lines of an order taken together.
-#[derive(Default)]
-struct Basket<'a> {
+#[derive(Default, Clone)]
+struct Basket {
     lines: u32,
     price_max: Option<i64>,
     cost: f64,
+    articles: u32,
     sized: u32,
-    /// Lines by article, and the sizes it is ordered in.
-    articles: BTreeMap<&'a str, (u32, BTreeSet<&'a str>)>,
+    spare_sizes: u32,
 }
 
-fn baskets<'a>(lines: &'a Lines, orders: usize) -> Vec<Basket<'a>> {
-    let mut baskets: Vec<Basket> = Vec::new();
-    baskets.resize_with(orders, Basket::default);
+fn baskets(lines: &Lines, orders: usize) -> Vec<Basket> {
+    let mut baskets = vec![Basket::default(); orders];
     for (line, &order) in lines.order.iter().enumerate().filter(|(_, order)| **order != NO_ROW) {
         let basket = &mut baskets[order as usize];
         basket.lines += 1;
         basket.price_max = basket.price_max.max(lines.price(line));
         basket.cost += lines.cost(line).unwrap_or_default();
-        if let Some(sku) = &lines.sku[line] {
-            let (count, sizes) = basket.articles.entry(sku).or_default();
-            *count += 1;
-            if let Some(size) = lines.size(line) {
-                basket.sized += 1;
-                sizes.insert(size);
-            }
-        }
+    }
+    for article in &lines.articles {
+        let basket = &mut baskets[article.order as usize];
+        basket.articles += 1;
+        basket.sized += article.sized;
+        basket.spare_sizes += article.spare();
     }
     baskets
-}
-
-/// Sizes of an article beyond the one that is meant to be kept.
-fn spare(sizes: &BTreeSet<&str>) -> usize {
-    sizes.len().saturating_sub(1)
 }
 
 /// Features of orders.
@@ -89,16 +115,15 @@ pub(super) fn of_orders(tables: &Tables, order_of_line: &[u32]) -> Result<Vec<Fe
     };
     let mut features = vec![
         ("basket_line_count".to_owned(), of(&|b| f64::from(b.lines))),
-        ("basket_article_count".to_owned(), of(&|b| b.articles.len() as f64)),
+        ("basket_article_count".to_owned(), of(&|b| f64::from(b.articles))),
     ];
     if lines.price.is_some() {
         features.push(("basket_unit_price_max".to_owned(), of(&|b| b.price_max.map_or(f64::NAN, |p| p as f64))));
     }
-    if lines.size.is_some() {
+    if lines.has_sizes {
         features.push(("basket_sized_line_count".to_owned(), of(&|b| f64::from(b.sized))));
         // One article ordered in several sizes: all but one are meant to go back.
-        let spares = |b: &Basket| b.articles.values().map(|(_, sizes)| spare(sizes)).sum::<usize>() as f64;
-        features.push(("basket_spare_size_count".to_owned(), of(&spares)));
+        features.push(("basket_spare_size_count".to_owned(), of(&|b| f64::from(b.spare_sizes))));
     }
     Ok(features)
 }
@@ -108,7 +133,6 @@ pub(super) fn of_lines(tables: &Tables, order_of_line: &[u32]) -> Result<Vec<Fea
     let lines = Lines::read(tables, order_of_line)?;
     let baskets = baskets(&lines, tables.orders());
     let basket = |line: usize| baskets.get(order_of_line[line] as usize);
-    let article = |line: usize| basket(line)?.articles.get(lines.sku[line].as_deref()?);
     let of = |value: &dyn Fn(usize) -> Option<f64>| -> Vec<f64> {
         (0..order_of_line.len()).map(|line| value(line).unwrap_or(f64::NAN)).collect()
     };
@@ -123,9 +147,11 @@ pub(super) fn of_lines(tables: &Tables, order_of_line: &[u32]) -> Result<Vec<Fea
     if let Some(quantities) = &lines.quantity {
         features.push(("line_quantity".to_owned(), quantities.iter().map(|&quantity| float(quantity)).collect()));
     }
-    features.push(("line_same_article_count".to_owned(), of(&|line| Some(f64::from(article(line)?.0 - 1)))));
-    if lines.size.is_some() {
-        features.push(("line_spare_size_count".to_owned(), of(&|line| Some(spare(&article(line)?.1) as f64))));
+    let same = |line: usize| lines.article(line).map(|article| f64::from(article.lines - 1));
+    features.push(("line_same_article_count".to_owned(), of(&same)));
+    if lines.has_sizes {
+        let spare = |line: usize| lines.article(line).map(|article| f64::from(article.spare()));
+        features.push(("line_spare_size_count".to_owned(), of(&spare)));
     }
     for name in tables.own_features("order_items") {
         features.push((name.clone(), tables.floats("order_items", &name)?));

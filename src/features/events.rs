@@ -5,7 +5,7 @@ use super::kernel::NO_VALUE;
 use super::labels::Outcomes;
 use super::tables::{NO_ROW, Tables};
 use crate::config::FeatureSpec;
-use crate::contract::feature::{Entity, EventKind, STANDING};
+use crate::contract::feature::{EventKind, STANDING};
 use crate::error::Result;
 use std::collections::BTreeMap;
 
@@ -108,10 +108,8 @@ pub(super) fn facts(
     facts.orders.placed_at.clone_from(&tables.placed_at);
     facts.lines.placed_at = facts.order_of_line.iter().map(|&row| at(&tables.placed_at, row)).collect();
     let mut kinds = BTreeMap::new();
+    read_keys(specs, tables, keys, &mut facts)?;
     for spec in specs {
-        for entity in [Some(spec.entity), spec.with, spec.other].into_iter().flatten() {
-            read_keys(entity, tables, keys, &mut facts)?;
-        }
         if let Some(value) = spec.value
             && spec.events.is_placement()
         {
@@ -184,12 +182,20 @@ fn at(column: &[i64], row: u32) -> i64 {
     column.get(row as usize).copied().unwrap_or(NO_VALUE)
 }
 
-fn read_keys(entity: &'static Entity, tables: &Tables, keys: &mut Keys, facts: &mut Facts) -> Result<()> {
-    let (table, grid) = if entity.of_line { ("order_items", &mut facts.lines) } else { ("orders", &mut facts.orders) };
-    if !entity.column.is_empty()
-        && !grid.keys.contains_key(entity.name)
-        && let Some(numbers) = tables.keys(table, entity, keys)?
-    {
+/// The keys of every entity that features name.
+fn read_keys(specs: &[FeatureSpec], tables: &Tables, keys: &mut Keys, facts: &mut Facts) -> Result<()> {
+    let mut columns = BTreeMap::new();
+    for entity in specs.iter().flat_map(|spec| [Some(spec.entity), spec.with, spec.other]).flatten() {
+        let table = if entity.of_line { "order_items" } else { "orders" };
+        if !entity.column.is_empty()
+            && let Some(column) = tables.text_column(table, entity.column)?
+        {
+            columns.insert(entity.name, (entity, column));
+        }
+    }
+    let columns: Vec<_> = columns.into_values().collect();
+    for ((entity, _), numbers) in columns.iter().zip(keys.number_all(&columns)?) {
+        let grid = if entity.of_line { &mut facts.lines } else { &mut facts.orders };
         grid.keys.insert(entity.name, numbers);
     }
     Ok(())
@@ -303,7 +309,7 @@ fn rows_of(
     let mut events = Happenings {
         happened_at: Some(pick(&tables.first_of(table, &[clock])?, &kept)),
         known_at: Some(pick(&tables.first_of(table, &["known_at", clock])?, &kept)),
-        rows: Some(pick(&tables.order_rows(table)?, &kept)),
+        rows: Some(pick(tables.order_rows(table)?, &kept)),
         ..Happenings::default()
     };
     if let Some(customer) = crate::contract::feature::entity("customer")

@@ -13,12 +13,13 @@ use super::engine::{Engine, Level, Stream, Units};
 use super::events::{self, Fresh};
 use super::kernel::NO_KEY;
 use super::tables::{NO_ROW, Tables};
-use super::{Features, Known, Terms, Windows, possible, together};
+use super::{Features, Known, Terms, Windows, own, possible, together};
 use crate::config::FeatureSpec;
 use crate::contract::input::table;
 use crate::error::{Error, Result};
 use foldhash::quality::FixedState;
 use polars::prelude::{DataFrame, DataType};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use std::ops::Range;
@@ -99,16 +100,23 @@ impl Following {
         facts.orders.asking = Some((0..sub.asking as u32).collect());
         facts.lines.asking = Some((0..lines_asking as u32).collect());
         let mut windows: Windows = vec![None; specs.len()];
-        engine.step(&facts, &mut |feature, level, values| {
+        let mut take = |feature: usize, level, values| {
             windows[feature] = Some((level, values));
             Ok(())
-        })?;
-        self.engine = Some(engine);
-        let asked = first_orders(sub, lines_asking)?;
+        };
+        let asked = first_orders(sub, lines_asking);
         let tables = Tables::new(&asked)?;
-        // Outcomes of orders that are asked now are looked at by nobody: they were placed a moment ago.
-        let known = Known::of(&tables, terms)?;
-        Ok(Step::Features(Box::new(together(&tables, known, &specs, windows, terms)?)))
+        let of_asked = || -> Result<_> {
+            // Outcomes of orders that are asked now are looked at by nobody: they were placed a moment ago.
+            let known = Known::of(&tables, terms)?;
+            let own = own(&tables, &known.order_of_line, terms)?;
+            Ok((known, own))
+        };
+        let (stepped, of_asked) = rayon::join(|| engine.step(&facts, &mut take), of_asked);
+        stepped?;
+        self.engine = Some(engine);
+        let (known, own) = of_asked?;
+        Ok(Step::Features(Box::new(together(&tables, known, own, &specs, windows, terms)?)))
     }
 
     /// Lets go of what no order placed at or after `before` can reach. One that comes later all the same makes the engine
@@ -141,17 +149,13 @@ impl Following {
 }
 
 /// The tables of the orders that ask alone.
-fn first_orders(sub: &Sub<'_>, lines: usize) -> Result<BTreeMap<&'static str, DataFrame>> {
-    let mut asked = BTreeMap::new();
-    for (name, frame) in sub.tables {
-        let rows = match *name {
-            "orders" => sub.asking,
-            "order_items" => lines,
-            _ => frame.height(),
-        };
-        asked.insert(*name, frame.slice(0, rows));
-    }
-    Ok(asked)
+fn first_orders(sub: &Sub<'_>, lines: usize) -> BTreeMap<&'static str, DataFrame> {
+    let rows = |name: &str, all: usize| match name {
+        "orders" => sub.asking,
+        "order_items" => lines,
+        _ => all,
+    };
+    sub.tables.iter().map(|(name, frame)| (*name, frame.slice(0, rows(name, frame.height())))).collect()
 }
 
 /// What of a step is told.
@@ -178,15 +182,22 @@ const HASH: FixedState = FixedState::with_seed(0);
 
 impl<'f> Telling<'f> {
     fn new(following: &'f mut Following, sub: &Sub<'f>, tables: &Tables, order_of_line: &[u32]) -> Result<Self> {
-        let line_contents = row_hashes(tables.frame("order_items"), &read_of("order_items", &following.possible))?;
-        let mut of_orders = row_hashes(tables.frame("orders"), &read_of("orders", &following.possible))?;
+        let specs = &following.possible;
+        let placements = ["order_items", "orders"].map(|name| (name, read_of(name, specs)));
+        let told = placements.into_iter().chain(sub.rows.keys().map(|name| (*name, told_of(name, specs))));
+        let told: Vec<_> = told.collect();
+        let hash = |(name, columns): &(&'static str, Vec<&str>)| Ok((*name, row_hashes(tables.frame(name), columns)?));
+        let mut contents: BTreeMap<_, _> = told.par_iter().map(hash).collect::<Result<_>>()?;
+        let mut contents_of = |name: &str| contents.remove(name).unwrap_or_default();
+        let (line_contents, mut of_orders) = (contents_of("order_items"), contents_of("orders"));
         for (line, order) in order_of_line.iter().enumerate().filter(|(_, order)| **order != NO_ROW) {
             // In any order of lines.
             let hash = &mut of_orders[*order as usize];
             *hash = hash.wrapping_add(HASH.hash_one(line_contents[line]));
         }
-        let names = tables.texts("order_items", "line")?.unwrap_or_default();
-        let lines = names.iter().map(|name| HASH.hash_one(name.as_deref()) as u32 | 1).collect();
+        let hash = |name: Option<&str>| HASH.hash_one(name) as u32 | 1;
+        let names = tables.text_column("order_items", "line")?;
+        let lines = names.map(|names| super::tables::values(&names).map(hash).collect()).unwrap_or_default();
         let (mut placed, mut before, mut of_order, mut changed) = (Vec::new(), Vec::new(), Vec::new(), false);
         for (row, (order, content)) in sub.orders.iter().zip(&of_orders).enumerate() {
             let first = before.len();
@@ -210,10 +221,6 @@ impl<'f> Telling<'f> {
         let placed_lines = (0..order_of_line.len() as u32)
             .filter(|line| is_placed.get(order_of_line[*line as usize] as usize).copied().unwrap_or(false))
             .collect();
-        let mut row_contents = BTreeMap::new();
-        for name in sub.rows.keys() {
-            row_contents.insert(*name, row_hashes(tables.frame(name), &told_of(name, &following.possible))?);
-        }
         Ok(Self {
             following,
             orders: sub.orders,
@@ -224,7 +231,7 @@ impl<'f> Telling<'f> {
             lines,
             before,
             of_order,
-            contents: row_contents,
+            contents,
             changed,
         })
     }

@@ -2,9 +2,10 @@
 
 use super::Terms;
 use super::kernel::NO_VALUE;
-use super::tables::{NO_ROW, Tables, some};
+use super::tables::{NO_ROW, Tables, some, values};
 use crate::error::Result;
-use std::collections::BTreeMap;
+use foldhash::fast::RandomState;
+use std::collections::{BTreeMap, HashMap};
 
 /// What became of every order (or line), as far as it is known at the run's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,25 +229,17 @@ pub(super) fn returned(tables: &Tables, terms: &Terms) -> Result<Outcomes> {
 
 /// Returns of order lines, as of orders; a return that names no line is of all its order's lines. `order` is each line's.
 pub(super) fn lines_returned(tables: &Tables, terms: &Terms, order: &[u32]) -> Result<Outcomes> {
-    let (lines, named) = (tables.texts("order_items", "line")?, tables.texts("returns", "line")?);
     let of_order = tables.order_rows("returns")?;
-    let mut numbers = std::collections::HashMap::new();
-    for (row, line) in lines.iter().flatten().enumerate() {
-        numbers.insert((order[row], line.as_deref()), row);
-    }
-    let line_of = |row: usize| {
-        let name = named.as_ref().and_then(|named| named[row].as_deref())?;
-        numbers.get(&(of_order[row], Some(name))).copied()
-    };
-    let whole = |row: usize| named.as_ref().is_none_or(|named| named[row].is_none());
+    let named = lines_named(tables, of_order, order)?;
+    let names = |row: usize| named.as_ref().map_or(Named::Nothing, |named| named[row]);
     let earliest = |times: &[&str]| -> Result<Vec<i64>> {
         let times = tables.first_of("returns", times)?;
         let (mut of_orders, mut of_lines) = (vec![NO_VALUE; tables.orders()], vec![NO_VALUE; order.len()]);
         for (row, &time) in times.iter().enumerate() {
-            match line_of(row) {
-                Some(line) => sooner(&mut of_lines, line, time),
-                None if whole(row) && of_order[row] != NO_ROW => sooner(&mut of_orders, of_order[row] as usize, time),
-                None => {}
+            match names(row) {
+                Named::Line(line) => sooner(&mut of_lines, line as usize, time),
+                Named::Nothing if of_order[row] != NO_ROW => sooner(&mut of_orders, of_order[row] as usize, time),
+                Named::Nothing | Named::Unknown => {}
             }
         }
         for (line, &order) in order.iter().enumerate().filter(|(_, order)| **order != NO_ROW) {
@@ -257,6 +250,43 @@ pub(super) fn lines_returned(tables: &Tables, terms: &Terms, order: &[u32]) -> R
     let requests =
         Requests { requested: earliest(&["requested_at"])?, known: earliest(&["known_at", "requested_at"])? };
     outcomes(tables, terms, order.len(), &|line| order[line] as usize, &requests)
+}
+
+/// What a return names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Nothing,
+    /// A row of the lines.
+    Line(u32),
+    /// A line that the order does not have.
+    Unknown,
+}
+
+/// The line that each return names; `None` if returns have no such column. Of lines of one name the last counts.
+fn lines_named(tables: &Tables, of_order: &[u32], order: &[u32]) -> Result<Option<Vec<Named>>> {
+    let (lines, named) = (tables.text_column("order_items", "line")?, tables.text_column("returns", "line")?);
+    let Some(named) = named else { return Ok(None) };
+    let mut asked: HashMap<(u32, &str), Option<u32>, RandomState> = HashMap::default();
+    let mut is_asked = vec![false; tables.orders()];
+    for (&order, name) in of_order.iter().zip(values(&named)) {
+        if let (Some(name), Some(is_asked)) = (name, is_asked.get_mut(order as usize)) {
+            *is_asked = true;
+            asked.insert((order, name), None);
+        }
+    }
+    let lines = lines.as_ref().map(|lines| values(lines).zip(order).enumerate());
+    for (row, (name, &order)) in lines.into_iter().flatten() {
+        if is_asked.get(order as usize) == Some(&true)
+            && let Some(line) = name.and_then(|name| asked.get_mut(&(order, name)))
+        {
+            *line = Some(row as u32);
+        }
+    }
+    let find = |(&order, name): (&u32, Option<&str>)| match name {
+        None => Named::Nothing,
+        Some(name) => asked.get(&(order, name)).copied().flatten().map_or(Named::Unknown, Named::Line),
+    };
+    Ok(Some(of_order.iter().zip(values(&named)).map(find).collect()))
 }
 
 fn outcomes(

@@ -133,12 +133,11 @@ impl Known {
     fn of(tables: &Tables, terms: &Terms) -> Result<Self> {
         let order_of_line = tables.order_rows("order_items")?;
         let has_lines = tables.has("order_items", "order_id");
-        Ok(Self {
-            fraud: labels::fraud(tables, terms)?,
-            returned: labels::returned(tables, terms)?,
-            lines_returned: has_lines.then(|| labels::lines_returned(tables, terms, &order_of_line)).transpose()?,
-            order_of_line,
-        })
+        let lines_returned = || has_lines.then(|| labels::lines_returned(tables, terms, order_of_line)).transpose();
+        let of_orders = || Ok((labels::fraud(tables, terms)?, labels::returned(tables, terms)?));
+        let (lines_returned, of_orders) = rayon::join(lines_returned, of_orders);
+        let (fraud, returned) = of_orders?;
+        Ok(Self { fraud, returned, lines_returned: lines_returned?, order_of_line: order_of_line.to_vec() })
     }
 
     fn settled(&self) -> Settled<'_> {
@@ -183,7 +182,8 @@ pub fn build(tables: &BTreeMap<&'static str, DataFrame>, specs: &[FeatureSpec], 
         Ok(())
     })?;
     drop(facts);
-    let mut features = together(&tables, known, &possible, windows, terms)?;
+    let own = own(&tables, &known.order_of_line, terms)?;
+    let mut features = together(&tables, known, own, &possible, windows, terms)?;
     features.described.extend(absent.into_iter().map(|(spec, missing)| describe::window(spec, missing)));
     Ok(features)
 }
@@ -207,10 +207,18 @@ pub fn of_log(
     Ok(Features { matrix, placed_at: tables.placed_at.clone(), fraud, returned, lines: None, described })
 }
 
+/// Facts of the orders in `tables` themselves and of their lines taken together.
+fn own(tables: &Tables, order_of_line: &[u32], terms: &Terms) -> Result<Vec<Feature>> {
+    let mut own = order_facts::columns(tables, terms)?;
+    own.extend(basket::of_orders(tables, order_of_line)?);
+    Ok(own)
+}
+
 /// Facts of the orders and lines in `tables` and what the engine answered of them, put together.
 fn together(
     tables: &Tables,
     known: Known,
+    own: Vec<Feature>,
     possible: &[FeatureSpec],
     windows: Windows,
     terms: &Terms,
@@ -218,9 +226,7 @@ fn together(
     let Known { order_of_line, fraud, returned, lines_returned } = known;
     let mut matrix = Matrix::default();
     let mut described = Vec::new();
-    for (name, column) in
-        order_facts::columns(tables, terms)?.into_iter().chain(basket::of_orders(tables, &order_of_line)?)
-    {
+    for (name, column) in own {
         described.push(describe::fact(&name));
         matrix.push(name, column);
     }

@@ -1,6 +1,6 @@
 //! Facts of the order itself, as they stood when it was placed.
 
-use super::tables::{Tables, float, some};
+use super::tables::{Tables, float, some, values};
 use super::{Feature, Terms};
 use crate::error::Result;
 use crate::types::time::{DAY, HOUR};
@@ -53,12 +53,12 @@ pub(super) fn columns(tables: &Tables, terms: &Terms) -> Result<Vec<Feature>> {
         ("billing_ip_country_differs", "billing_country", "ip_country"),
         ("billing_payment_country_differs", "billing_country", "payment_country"),
     ] {
-        if let (Some(a), Some(b)) = (tables.texts("orders", left)?, tables.texts("orders", right)?) {
-            let differs = |pair: (&Option<String>, &Option<String>)| match pair {
+        if let (Some(a), Some(b)) = (tables.text_column("orders", left)?, tables.text_column("orders", right)?) {
+            let differs = |pair: (Option<&str>, Option<&str>)| match pair {
                 (Some(a), Some(b)) => f64::from(u8::from(!a.eq_ignore_ascii_case(b))),
                 _ => f64::NAN,
             };
-            add(name, a.iter().zip(&b).map(differs).collect());
+            add(name, values(&a).zip(values(&b)).map(differs).collect());
         }
     }
     for name in tables.own_features("orders") {

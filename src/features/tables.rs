@@ -4,8 +4,10 @@ use super::engine::Keys;
 use super::kernel::{NO_KEY, NO_VALUE};
 use crate::contract::feature::Entity;
 use crate::error::{Error, Result};
+use foldhash::fast::RandomState;
 use polars::prelude::*;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
 /// A column of texts; a null or blank one is no value.
 pub(crate) type Texts = Vec<Option<String>>;
@@ -19,8 +21,10 @@ const STAGE: &str = "reading features";
 pub(crate) struct Tables<'a> {
     all: &'a BTreeMap<&'static str, DataFrame>,
     none: DataFrame,
-    /// Rows of orders by id.
-    by_id: HashMap<&'a str, u32>,
+    /// Rows of orders by id, once somebody has asked for that.
+    by_id: OnceLock<HashMap<&'a str, u32, RandomState>>,
+    /// The row of each row's order, by table, once somebody has asked for them.
+    order_rows: BTreeMap<&'static str, OnceLock<Vec<u32>>>,
     /// When each order was placed, UTC microseconds.
     pub(crate) placed_at: Vec<i64>,
     /// Amount of each order, minor units.
@@ -29,17 +33,18 @@ pub(crate) struct Tables<'a> {
 
 impl<'a> Tables<'a> {
     pub(crate) fn new(all: &'a BTreeMap<&'static str, DataFrame>) -> Result<Self> {
-        let mut tables =
-            Self { all, none: DataFrame::empty(), by_id: HashMap::new(), placed_at: Vec::new(), amount: Vec::new() };
+        let mut tables = Self {
+            all,
+            none: DataFrame::empty(),
+            by_id: OnceLock::new(),
+            order_rows: all.keys().map(|name| (*name, OnceLock::new())).collect(),
+            placed_at: Vec::new(),
+            amount: Vec::new(),
+        };
         // The contract has made sure that these have values.
         let known = |column: Option<Vec<i64>>| column.unwrap_or_default();
         tables.placed_at = known(tables.ints("orders", "placed_at")?);
         tables.amount = known(tables.ints("orders", "amount")?);
-        if let Some(orders) = all.get("orders").filter(|orders| orders.get_column_index("order_id").is_some()) {
-            let ids = orders.column("order_id").and_then(Column::str).map_err(Error::frames(STAGE))?;
-            tables.by_id.reserve(ids.len());
-            tables.by_id.extend(ids.iter().enumerate().filter_map(|(row, id)| Some((id?, row as u32))));
-        }
         Ok(tables)
     }
 
@@ -60,9 +65,8 @@ impl<'a> Tables<'a> {
 
     /// A text column; `None` if it is absent.
     pub(crate) fn texts(&self, table: &str, name: &str) -> Result<Option<Texts>> {
-        Ok(self
-            .text_column(table, name)?
-            .map(|column| column.iter().map(|v| v.filter(|t| !t.trim().is_empty()).map(str::to_owned)).collect()))
+        let owned = |column: StringChunked| values(&column).map(|value| value.map(str::to_owned)).collect();
+        Ok(self.text_column(table, name)?.map(owned))
     }
 
     pub(crate) fn text_column(&self, table: &str, name: &str) -> Result<Option<StringChunked>> {
@@ -130,23 +134,50 @@ impl<'a> Tables<'a> {
     /// Numbers of an entity's keys in a table; none where they are null or blank. `None` if the column is absent.
     pub(crate) fn keys(&self, table: &str, entity: &'static Entity, keys: &mut Keys) -> Result<Option<Vec<u32>>> {
         match self.text_column(table, entity.column)? {
-            Some(column) => {
-                keys.number(entity, column.iter().map(|key| key.filter(|key| !key.trim().is_empty()))).map(Some)
-            }
+            Some(column) => keys.number(entity, values(&column)).map(Some),
             None => Ok(None),
         }
     }
 
-    /// The row of each row's order; [`NO_ROW`] where it has none.
-    pub(crate) fn order_rows(&self, table: &str) -> Result<Vec<u32>> {
+    /// The row of each row's order; [`NO_ROW`] where it has none. Found once and kept.
+    pub(crate) fn order_rows(&self, table: &str) -> Result<&[u32]> {
+        let Some(known) = self.order_rows.get(table) else { return Ok(&[]) };
+        if let Some(rows) = known.get() {
+            return Ok(rows);
+        }
+        let rows = self.order_rows_once(table)?;
+        Ok(known.get_or_init(|| rows))
+    }
+
+    /// As [`Self::order_rows`], of a table that is too long for them to be kept.
+    pub(crate) fn order_rows_once(&self, table: &str) -> Result<Vec<u32>> {
         match self.text_column(table, "order_id")? {
             Some(ids) => {
-                let row = |id: Option<&str>| id.and_then(|id| self.by_id.get(id)).copied().unwrap_or(NO_ROW);
+                let by_id = self.by_id()?;
+                let row = |id: Option<&str>| id.and_then(|id| by_id.get(id)).copied().unwrap_or(NO_ROW);
                 Ok(ids.iter().map(row).collect())
             }
             None => Ok(vec![NO_ROW; self.frame(table).height()]),
         }
     }
+
+    fn by_id(&self) -> Result<&HashMap<&'a str, u32, RandomState>> {
+        if let Some(rows) = self.by_id.get() {
+            return Ok(rows);
+        }
+        let mut rows = HashMap::default();
+        if let Some(orders) = self.all.get("orders").filter(|orders| orders.get_column_index("order_id").is_some()) {
+            let ids = orders.column("order_id").and_then(Column::str).map_err(Error::frames(STAGE))?;
+            rows.reserve(ids.len());
+            rows.extend(ids.iter().enumerate().filter_map(|(row, id)| Some((id?, row as u32))));
+        }
+        Ok(self.by_id.get_or_init(|| rows))
+    }
+}
+
+/// The values of a text column; a blank one is none.
+pub(crate) fn values(column: &StringChunked) -> impl Iterator<Item = Option<&str>> {
+    column.iter().map(|value| value.filter(|text| !text.trim().is_empty()))
 }
 
 /// A value, if it is one.

@@ -14,10 +14,12 @@ use crate::contract::input::{self, Kind, Table};
 use crate::error::{Error, Result};
 use crate::features::kernel::Interner;
 use crate::quarantine::{Reason, Tally};
-use crate::types::money;
+use crate::types::money::{Currencies, code};
 use crate::types::time::format_instant;
 use keys::Keys;
 use polars::prelude::*;
+use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Why a mapped row was refused: its column, the reason, and what was found.
@@ -52,7 +54,7 @@ impl Orders {
 }
 
 /// Which orders were accepted, and when they were placed.
-pub(super) trait Placements {
+pub(super) trait Placements: Sync {
     /// When an accepted order was placed, UTC microseconds; `None` for any other.
     fn placed_at(&self, order: &str) -> Option<i64>;
 }
@@ -203,9 +205,11 @@ pub(super) fn check(
     rates: &Rates,
 ) -> Result<BTreeMap<usize, Fault>> {
     let mut faults = BTreeMap::new();
-    for column in present(table, frame) {
-        values(frame, column.name, column.kind, column.required, &mut faults)?;
-    }
+    let of_values = present(table, frame).into_par_iter().map(|column| {
+        let mut of_column = BTreeMap::new();
+        values(frame, column.name, column.kind, column.required, &mut of_column).map(|()| of_column)
+    });
+    of_values.collect::<Result<Vec<_>>>()?.into_iter().for_each(|found| add(&mut faults, found));
     for &(earlier, later) in table.order_of_time {
         time_order(frame, earlier, later, &mut faults)?;
     }
@@ -237,6 +241,13 @@ fn fault(
     faults.entry(at).or_insert_with(|| (column, reason, detail()));
 }
 
+/// Of several faults of a row the first that was found counts.
+fn add(faults: &mut BTreeMap<usize, Fault>, found: BTreeMap<usize, Fault>) {
+    for (at, fault) in found {
+        faults.entry(at).or_insert(fault);
+    }
+}
+
 fn values(
     frame: &DataFrame,
     name: &'static str,
@@ -264,8 +275,10 @@ fn values(
         }
         Kind::Word(words) => {
             let values = column.str().map_err(Error::frames("checking values"))?;
+            // Mostly they are written as the contract writes them.
+            let is_known = |v: &str| words.contains(&v) || words.contains(&v.to_lowercase().as_str());
             for (at, value) in values.iter().enumerate() {
-                if let Some(value) = value.filter(|v| !words.contains(&v.to_lowercase().as_str())) {
+                if let Some(value) = value.filter(|v| !is_known(v)) {
                     fault(faults, at, name, Reason::UnknownWord, || {
                         format!("`{}` is not one of {}", mask_if_personal(value), words.join(", "))
                     });
@@ -274,8 +287,9 @@ fn values(
         }
         Kind::Currency => {
             let values = column.str().map_err(Error::frames("checking values"))?;
+            let mut known = Currencies::default();
             for (at, value) in values.iter().enumerate() {
-                if let Some(value) = value.filter(|v| money::exponent(&v.trim().to_ascii_uppercase()).is_err()) {
+                if let Some(value) = value.filter(|v| known.exponent(v).is_err()) {
                     fault(faults, at, name, Reason::UnknownCurrency, || {
                         format!("`{}` is not an ISO 4217 currency", mask_if_personal(value))
                     });
@@ -330,6 +344,14 @@ fn orphans(frame: &DataFrame, orders: &dyn Placements, faults: &mut BTreeMap<usi
     Ok(())
 }
 
+/// A word in lower case.
+fn lower(word: &str) -> Cow<'_, str> {
+    match word.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
+        true => Cow::Borrowed(word),
+        false => Cow::Owned(word.to_lowercase()),
+    }
+}
+
 /// Lower-cases words and currencies' case, and converts money to the base currency at the rate in force at the row's time.
 fn convert(
     table: &Table,
@@ -339,24 +361,25 @@ fn convert(
     faults: &mut BTreeMap<usize, Fault>,
 ) -> Result<()> {
     let stage = "converting money";
-    for column in present(table, frame) {
-        let change: Option<fn(&str) -> String> = match column.kind {
-            Kind::Word(_) => Some(|v| v.to_lowercase()),
-            Kind::Currency => Some(|v| v.trim().to_ascii_uppercase()),
+    let texts = present(table, frame).into_par_iter().map(|column| -> Result<Option<Column>> {
+        let change: fn(&str) -> Cow<'_, str> = match column.kind {
+            Kind::Word(_) => lower,
+            Kind::Currency => code,
             // Such columns split KPIs and stand in outputs: an e-mail address that slipped into one must not.
             Kind::Text | Kind::Country if table.name == "orders" => {
-                Some(|v| if v.contains('@') { mask_if_personal(v).to_owned() } else { v.to_owned() })
+                |v| Cow::Borrowed(if v.contains('@') { mask_if_personal(v) } else { v })
             }
-            _ => None,
+            _ => return Ok(None),
         };
-        if let Some(change) = change {
-            let text = frame.column(column.name).and_then(|c| c.str().cloned()).map_err(Error::frames(stage))?;
-            if text.iter().flatten().all(|v| change(v) == v) {
-                continue;
-            }
-            let changed: StringChunked = text.iter().map(|v| v.map(change)).collect();
-            frame.with_column(changed.with_name(column.name.into()).into_column()).map_err(Error::frames(stage))?;
+        let text = frame.column(column.name).and_then(Column::str).map_err(Error::frames(stage))?;
+        if text.iter().flatten().all(|v| change(v) == v) {
+            return Ok(None);
         }
+        let changed: StringChunked = text.iter().map(|v| v.map(change)).collect();
+        Ok(Some(changed.with_name(column.name.into()).into_column()))
+    });
+    for changed in texts.collect::<Result<Vec<_>>>()?.into_iter().flatten() {
+        frame.with_column(changed).map_err(Error::frames(stage))?;
     }
     if !has(frame, "currency") || table.name == "fx_rates" {
         return Ok(());
@@ -368,7 +391,8 @@ fn convert(
     } else {
         micros(frame, table.clock)?.iter().collect()
     };
-    for column in present(table, frame).into_iter().filter(|c| c.kind == Kind::Money) {
+    let money = present(table, frame).into_par_iter().filter(|c| c.kind == Kind::Money).map(|column| -> Result<_> {
+        let mut faults = BTreeMap::new();
         let amounts = frame.column(column.name).and_then(|c| c.i64().cloned()).map_err(Error::frames(stage))?;
         let mut converted = Vec::with_capacity(amounts.len());
         for (at, ((amount, code), time)) in amounts.iter().zip(codes.iter()).zip(&times).enumerate() {
@@ -376,7 +400,7 @@ fn convert(
                 (Some(amount), Some(code), Some(time)) => match rates.to_base(amount, code, *time) {
                     Ok(value) => Some(value),
                     Err(reason) => {
-                        fault(faults, at, column.name, reason, || {
+                        fault(&mut faults, at, column.name, reason, || {
                             format!("no rate of `{code}` to the base currency is in force at {}", format_instant(*time))
                         });
                         None
@@ -387,8 +411,11 @@ fn convert(
             };
             converted.push(value);
         }
-        let converted = Int64Chunked::from_iter_options(column.name.into(), converted.into_iter());
-        frame.with_column(converted.into_column()).map_err(Error::frames(stage))?;
+        Ok((Int64Chunked::from_iter_options(column.name.into(), converted.into_iter()).into_column(), faults))
+    });
+    for (converted, found) in money.collect::<Result<Vec<_>>>()? {
+        add(faults, found);
+        frame.with_column(converted).map_err(Error::frames(stage))?;
     }
     Ok(())
 }

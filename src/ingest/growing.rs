@@ -253,7 +253,7 @@ impl<'a> Growing<'a> {
     /// # Errors
     /// [`Error::Frames`] only for defects.
     pub fn of_groups(&self, groups: &[Group]) -> Result<BTreeMap<&'static str, DataFrame>> {
-        self.tables.iter().map(|(name, table)| Ok((*name, table.of_groups(groups)?))).collect()
+        self.tables.par_iter().map(|(name, table)| Ok((*name, table.of_groups(groups)?))).collect()
     }
 
     /// The place of the group of each row that [`Self::of_groups`] gives of a table.

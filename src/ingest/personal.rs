@@ -54,9 +54,7 @@ impl PersonalKey {
     fn hash(&self, kind: Personal, normal: &str) -> String {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         hasher.update(&[kind as u8]).update(normal.as_bytes());
-        let mut out = hasher.finalize().to_hex().to_string();
-        out.truncate(HASH_LEN);
-        out
+        hasher.finalize().to_hex()[..HASH_LEN].to_owned()
     }
 }
 

@@ -7,6 +7,7 @@ use super::read::{Cells, Chunk};
 use super::value;
 use crate::error::{Error, Result};
 use crate::quarantine::{Reason, Rejected};
+use crate::types::money::Currencies;
 use crate::types::time::Resolution;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Float64Builder, Int64Array, Int64Builder, RecordBatch,
@@ -169,7 +170,9 @@ impl Typer<'_> {
         }
         let text = cells.as_text().map_err(|e| Error::Invariant(format!("reading `{}` as text: {e}", self.file)))?;
         let nulls: Vec<&str> = self.plan.nulls.iter().chain(&plan.nulls).map(String::as_str).collect();
-        let values = text.iter().map(|v| v.filter(|t| !nulls.contains(t)));
+        let longest = nulls.iter().map(|null| null.len()).max().unwrap_or(0);
+        let is_null = |text: &str| text.len() <= longest && nulls.contains(&text);
+        let values = text.iter().map(|v| v.filter(|t| !is_null(t)));
         let decimal = self.plan.decimal;
         Ok(match &plan.becomes {
             Becomes::Text => vec![(None, Arc::new(values.collect::<StringArray>()) as ArrayRef)],
@@ -207,10 +210,10 @@ impl Typer<'_> {
                     CurrencyOf::Fixed(code) => code.as_str(),
                     CurrencyOf::Column(_) => "",
                 };
-                let mut out = Int64Builder::new();
+                let (mut out, mut known) = (Int64Builder::new(), Currencies::default());
                 for (at, v) in values.enumerate() {
                     let code = codes.as_ref().map_or(fixed, |c| if c.is_null(at) { "" } else { c.value(at) });
-                    match v.map(|v| value::minor_units(v, decimal, code, *excess)).transpose() {
+                    match v.map(|v| value::minor_units(v, decimal, code, *excess, &mut known)).transpose() {
                         Ok(parsed) => {
                             self.counts.rounded_amounts += u64::from(parsed.is_some_and(|(_, rounded)| rounded));
                             out.append_option(parsed.map(|(minor, _)| minor));

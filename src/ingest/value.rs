@@ -1,7 +1,7 @@
 //! One text to one value, or the reason why not.
 
 use crate::quarantine::Reason;
-use crate::types::money::{self, Excess, MoneyError, Rate};
+use crate::types::money::{self, Currencies, Excess, MoneyError, Rate};
 use crate::types::time::{Resolution, resolve_local};
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use chrono_tz::Tz;
@@ -110,8 +110,14 @@ pub(super) fn flag(text: &str) -> Result<bool, Reason> {
 }
 
 /// Minor units of an amount in a currency, and whether digits were rounded away.
-pub(super) fn minor_units(text: &str, decimal: char, currency: &str, excess: Excess) -> Result<(i64, bool), Reason> {
-    let exponent = money::exponent(&currency.trim().to_ascii_uppercase()).map_err(reason)?;
+pub(super) fn minor_units(
+    text: &str,
+    decimal: char,
+    currency: &str,
+    excess: Excess,
+    known: &mut Currencies,
+) -> Result<(i64, bool), Reason> {
+    let exponent = known.exponent(currency).map_err(reason)?;
     money::parse_minor(text, decimal, exponent, excess).map_err(reason)
 }
 
@@ -163,6 +169,9 @@ mod tests {
         assert_eq!(number("1.234,5", ','), Ok(1234.5));
         assert_eq!(number("inf", '.'), Err(Reason::NotANumber));
         assert_eq!((flag("Yes"), flag("0"), flag("maybe")), (Ok(true), Ok(false), Err(Reason::NotAFlag)));
-        assert_eq!(minor_units("12", '.', "XYZ", Excess::Refuse), Err(Reason::UnknownCurrency));
+        assert_eq!(
+            minor_units("12", '.', "XYZ", Excess::Refuse, &mut Currencies::default()),
+            Err(Reason::UnknownCurrency)
+        );
     }
 }

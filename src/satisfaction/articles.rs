@@ -49,7 +49,7 @@ pub(crate) fn articles(tables: &Tables, journeys: &Journeys, value_of_line: &[u3
     let mut back = Back::new();
     if let Some(lines) = &lines_back {
         let reasons = tables.text_column("returns", "reason")?;
-        for (row, (order, line)) in tables.order_rows("returns")?.into_iter().zip(lines.iter()).enumerate() {
+        for (row, (order, line)) in tables.order_rows("returns")?.iter().copied().zip(lines.iter()).enumerate() {
             let Some(line) = line.filter(|_| order != NO_ROW) else { continue };
             let reason = reasons.as_ref().and_then(|reasons| reasons.get(row));
             back.entry(order).or_default().push((line, reason.is_some_and(is_about_goods)));
@@ -57,7 +57,7 @@ pub(crate) fn articles(tables: &Tables, journeys: &Journeys, value_of_line: &[u3
     }
     // The article's lines that came back: none, some, some for a fault of the goods.
     let mut rows: Vec<(u32, u32, u8)> = Vec::with_capacity(orders.len());
-    for (row, (order, name)) in orders.into_iter().zip(names.iter()).enumerate() {
+    for (row, (&order, name)) in orders.iter().zip(names.iter()).enumerate() {
         if order == NO_ROW {
             continue;
         }

@@ -226,7 +226,7 @@ fn cancelled(tables: &Tables) -> Result<Vec<bool>> {
 
 fn events(tables: &Tables) -> Result<Option<Vec<[Vec<i64>; 2]>>> {
     let Some(names) = tables.text_column("order_events", "event")? else { return Ok(None) };
-    let order = tables.order_rows("order_events")?;
+    let order = tables.order_rows_once("order_events")?;
     let happened = tables.ints("order_events", "occurred_at")?.unwrap_or_default();
     let known = tables.first_of("order_events", &["known_at", "occurred_at"])?;
     let none = || vec![NO_VALUE; tables.orders()];

@@ -1,6 +1,7 @@
 //! Money as an integer of minor units, read from text without passing through a float.
 
 use iso_currency::Currency;
+use std::borrow::Cow;
 use std::str::FromStr;
 
 /// Why a text is not an amount of a currency.
@@ -31,6 +32,35 @@ pub enum Excess {
 pub fn exponent(code: &str) -> Result<u32, MoneyError> {
     let currency = Currency::from_str(code).map_err(|_| MoneyError::UnknownCurrency)?;
     currency.exponent().map(u32::from).ok_or(MoneyError::UnknownCurrency)
+}
+
+/// A currency's code as ISO 4217 writes it: without blanks around it, in capitals.
+pub fn code(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    match text.bytes().any(|b| b.is_ascii_lowercase()) {
+        true => Cow::Owned(text.to_ascii_uppercase()),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Looks up currencies of which one mostly follows itself.
+#[derive(Debug, Clone, Default)]
+pub struct Currencies {
+    last: Option<(String, Result<u32, MoneyError>)>,
+}
+
+impl Currencies {
+    /// The [`exponent`] of the currency that a text names, whatever its case and the blanks around it.
+    pub fn exponent(&mut self, text: &str) -> Result<u32, MoneyError> {
+        match &self.last {
+            Some((last, found)) if last == text => *found,
+            _ => {
+                let found = exponent(&code(text));
+                self.last = Some((text.to_owned(), found));
+                found
+            }
+        }
+    }
 }
 
 /// Reads a decimal text as minor units: `"12.34"` with exponent 2 is 1234.

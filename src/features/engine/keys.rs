@@ -3,6 +3,9 @@
 use crate::contract::feature::Entity;
 use crate::error::Result;
 use crate::features::kernel::{Interner, NO_KEY};
+use crate::features::tables::values;
+use polars::prelude::StringChunked;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Numbers of every entity's keys, and of pairs of them.
@@ -23,6 +26,21 @@ impl Keys {
         keys: impl IntoIterator<Item = Option<K>>,
     ) -> Result<Vec<u32>> {
         self.of.entry(entity.name.to_owned()).or_default().intern_all(keys)
+    }
+
+    /// As [`Self::number`] for columns of several entities, each of which is named once; a blank text is none. Entities have
+    /// nothing to do with one another, so they are numbered side by side.
+    pub(in crate::features) fn number_all(
+        &mut self,
+        columns: &[(&'static Entity, StringChunked)],
+    ) -> Result<Vec<Vec<u32>>> {
+        let own = |(entity, _): &(&Entity, _)| self.of.remove(entity.name).unwrap_or_default();
+        let mut interners: Vec<Interner> = columns.iter().map(own).collect();
+        let number =
+            |(interner, (_, column)): (&mut Interner, &(_, StringChunked))| interner.intern_all(values(column));
+        let numbers = interners.par_iter_mut().zip(columns).map(number).collect();
+        self.of.extend(columns.iter().map(|(entity, _)| entity.name.to_owned()).zip(interners));
+        numbers
     }
 
     /// The numbers of pairs; without one of the two there is none.

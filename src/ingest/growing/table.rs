@@ -89,8 +89,9 @@ impl GrowingTable {
         let fresh: usize = self.fresh.iter().map(DataFrame::height).sum();
         let first = (self.frame.as_ref().map_or(0, Pieces::height) + fresh) as u32;
         let mut kept: Vec<IdxSize> = Vec::new();
-        let (versions, numbers) = (versions(contract, &frame)?, numbered_but(&frame, &faults, groups)?);
-        for (at, (key, version)) in key_hashes(contract, &frame)?.into_iter().zip(versions).enumerate() {
+        let (keys, numbers) = rayon::join(|| key_hashes(contract, &frame), || numbered_but(&frame, &faults, groups));
+        let (versions, numbers) = (versions(contract, &frame)?, numbers?);
+        for (at, (key, version)) in keys?.into_iter().zip(versions).enumerate() {
             let Some(group) = numbers[at] else { continue };
             let (version, place) = ((version.is_none_or(|v| v <= as_of), version), part.places[at]);
             if let Some((of, standing)) = self.standing.find(contract, key, group, &self.rows) {
