@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use polars::prelude::*;
+use rayon::prelude::*;
 
 /// The length of a text that stands in its view.
 const INLINE: usize = 12;
@@ -16,21 +17,24 @@ const INLINE: usize = 12;
 /// [`Error::Frames`] only for defects.
 pub(super) fn contiguous(frame: &mut DataFrame) -> Result<()> {
     let stage = || Error::frames("rows in one piece");
-    frame.rechunk_mut();
-    let texts = frame.columns().iter().enumerate().filter(|(_, column)| column.dtype().is_string());
-    for at in texts.map(|(at, _)| at).collect::<Vec<_>>() {
-        let column = frame.columns().get(at).cloned().unwrap_or_default();
-        let texts = column.str().map_err(stage())?;
-        let Some(views) = texts.downcast_iter().next().filter(|views| views.data_buffers().len() > 1) else { continue };
-        let long: usize = views.len_iter().map(|length| length as usize).filter(|length| *length > INLINE).sum();
-        // The words of a dictionary are there once for all rows.
-        if long > views.total_buffer_len() {
-            continue;
-        }
-        let gathered = StringChunked::with_chunk(column.name().clone(), views.clone().gc());
-        frame.replace_column(at, gathered.into_column()).map_err(stage())?;
-    }
+    let columns = frame.columns().par_iter().map(|column| in_one_piece(column).map_err(stage()));
+    *frame = DataFrame::new(frame.height(), columns.collect::<Result<Vec<_>>>()?).map_err(stage())?;
     Ok(())
+}
+
+fn in_one_piece(column: &Column) -> PolarsResult<Column> {
+    let column = column.rechunk();
+    if !column.dtype().is_string() {
+        return Ok(column);
+    }
+    let views = column.str()?.downcast_iter().next().filter(|views| views.data_buffers().len() > 1);
+    let Some(views) = views else { return Ok(column) };
+    let long: usize = views.len_iter().map(|length| length as usize).filter(|length| *length > INLINE).sum();
+    // The words of a dictionary are there once for all rows.
+    if long > views.total_buffer_len() {
+        return Ok(column);
+    }
+    Ok(StringChunked::with_chunk(column.name().clone(), views.clone().gc()).into_column())
 }
 
 #[cfg(test)]

@@ -98,10 +98,13 @@ impl<T: bytemuck::Pod + PartialEq> PartialEq for Frozen<T> {
 
 impl<T: bytemuck::Pod + Eq> Eq for Frozen<T> {}
 
-/// Pieces of a [`Grown`] at most, and how many times the next is in the one before it at least: a row is moved once for every
-/// level alone.
+/// Small pieces of a [`Grown`] at most, and how many times the next is in the one before it at least: a row is moved once for
+/// every level alone.
 const MOST: usize = 8;
 const TIMES: usize = 4;
+
+/// Bytes from which on a piece stays as it is: whoever saves waits for what is moved.
+const LARGE_IN_BYTES: usize = 32 << 20;
 
 /// Rows that nothing but further rows are added to: what was saved of them need not be saved again.
 #[derive(Debug, Clone)]
@@ -144,10 +147,15 @@ impl<T: bytemuck::Pod + Cell> Grown<T> {
         match at.checked_sub(self.frozen()) {
             Some(at) => self.rest.get(at).copied(),
             None => {
-                let (first, piece) = self.pieces.iter().rfind(|(first, _)| *first <= at)?;
+                let (first, piece) = self.piece_of(at)?;
                 piece.get(at - first).copied()
             }
         }
+    }
+
+    /// The piece that has a row, with the number of its first one.
+    fn piece_of(&self, at: usize) -> Option<&(usize, Frozen<T>)> {
+        self.pieces[..self.pieces.partition_point(|(first, _)| *first <= at)].last()
     }
 
     /// Rows that were added in one call, such as the bytes of a key.
@@ -156,7 +164,7 @@ impl<T: bytemuck::Pod + Cell> Grown<T> {
         if rows.start >= frozen {
             return self.rest.get(rows.start - frozen..rows.end.checked_sub(frozen)?);
         }
-        let (first, piece) = self.pieces.iter().rfind(|(first, _)| *first <= rows.start)?;
+        let (first, piece) = self.piece_of(rows.start)?;
         piece.get(rows.start - first..rows.end.checked_sub(*first)?)
     }
 
@@ -186,8 +194,9 @@ impl<T: bytemuck::Pod + Cell> Grown<T> {
             let first = self.frozen();
             self.pieces.push((first, std::mem::take(&mut self.rest).into()));
         }
-        while let [.., (_, before), (_, last)] = &self.pieces[..]
-            && (before.len() < TIMES * last.len() || self.pieces.len() > MOST)
+        let large = self.pieces.iter().take_while(|(_, piece)| size_of_val(&piece[..]) >= LARGE_IN_BYTES).count();
+        while let [.., (_, before), (_, last)] = &self.pieces[large..]
+            && (before.len() < TIMES * last.len() || self.pieces.len() - large > MOST)
         {
             let (Some((_, last)), Some((first, before))) = (self.pieces.pop(), self.pieces.pop()) else { break };
             self.pieces.push((first, [&before[..], &last[..]].concat().into()));

@@ -139,6 +139,24 @@ fn rows_that_grow_are_in_few_pieces() {
 }
 
 #[test]
+fn a_long_piece_is_never_moved_again_and_its_rows_are_found() {
+    let many = 4 << 20;
+    let mut rows = Grown::from((0..many).collect::<Vec<u64>>());
+    let first = rows.freeze().map(|piece| piece.as_ptr()).collect::<Vec<_>>();
+    for row in many..many + 40 {
+        rows.push(row);
+        let pieces: Vec<_> = rows.freeze().map(|piece| (piece.as_ptr(), piece.len())).collect();
+        assert_eq!((pieces[0].0, pieces[0].1 as u64), (first[0], many));
+        assert!(pieces.len() <= 9);
+    }
+    for at in [0, many - 1, many, many + 7, many + 39] {
+        assert_eq!(rows.get(at as usize), Some(at));
+        assert_eq!(rows.slice(at as usize..at as usize + 1), Some(&[at][..]));
+    }
+    assert_eq!((rows.get(many as usize + 40), rows.len() as u64), (None, many + 40));
+}
+
+#[test]
 fn whatever_is_not_what_was_written_is_refused_and_says_so() {
     let bytes = whole(&OURS, sections());
     // What only fills the header up.

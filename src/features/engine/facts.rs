@@ -52,6 +52,13 @@ pub struct Grid {
     pub asking: Option<Vec<u32>>,
 }
 
+impl Grid {
+    /// How many rows ask.
+    pub(super) fn rows_asking(&self) -> usize {
+        self.asking.as_ref().map_or(self.placed_at.len(), Vec::len)
+    }
+}
+
 /// Events of one stream.
 #[derive(Debug, Clone, Default)]
 pub struct Happenings {

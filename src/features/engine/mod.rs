@@ -7,6 +7,7 @@
 
 mod facts;
 mod formula;
+mod input;
 mod keys;
 mod plan;
 mod saved;
@@ -17,13 +18,12 @@ pub use facts::{Facts, Grid, Happenings, Level, Phase, Stream};
 pub use keys::Keys;
 pub use plan::Units;
 
-use super::kernel::{Events, NO_KEY, NO_VALUE, Queries, SortedQueries, State, Values};
+use super::kernel::{SortedQueries, State, Values};
 use crate::config::FeatureSpec;
-use crate::contract::feature::STANDING;
 use crate::error::{Error, Result};
-use facts::by_rows;
+use input::{Asked, Input};
 use plan::{Plan, StatePlan};
-use std::borrow::Cow;
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// Takes a feature: its place among the declared ones, who has it, one value a row that asks (NaN is null).
@@ -58,9 +58,49 @@ impl Engine {
     /// # Errors
     /// What `each` returns; [`Error::InputRefused`] if a sum leaves the 64 bits.
     pub fn step(&mut self, facts: &Facts, each: &mut Sink) -> Result<()> {
+        if [&facts.orders, &facts.lines].iter().all(|grid| grid.rows_asking() <= FEW_ROWS) {
+            return self.step_side_by_side(facts, each);
+        }
         let mut terms = Terms::new(&self.plan);
         for states in self.plan.by_queries() {
             self.step_states(states, facts, Afterwards::Keep, &mut terms, each)?;
+        }
+        Ok(())
+    }
+
+    /// A step in which little is asked: all columns can be held at once, so that states need not wait for one another.
+    fn step_side_by_side(&mut self, facts: &Facts, each: &mut Sink) -> Result<()> {
+        let stretches = self.plan.by_queries();
+        let mut keys_by_row = Vec::with_capacity(stretches.len());
+        for states in &stretches {
+            let StatePlan { level, who, .. } = self.plan.states[states.start];
+            let by_row = facts.keys_of(level, who, &mut self.keys)?.ok_or_else(|| absent("keys"))?;
+            keys_by_row.push((facts.grid(level), by_row));
+        }
+        let asked: Vec<Asked> = keys_by_row.par_iter().map(|(grid, by_row)| Asked::of(grid, by_row)).collect();
+        let queries = asked.par_iter().map(|asked| SortedQueries::new(asked.queries()));
+        let queries: Vec<SortedQueries> = queries.collect::<Result<_>>()?;
+        let (mut inputs, mut of_stretch) = (Vec::new(), Vec::new());
+        for (number, states) in stretches.iter().enumerate() {
+            for plan in &self.plan.states[states.clone()] {
+                inputs.push(Input::of(plan, facts, &keys_by_row[number].1, &mut self.keys)?);
+                of_stretch.push(number);
+            }
+        }
+        let answers = self.states.par_iter_mut().zip(&inputs).zip(&of_stretch).map(|((state, input), stretch)| {
+            let mut columns = Vec::new();
+            state.step_sorted(&input.events(), &queries[*stretch], &mut |declaration, values| {
+                columns.push((declaration, values));
+                Ok(())
+            })?;
+            Ok(columns)
+        });
+        let answers = answers.collect::<Result<Vec<_>>>()?;
+        let mut terms = Terms::new(&self.plan);
+        for (plan, columns) in self.plan.states.iter().zip(answers) {
+            for (declaration, values) in columns {
+                terms.take(&self.plan, plan.terms[declaration], values, facts, each)?;
+            }
         }
         Ok(())
     }
@@ -105,22 +145,15 @@ impl Engine {
         each: &mut Sink,
     ) -> Result<()> {
         let (level, who) = (self.plan.states[states.start].level, self.plan.states[states.start].who);
-        let grid = facts.grid(level);
         let by_row = facts.keys_of(level, who, &mut self.keys)?.ok_or_else(|| absent("keys"))?;
-        let (entity, at);
-        let queries = match &grid.asking {
-            None => Queries { entity: &by_row, at: &grid.placed_at },
-            Some(rows) => {
-                (entity, at) = (by_rows(&by_row, rows, NO_KEY), by_rows(&grid.placed_at, rows, 0));
-                Queries { entity: &entity, at: &at }
-            }
-        };
-        let queries = SortedQueries::new(queries)?;
+        let asked = Asked::of(facts.grid(level), &by_row);
+        let queries = SortedQueries::new(asked.queries())?;
         for (plan, state) in self.plan.states[states.clone()].iter().zip(&mut self.states[states]) {
             let mut arrived = |declaration: usize, values: Values| {
                 terms.take(&self.plan, plan.terms[declaration], values, facts, each)
             };
-            step(plan, state, facts, &by_row, &queries, &mut self.keys, &mut arrived)?;
+            let input = Input::of(plan, facts, &by_row, &mut self.keys)?;
+            state.step_sorted(&input.events(), &queries, &mut arrived)?;
             match afterwards {
                 Afterwards::Keep => {}
                 Afterwards::Expire(before) => state.expire(before),
@@ -130,6 +163,9 @@ impl Engine {
         Ok(())
     }
 }
+
+/// Rows that ask up to which all columns of a step are held at once: some hundred bytes a declared feature and row.
+const FEW_ROWS: usize = 1 << 17;
 
 /// What becomes of a state that has answered.
 #[derive(Clone, Copy)]
@@ -181,62 +217,4 @@ impl Terms {
 
 fn absent(what: &str) -> Error {
     Error::Invariant(format!("no {what} for a feature that was found computable"))
-}
-
-/// One state; `asking` is the entity of every row that could ask.
-fn step(
-    plan: &StatePlan,
-    state: &mut State,
-    facts: &Facts,
-    asking: &[u32],
-    queries: &SortedQueries,
-    keys: &mut Keys,
-    each: &mut dyn FnMut(usize, Values) -> Result<()>,
-) -> Result<()> {
-    let none = Happenings::default();
-    let (happened, rows) = match facts.events.get(&plan.stream) {
-        Some(happened) => (happened, facts.grid(plan.stream.level)),
-        None => (&none, &Grid::default()),
-    };
-    // What happens to the asking rows themselves has their keys: the same slice, so that it is sorted once.
-    let same_level = plan.stream.level == plan.level;
-    let by_row = if same_level { None } else { facts.keys_of(plan.stream.level, plan.who, keys)? };
-    let by_row = Cow::Borrowed(by_row.as_deref().unwrap_or(asking));
-    // Events of their own, such as a ticket about no order, can be there where no order is.
-    let is_nothing = rows.placed_at.is_empty() && happened.rows.is_none();
-    let entity = if is_nothing { Cow::Owned(Vec::new()) } else { happened.keys(plan.who.0, by_row) };
-    let other = match plan.other {
-        Some(other) if !is_nothing => {
-            let by_row = facts.keys_of(plan.stream.level, (other, None), keys)?;
-            let by_row = by_row.or_else(|| rows.placed_at.is_empty().then(|| Cow::Owned(Vec::new())));
-            Some(happened.keys(other, by_row.ok_or_else(|| absent("other keys"))?))
-        }
-        Some(_) => Some(Cow::Owned(Vec::new())),
-        None => None,
-    };
-    let happened_at: Cow<[i64]> = match (&happened.happened_at, &happened.rows) {
-        (Some(at), _) => Cow::Borrowed(at),
-        (None, None) => Cow::Borrowed(&rows.placed_at),
-        (None, Some(at)) => Cow::Owned(by_rows(&rows.placed_at, at, NO_VALUE)),
-    };
-    let value: Option<Cow<[i64]>> = match plan.value {
-        Some(value) => Some(match (happened.values.get(value.name), rows.values.get(value.name), &happened.rows) {
-            (Some(own), ..) => Cow::Borrowed(own),
-            (None, Some(of_rows), None) => Cow::Borrowed(of_rows),
-            (None, Some(of_rows), Some(at)) => Cow::Owned(by_rows(of_rows, at, NO_VALUE)),
-            // Where nothing is ever taken back it need not be said that everything stands.
-            (None, None, _) if value.name == STANDING.name => Cow::Owned(vec![1; happened_at.len()]),
-            (None, None, _) => Cow::Owned(vec![NO_VALUE; happened_at.len()]),
-        }),
-        None => None,
-    };
-    let events = Events {
-        entity: &entity,
-        happened_at: &happened_at,
-        known_at: happened.known_at.as_deref(),
-        value: value.as_deref(),
-        other: other.as_deref(),
-        label: None,
-    };
-    state.step_sorted(&events, queries, each)
 }

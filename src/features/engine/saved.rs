@@ -99,8 +99,8 @@ impl Engine {
     pub fn expire(&mut self, before: i64) -> Result<()> {
         let mut live: BTreeMap<String, Vec<bool>> =
             self.keys.of.iter().map(|(name, keys)| (name.clone(), vec![false; keys.len()])).collect();
-        for (plan, state) in self.plan.states.iter().zip(&mut self.states) {
-            state.expire(before);
+        self.states.par_iter_mut().for_each(|state| state.expire(before));
+        for (plan, state) in self.plan.states.iter().zip(&self.states) {
             // Two slices of one map: taken out, marked, put back.
             let (whose, other) = (key_set(plan.who), plan.other.map(|other| key_set((other, None))));
             let mut entities = live.remove(&whose).unwrap_or_default();
@@ -123,13 +123,13 @@ impl Engine {
             live.insert(name.clone(), pairs);
         }
         let names = self.keys.forget(&live)?;
-        for (plan, state) in self.plan.states.iter().zip(&mut self.states) {
+        self.plan.states.par_iter().zip(&mut self.states).for_each(|(plan, state)| {
             let of = |who: Who| names.get(&key_set(who)).map_or(SHOP, Vec::as_slice);
             let (entities, others) = (of(plan.who), plan.other.map_or(SHOP, |other| of((other, None))));
             if !are_kept(entities) || !are_kept(others) {
                 state.rename(entities, others);
             }
-        }
+        });
         Ok(())
     }
 

@@ -18,10 +18,13 @@ impl Following {
         first.texts(self.possible.iter().map(|spec| spec.name.as_str()));
         first.one(self.horizon);
         first.one(self.engine.is_some());
-        first.column(self.rows.keys().copied());
-        first.column(self.rows.values().copied());
-        let (orders, engine) = (&mut self.orders, &mut self.engine);
-        let (orders, engine) = rayon::join(|| orders.save(), || engine.as_mut().map(Engine::save).unwrap_or_default());
+        let (rows, orders, engine) = (&self.rows, &mut self.orders, &mut self.engine);
+        let told = || {
+            first.column(rows.keys().copied());
+            first.column(rows.values().copied());
+            orders.save()
+        };
+        let (orders, engine) = rayon::join(told, || engine.as_mut().map(Engine::save).unwrap_or_default());
         [first, orders].into_iter().chain(engine).collect()
     }
 

@@ -1,11 +1,12 @@
 //! Events and queries as they come, and runs: events sorted by entity and time, column by column.
 
 use super::declare::Needs;
-use super::sort::{Sorted, gather};
+use super::sort::{PART_ROWS, Sorted, gather};
 use super::state::renamed;
 use super::{NO_KEY, NO_VALUE};
 use crate::error::{Error, Result};
 use crate::saved::Frozen;
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// Events, column by column, in any order. A column that no declaration reads may be absent.
@@ -140,6 +141,12 @@ impl Rows<'_> {
     }
 }
 
+impl<'r> Rows<'r> {
+    fn known_or_happened(&self) -> &'r [i64] {
+        if self.known.is_empty() { self.happened } else { self.known }
+    }
+}
+
 impl Run {
     pub(super) fn rows(&self) -> Rows<'_> {
         Rows {
@@ -224,40 +231,67 @@ impl Run {
     }
 
     /// Two runs as one; linear.
-    pub(super) fn merge(mut self, other: &Self) -> Self {
+    pub(super) fn merge(self, other: &Self) -> Self {
         let (left, right) = (self.len(), other.len());
-        self.append(other, 0..right);
-        let (entity, happened) = (&self.entity[..], &self.happened[..]);
-        let key = |at: usize| (entity[at], happened[at]);
-        let (mut a, mut b) = (0, left);
+        let (a, b) = (self.rows(), other.rows());
+        let keys = (&self.entity[..], &other.entity[..]);
+        // Rows of the other one are numbered after those of this one.
         let mut order = Vec::with_capacity(left + right);
-        while a < left || b < left + right {
-            let first = b >= left + right || (a < left && key(a) <= key(b));
-            let next = if first { &mut a } else { &mut b };
-            order.push(*next as u32);
+        let (mut at, mut of_other) = (0, 0);
+        while at < left || of_other < right {
+            let first = of_other >= right
+                || (at < left && (keys.0[at], a.happened[at]) <= (keys.1[of_other], b.happened[of_other]));
+            let (next, number) = if first { (&mut at, 0) } else { (&mut of_other, left) };
+            order.push((*next + number) as u32);
             *next += 1;
         }
-        self.reorder(&order)
+        let rows: Order = (&order, left);
+        let known = || both(rows, a.known_or_happened(), b.known_or_happened());
+        Self {
+            entity: both(rows, keys.0, keys.1).into(),
+            happened: both(rows, a.happened, b.happened).into(),
+            known: if a.known.is_empty() && b.known.is_empty() { Vec::new() } else { known() }.into(),
+            value: both(rows, a.value, b.value).into(),
+            other: both(rows, a.other, b.other).into(),
+            label: both(rows, a.label, b.label),
+        }
     }
 
     /// The events of some entities (sorted) out of several runs.
     pub(super) fn of_entities(runs: &[Self], entities: impl Iterator<Item = u32>) -> Self {
-        let mut picked = Self::default();
+        let of_runs: Vec<Rows> = runs.iter().map(Self::rows).collect();
+        let (mut names, mut picked) = (Vec::new(), Vec::<(u32, u32)>::new());
         let mut starts = vec![0; runs.len()];
         for entity in entities {
             let first = picked.len();
-            for (run, start) in runs.iter().zip(&mut starts) {
+            let mut from = 0;
+            for (number, (run, start)) in runs.iter().zip(&mut starts).enumerate() {
                 let rows = rows_of(&run.entity, entity, *start);
                 *start = rows.end;
-                picked.append(run, rows);
+                from += usize::from(!rows.is_empty());
+                picked.extend(rows.map(|row| (number as u32, row as u32)));
             }
-            debug_assert!(picked.entity[first..].iter().all(|&e| e == entity));
+            names.resize(picked.len(), entity);
+            if from > 1 {
+                // Sorted stretches in a row: a merge sort takes them as they are.
+                picked[first..].sort_by_key(|&(run, row)| of_runs[run as usize].happened[row as usize]);
+            }
         }
-        let mut order: Vec<u32> = (0..picked.len() as u32).collect();
-        // Sorted stretches in a row: a merge sort takes them as they are.
-        let (entity, happened) = (&picked.entity[..], &picked.happened[..]);
-        order.sort_by_key(|&at| (entity[at as usize], happened[at as usize]));
-        picked.reorder(&order)
+        let has = |column: &dyn Fn(&Rows) -> bool| of_runs.iter().any(column);
+        fn pick<T>(is_there: bool, picked: &[(u32, u32)], of: impl Fn(usize, usize) -> T) -> Vec<T> {
+            match is_there {
+                true => picked.iter().map(|&(run, row)| of(run as usize, row as usize)).collect(),
+                false => Vec::new(),
+            }
+        }
+        Self {
+            entity: names.into(),
+            happened: pick(true, &picked, |run, row| of_runs[run].happened[row]).into(),
+            known: pick(has(&|run| !run.known.is_empty()), &picked, |run, row| of_runs[run].known(row)).into(),
+            value: pick(has(&|run| !run.value.is_empty()), &picked, |run, row| of_runs[run].value(row)).into(),
+            other: pick(has(&|run| !run.other.is_empty()), &picked, |run, row| of_runs[run].other[row]).into(),
+            label: pick(has(&|run| !run.label.is_empty()), &picked, |run, row| of_runs[run].label[row]),
+        }
     }
 
     /// Gives keys new numbers; events of entities without one go, other keys without one become null.
@@ -279,6 +313,18 @@ impl Run {
             *self = self.reorder(&order);
         }
     }
+}
+
+/// An order of rows, and from which number on they are those of a second run.
+type Order<'a> = (&'a [u32], usize);
+
+/// A column of two runs in an order; an absent (empty) one stays so.
+fn both<T: Copy + Send + Sync>((order, second): Order, a: &[T], b: &[T]) -> Vec<T> {
+    if a.is_empty() && b.is_empty() {
+        return Vec::new();
+    }
+    let at = |&row: &u32| if (row as usize) < second { a[row as usize] } else { b[row as usize - second] };
+    order.par_iter().with_min_len(PART_ROWS).map(at).collect()
 }
 
 /// The rows of `entity` in a sorted column, none of which is before `start`. Galloping, so that a walk over all entities

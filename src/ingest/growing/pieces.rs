@@ -5,9 +5,12 @@ use crate::error::Result;
 use crate::ingest::contiguous::contiguous;
 use polars::prelude::*;
 
-/// Pieces at most: rows are picked out of each by itself, and polars would put a frame of more than eight together as a whole
-/// before it looked into it.
+/// Small pieces at most: rows are picked out of each by itself.
 const MOST: usize = 8;
+
+/// Rows from which on a piece stays as it is: an epoch would stand still for as long as it takes to move them, and that would
+/// be the longer the more there are.
+const LARGE: usize = 1 << 20;
 
 /// How many times the next piece is in the one before it, at least: each row is moved once for every level alone.
 const TIMES: usize = 4;
@@ -64,8 +67,9 @@ impl Pieces {
             Some(nothing) if nothing.rows.height() == 0 => *nothing = new,
             _ => self.pieces.push(new),
         }
-        while let [.., before, last] = &self.pieces[..]
-            && (before.rows.height() < TIMES * last.rows.height() || self.pieces.len() > MOST)
+        let large = self.pieces.iter().take_while(|piece| piece.rows.height() >= LARGE).count();
+        while let [.., before, last] = &self.pieces[large..]
+            && (before.rows.height() < TIMES * last.rows.height() || self.pieces.len() - large > MOST)
         {
             let (Some(last), Some(Piece { rows: mut both, .. })) = (self.pieces.pop(), self.pieces.pop()) else {
                 break;
