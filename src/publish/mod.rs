@@ -18,6 +18,7 @@ mod fault;
 mod layout;
 mod lock;
 mod made;
+mod order;
 mod parallel;
 pub mod parquet;
 mod parts;

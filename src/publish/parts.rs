@@ -1,17 +1,15 @@
 //! A table cut into files, and these encoded: before there is a commit to put them into, or within one.
 
 use super::layout::PartitionType;
+use super::order::order;
 use super::parallel;
 use super::parquet::{FileOptions, encode};
 use super::record::PartitionColumn;
 use crate::contract::output::OutputTable;
 use crate::error::{Error, Result};
 use crate::types::time::date_of;
-use polars::prelude::{DataFrame, DataType, IdxCa, IdxSize, IntoColumn, SortMultipleOptions, StringChunked};
+use polars::prelude::{DataFrame, DataType, IdxCa, IdxSize, IntoColumn, StringChunked, StringChunkedBuilder};
 use std::collections::BTreeMap;
-
-/// Name of the helper column that carries row numbers through the sort; no output column is called so.
-const ROW: &str = "__row";
 
 /// A whole table in files that are written with a later commit.
 #[derive(Debug)]
@@ -141,30 +139,17 @@ pub(super) fn split(table: &OutputTable, frame: &DataFrame) -> Result<Parts> {
     if by.is_empty() {
         return Ok(Parts { kind, parts: vec![Part { value: None, rows: None }] });
     }
-    let keys = keys.with_row_index(ROW.into(), None).map_err(Error::frames(stage()))?;
-    by.push(ROW);
-    let sorted = keys.sort(by, SortMultipleOptions::default()).map_err(Error::frames(stage()))?;
-    let rows = sorted.column(ROW).and_then(|c| c.idx().cloned()).map_err(Error::frames(stage()))?;
-    let Some(column) = table.partition else {
-        return Ok(Parts { kind, parts: vec![Part { value: None, rows: Some(rows) }] });
+    let keys = keys.select(by).map_err(Error::frames(stage()))?;
+    let rows = order(&keys)?;
+    let Some(values) = values else {
+        return Ok(Parts { kind, parts: vec![Part { value: None, rows: Some(IdxCa::from_vec("rows".into(), rows)) }] });
     };
-    let sorted = sorted.column(column).and_then(|c| c.str().cloned()).map_err(Error::frames(stage()))?;
-    let mut parts = Vec::new();
-    let mut start = 0;
-    let mut current: Option<Option<&str>> = None;
-    for (index, value) in sorted.iter().enumerate() {
-        if let Some(value) = current.filter(|c| *c != value).map(|_| value) {
-            parts.push((current.flatten(), start..index));
-            (start, current) = (index, Some(value));
-        }
-        current.get_or_insert(value);
-    }
-    parts.push((current.flatten(), start..sorted.len()));
-    let parts = parts
-        .into_iter()
-        .map(|(value, range)| Part {
-            value: value.map(str::to_owned),
-            rows: Some(rows.slice(range.start as i64, range.len())),
+    let values: Vec<Option<&str>> = values.iter().collect();
+    let of_partition = rows.chunk_by(|a, b| values[*a as usize] == values[*b as usize]);
+    let parts = of_partition
+        .map(|rows| Part {
+            value: values[rows[0] as usize].map(str::to_owned),
+            rows: Some(IdxCa::from_vec("rows".into(), rows.to_vec())),
         })
         .collect();
     Ok(Parts { kind, parts })
@@ -179,8 +164,17 @@ fn partition_values(table: &OutputTable, frame: &DataFrame, column: &str) -> Res
     match series.dtype() {
         DataType::Date => {
             let days = series.date().map_err(Error::frames(stage()))?;
-            let texts = days.physical().iter().map(|day| Some(date_of(day?)?.to_string())).collect();
-            Ok((PartitionType::Date, texts))
+            let mut texts = StringChunkedBuilder::new(column.into(), days.len());
+            // Mostly a day follows itself.
+            let mut last: Option<(i32, Option<String>)> = None;
+            for day in days.physical().iter() {
+                last = day.map(|day| match last.take() {
+                    Some((before, text)) if before == day => (before, text),
+                    _ => (day, date_of(day).map(|date| date.to_string())),
+                });
+                texts.append_option(last.as_ref().and_then(|(_, text)| text.as_deref()));
+            }
+            Ok((PartitionType::Date, texts.finish()))
         }
         DataType::String => {
             let texts = series.str().map_err(Error::frames(stage()))?;
