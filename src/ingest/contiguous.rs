@@ -17,13 +17,17 @@ const INLINE: usize = 12;
 /// [`Error::Frames`] only for defects.
 pub(super) fn contiguous(frame: &mut DataFrame) -> Result<()> {
     let stage = || Error::frames("rows in one piece");
-    let columns = frame.columns().par_iter().map(|column| in_one_piece(column).map_err(stage()));
-    *frame = DataFrame::new(frame.height(), columns.collect::<Result<Vec<_>>>()?).map_err(stage())?;
+    let height = frame.height();
+    // Each is let go of as soon as it stands in one piece, so that the table is not held twice.
+    let columns = std::mem::take(frame).into_columns().into_par_iter();
+    let columns = columns.map(|column| in_one_piece(column).map_err(stage()));
+    *frame = DataFrame::new(height, columns.collect::<Result<Vec<_>>>()?).map_err(stage())?;
     Ok(())
 }
 
-fn in_one_piece(column: &Column) -> PolarsResult<Column> {
-    let column = column.rechunk();
+fn in_one_piece(pieces: Column) -> PolarsResult<Column> {
+    let column = pieces.rechunk();
+    drop(pieces);
     if !column.dtype().is_string() {
         return Ok(column);
     }

@@ -176,6 +176,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_currency_is_found_whatever_its_case_and_whatever_was_asked_before() {
+        let mut known = Currencies::default();
+        for (text, found) in
+            [("EUR", Ok(2)), (" jpy ", Ok(0)), ("XYZ", Err(MoneyError::UnknownCurrency)), ("EUR", Ok(2))]
+        {
+            assert_eq!([known.exponent(text), known.exponent(text)], [found, found], "{text}");
+            assert_eq!(exponent(&code(text)), found);
+        }
+    }
+
+    #[test]
     fn amounts_are_read_by_the_exponent_of_their_currency() {
         let read = |t: &str, code: &str| parse_minor(t, '.', exponent(code).unwrap(), Excess::Refuse);
         assert_eq!(read("128.45", "BRL"), Ok((12845, false)));

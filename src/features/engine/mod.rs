@@ -164,7 +164,7 @@ impl Engine {
     }
 }
 
-/// Rows that ask up to which all columns of a step are held at once: some hundred bytes a declared feature and row.
+/// Rows that ask up to which all columns of a step are held at once: eight bytes a row and declared feature, and their terms.
 const FEW_ROWS: usize = 1 << 17;
 
 /// What becomes of a state that has answered.
