@@ -88,7 +88,7 @@ pub struct Facts {
 }
 
 /// Rows of a task.
-pub(super) const TASK_ROWS: usize = 65_536;
+pub(super) const TASK_ROWS: usize = 16_384;
 
 /// A column by other rows; [`NO_KEY`] gives `none`.
 pub(super) fn by_rows<T: Copy + Send + Sync>(column: &[T], rows: &[u32], none: T) -> Vec<T> {

@@ -49,7 +49,7 @@ impl State {
             [run] => Cow::Borrowed(run),
             runs => Cow::Owned(Run::of_entities(runs, entities(entity).filter(|&entity| !heavies.has(entity)))),
         };
-        let groups = groups(entity, &run, &heavies);
+        let groups = groups((entity, at), &run, &heavies);
         let rows = run.rows();
         let mut tasks = tasks(&groups);
         if self.declarations.needs.distinct {
@@ -108,13 +108,18 @@ fn entities(entity: &[u32]) -> impl Iterator<Item = u32> {
     entity.chunk_by(|a, b| a == b).map(|same| same[0])
 }
 
-fn groups(entity: &[u32], run: &Run, heavies: &Heavies) -> Vec<Group> {
+fn groups((entity, time): (&[u32], &[i64]), run: &Run, heavies: &Heavies) -> Vec<Group> {
     let mut groups = Vec::new();
+    let happened = &run.happened[..];
     let (mut first, mut start) = (0, 0);
     for same in entity.chunk_by(|a, b| a == b) {
         if !heavies.has(same[0]) {
             let events = rows_of(&run.entity, same[0], start);
             start = events.end;
+            // What happened no earlier than the last question was asked is seen by none: the event that asks itself, mostly.
+            let last = time[first + same.len() - 1];
+            let unseen = happened[events.clone()].iter().rev().take_while(|happened| **happened >= last).count();
+            let events = events.start..events.end - unseen;
             groups.push(Group { entity: same[0], queries: first..first + same.len(), events });
         }
         first += same.len();

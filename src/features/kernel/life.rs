@@ -32,8 +32,13 @@ impl Life {
     }
 
     pub(super) fn before(&self, entity: u32) -> Before<'_> {
+        // A window's, mostly: asked for each entity in each lane.
+        if self.count.is_empty() {
+            return Before { totals: Totals::default(), others: &[] };
+        }
         let start = self.others.partition_point(|&(owner, _)| owner < entity);
-        let length = self.others[start..].partition_point(|&(owner, _)| owner == entity);
+        // Few, as a rule, and each is looked at anyway.
+        let length = self.others[start..].iter().take_while(|&&(owner, _)| owner == entity).count();
         Before { totals: self.totals(entity as usize), others: &self.others[start..start + length] }
     }
 

@@ -123,7 +123,9 @@ pub(super) fn sweep(
     let others = if before.others.is_empty() { others } else { named.only(before, &run.other[events.clone()]) };
     let walk = Walk { lane, run, events: events.clone(), others, horizon: asked.horizon };
     scratch.cursor.find_late(&walk);
-    let fits = if scratch.cursor.late.is_empty() && scratch.stretches.measure(lane.needs, run, events.clone()) {
+    // Of nothing there is nothing to prepare.
+    let glides = !events.is_empty() && scratch.cursor.late.is_empty();
+    let fits = if glides && scratch.stretches.measure(lane.needs, run, events.clone()) {
         glide(lane, run, events, before, others, asked, scratch)
     } else {
         scratch.cursor.begin(&walk, before);
