@@ -10,7 +10,7 @@ use crate::quarantine::Rejected;
 use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -139,10 +139,11 @@ fn parse(file: &SourceFile, plan: &SourcePlan, key: &PersonalKey, to: &Path) -> 
 fn write(writer: &mut Option<ArrowWriter<File>>, batch: &RecordBatch, to: &Path) -> Result<()> {
     if writer.is_none() {
         let file = File::create(to).map_err(Error::io("write", to))?;
-        // Quick to write and read: this copy is never published.
+        // Quick to write and read: this copy is never published, and always read as a whole.
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_dictionary_enabled(false)
+            .set_statistics_enabled(EnabledStatistics::None)
             .set_max_row_group_row_count(Some(262_144))
             .build();
         *writer = Some(ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(|e| disk(e, to))?);

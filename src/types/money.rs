@@ -43,23 +43,27 @@ pub fn code(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Looks up currencies of which one mostly follows itself.
+/// Looks up currencies, of which a shop has a few.
 #[derive(Debug, Clone, Default)]
 pub struct Currencies {
-    last: Option<(String, Result<u32, MoneyError>)>,
+    found: Vec<(String, Result<u32, MoneyError>)>,
 }
+
+/// Texts that are remembered: more than the spellings of the currencies that any shop takes.
+const REMEMBERED: usize = 32;
 
 impl Currencies {
     /// The [`exponent`] of the currency that a text names, whatever its case and the blanks around it.
     pub fn exponent(&mut self, text: &str) -> Result<u32, MoneyError> {
-        match &self.last {
-            Some((last, found)) if last == text => *found,
-            _ => {
-                let found = exponent(&code(text));
-                self.last = Some((text.to_owned(), found));
-                found
-            }
+        if let Some((_, found)) = self.found.iter().find(|(before, _)| before == text) {
+            return *found;
         }
+        let found = exponent(&code(text));
+        // Garbage in a column of currencies is looked up anew each time, and held by nobody.
+        if self.found.len() < REMEMBERED {
+            self.found.push((text.to_owned(), found));
+        }
+        found
     }
 }
 

@@ -8,6 +8,7 @@ use crate::ingest::plan::SourcePlan;
 use crate::quarantine::Reason;
 use arrow::array::StringBuilder;
 use csv::ByteRecord;
+use encoding_rs::{Encoding, UTF_8};
 
 pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) -> Result<()> {
     let encoding = text::encoding(plan.source.encoding.as_deref());
@@ -60,19 +61,11 @@ pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) ->
         if record.len() != header.len() {
             let detail = format!("{} fields where the header has {}", record.len(), header.len());
             broken.push(Broken { row, reason: Reason::RaggedRow, detail, raw: raw(&record) });
+        } else if append(&record, encoding, &mut columns) {
+            rows.push(row);
         } else {
-            match record.iter().map(|f| text::decode(f, encoding)).collect::<Option<Vec<_>>>() {
-                Some(fields) => {
-                    for (column, field) in columns.iter_mut().zip(fields) {
-                        column.append_value(field);
-                    }
-                    rows.push(row);
-                }
-                None => {
-                    let detail = format!("bytes that are not {} text", encoding.name());
-                    broken.push(Broken { row, reason: Reason::BadEncoding, detail, raw: raw(&record) });
-                }
-            }
+            let detail = format!("bytes that are not {} text", encoding.name());
+            broken.push(Broken { row, reason: Reason::BadEncoding, detail, raw: raw(&record) });
         }
         if rows.len() >= CHUNK_ROWS || broken.len() >= CHUNK_ROWS {
             sink(chunk(&header, &mut columns, &mut rows, &mut broken))?;
@@ -80,6 +73,24 @@ pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) ->
     }
     // Also for a file without records, so that its columns are known.
     sink(chunk(&header, &mut columns, &mut rows, &mut broken))
+}
+
+/// Appends the fields of a record, each to its column; nothing, and `false`, if one of them is not in the encoding.
+fn append(record: &ByteRecord, encoding: &'static Encoding, columns: &mut [StringBuilder]) -> bool {
+    // All at once: a record is many short fields, and what is text as a whole is so between characters.
+    let whole = if encoding == UTF_8 { std::str::from_utf8(record.as_slice()).ok() } else { None };
+    let field = |at: usize| whole.and_then(|whole| whole.get(record.range(at)?));
+    if (0..record.len()).all(|at| field(at).is_some()) {
+        for (at, column) in columns.iter_mut().enumerate() {
+            column.append_value(field(at).unwrap_or_default());
+        }
+        return true;
+    }
+    let Some(fields) = record.iter().map(|field| text::decode(field, encoding)).collect::<Option<Vec<_>>>() else {
+        return false;
+    };
+    columns.iter_mut().zip(fields).for_each(|(column, field)| column.append_value(field));
+    true
 }
 
 fn chunk(header: &[String], columns: &mut [StringBuilder], rows: &mut Vec<u64>, broken: &mut Vec<Broken>) -> Chunk {

@@ -56,7 +56,7 @@ impl<'a> Records<'a> {
             }
         }
         let Some(fields) = fields else { return Ok(Next::Record) };
-        let breaks = record.iter().any(|field| field.contains(&b'\n'));
+        let breaks = record.as_slice().contains(&b'\n');
         if breaks && fields > 1 && self.torn < MAX_TORN && (record.len() != fields || self.at_end()) {
             let start = self.skipped + record.position().map_or(0, csv::Position::byte);
             if let Some(line) = self.after_torn_line(start, fields)? {
