@@ -13,6 +13,7 @@ use crate::features::matrix::Matrix;
 use crate::ingest::Ingested;
 use crate::types::time::local_day;
 use polars::prelude::*;
+use polars_arrow::bitmap::Bitmap;
 
 /// Everything that scoring gives.
 pub(super) struct Scores {
@@ -284,8 +285,10 @@ pub(super) fn logged(
     let mut table = rows.head(&orders, &placed_days(pipeline, features))?;
     // Each column goes when its copy is there: of a large shop they are as much as all its tables.
     for (name, values) in values.names.into_iter().zip(values.columns) {
-        let values: Float64Chunked = values.into_iter().map(|v| (!v.is_nan()).then_some(v)).collect();
-        table.with_column(values.with_name(name.into()).into_column()).map_err(Error::frames("order_features"))?;
+        let is_known: Bitmap = values.iter().map(|v| !v.is_nan()).collect();
+        let is_known = (is_known.unset_bits() > 0).then_some(is_known);
+        let values = Float64Chunked::from_vec_validity(name.into(), values, is_known);
+        table.with_column(values.into_column()).map_err(Error::frames("order_features"))?;
     }
     Ok(table)
 }

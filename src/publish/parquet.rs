@@ -6,10 +6,10 @@ use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::{ColumnPath, SchemaDescriptor};
-use polars::prelude::DataFrame;
-use std::collections::BTreeMap;
+use polars::prelude::{Column, DataFrame};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows of a row group. Large enough to compress well, small enough that a reader who wants one order skips most of a
 /// file; it also bounds the memory of writing, because a frame is handed over one row group at a time.
@@ -20,6 +20,9 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// Chance that a Bloom filter says "maybe" to an id that is not there.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+
+/// Rows that a column is judged by.
+const SAMPLE_ROWS: usize = 256;
 
 /// Names the writer in every file. No version: a new release must not change the bytes of unchanged rows.
 const CREATED_BY: &str = "ordersight";
@@ -44,8 +47,11 @@ pub fn encode(frame: &DataFrame, options: FileOptions<'_>, metadata: &BTreeMap<S
         .with_coerce_types(true)
         .convert(&first.schema())
         .map_err(Error::parquet("describing the columns of a file"))?;
-    let properties = properties(&descriptor, options, metadata)?;
-    let writer_options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+    let mut properties = properties(&descriptor, options, metadata)?;
+    for column in frame.columns().iter().filter(|column| is_mostly_distinct(column)) {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(vec![column.name().to_string()]), false);
+    }
+    let writer_options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), first.schema(), writer_options)
         .map_err(Error::parquet("starting a file"))?;
     writer.write(&first).map_err(Error::parquet("writing rows"))?;
@@ -62,7 +68,7 @@ fn properties(
     descriptor: &SchemaDescriptor,
     options: FileOptions<'_>,
     metadata: &BTreeMap<String, String>,
-) -> Result<WriterProperties> {
+) -> Result<WriterPropertiesBuilder> {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(Error::parquet("setting compression"))?;
     // A file counts its leaf columns: a list of structs before a column moves that column's number.
     let leaf = |name: &str| {
@@ -90,7 +96,18 @@ fn properties(
             .set_column_bloom_filter_enabled(column.clone(), true)
             .set_column_bloom_filter_fpp(column, BLOOM_FALSE_POSITIVES);
     }
-    Ok(builder.build())
+    Ok(builder)
+}
+
+/// Whether a dictionary of a column's numbers would be about as long as the column: half of a sample are different ones. To
+/// look each up takes longer than to compress them.
+fn is_mostly_distinct(column: &Column) -> bool {
+    let Ok(numbers) = column.f64() else { return false };
+    let step = (numbers.len() / SAMPLE_ROWS).max(1);
+    let sample: Vec<u64> =
+        (0..numbers.len()).step_by(step).filter_map(|row| numbers.get(row)).map(f64::to_bits).collect();
+    let distinct: BTreeSet<&u64> = sample.iter().collect();
+    sample.len() >= SAMPLE_ROWS / 4 && 2 * distinct.len() > sample.len()
 }
 
 #[cfg(test)]
@@ -147,6 +164,23 @@ mod tests {
         chunked.vstack_mut(&whole.slice(400, 600)).unwrap();
         let metadata = BTreeMap::new();
         assert_eq!(encode(&whole, options(), &metadata).unwrap(), encode(&chunked, options(), &metadata).unwrap());
+    }
+
+    #[test]
+    fn numbers_that_hardly_repeat_get_no_dictionary() {
+        let numbers = |of: &dyn Fn(i64) -> f64| (0..10_000).map(of).collect::<Vec<_>>();
+        let frame = df!(
+            "few" => numbers(&|n| (n % 20) as f64),
+            "many" => numbers(&|n| (n as f64).sqrt()),
+            "none" => vec![None::<f64>; 10_000],
+        );
+        let bytes = encode(&frame.unwrap(), FileOptions::default(), &BTreeMap::new()).unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        let reader = SerializedFileReader::new(file).unwrap();
+        let columns = reader.metadata().row_group(0).columns();
+        let with: Vec<bool> = columns.iter().map(|c| c.dictionary_page_offset().is_some()).collect();
+        assert_eq!((with[0], with[1]), (true, false));
     }
 
     #[test]
