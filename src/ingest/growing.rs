@@ -40,10 +40,10 @@ const DECIDED_ON: [&str; 3] = ["orders", "order_items", "review_decisions"];
 /// What further files have changed.
 #[derive(Debug, Default)]
 pub struct Changed {
-    /// Groups of which any row is new, another or gone.
-    pub groups: BTreeSet<Group>,
+    /// Groups of which any row is new, another or gone; in any order, some of them more than once.
+    pub groups: Vec<Group>,
     /// Those of them that are to be decided on anew if they were scored before.
-    pub decided_on: BTreeSet<Group>,
+    pub decided_on: Vec<Group>,
 }
 
 /// Accepted tables so far.
@@ -117,7 +117,7 @@ impl<'a> Growing<'a> {
                 }
                 continue;
             }
-            let mut changed = BTreeSet::new();
+            let mut changed = Vec::new();
             // Files that came before the first order were not looked at then.
             let first = self.looked.insert(contract.name);
             if is_row_by_row(mapping) {
@@ -133,6 +133,7 @@ impl<'a> Growing<'a> {
                 let before = self.tables.insert(contract.name, table).unwrap_or_default();
                 changed.extend(before.differing(&self.tables[contract.name])?);
             }
+            changed.dedup();
             if contract.name == "orders" {
                 self.place(&changed, as_of)?;
             }
@@ -145,10 +146,10 @@ impl<'a> Growing<'a> {
     }
 
     /// Brings the times of orders up to date. An order that is made of several rows can fall away with a further one.
-    fn place(&mut self, changed: &BTreeSet<Group>, as_of: i64) -> Result<()> {
+    fn place(&mut self, changed: &[Group], as_of: i64) -> Result<()> {
         let Some(table) = self.tables.get("orders") else { return Ok(()) };
         let is_grown = self.pipeline.raw.tables.get("orders").is_some_and(is_row_by_row);
-        let of: Vec<Group> = if is_grown { changed.iter().copied().collect() } else { self.groups.all().collect() };
+        let of: Vec<Group> = if is_grown { changed.to_vec() } else { self.groups.all().collect() };
         let placed = table.placed(&of)?;
         let times = || placed.iter().map(|(_, at)| *at);
         self.newest = self.newest.max(times().filter(|at| *at <= as_of).max());
@@ -177,7 +178,7 @@ impl<'a> Growing<'a> {
         mapping: &TableMap,
         new: &Files,
         as_of: i64,
-        changed: &mut BTreeSet<Group>,
+        changed: &mut Vec<Group>,
     ) -> Result<()> {
         let waiting = match self.has_orders {
             true => self.tables.entry(contract.name).or_default().waiting(&self.groups)?,
@@ -224,7 +225,7 @@ impl<'a> Growing<'a> {
         contract: &'static Table,
         parts: Vec<Waiting>,
         as_of: i64,
-        changed: &mut BTreeSet<Group>,
+        changed: &mut Vec<Group>,
     ) -> Result<()> {
         let table = self.tables.entry(contract.name).or_default();
         for part in parts.into_iter().filter(|part| part.frame.height() > 0) {
@@ -236,6 +237,11 @@ impl<'a> Growing<'a> {
     /// The number of an order's group, if it or a row that names it has come.
     pub fn group(&self, order: &str) -> Option<Group> {
         self.groups.of(order)
+    }
+
+    /// [`Self::group`] of many.
+    pub fn groups_of(&self, orders: &StringChunked) -> Vec<Option<Group>> {
+        self.groups.of_all(orders)
     }
 
     /// When the order of a group was placed, UTC microseconds; `None` while it has not come.

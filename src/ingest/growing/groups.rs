@@ -1,9 +1,10 @@
 //! Numbers of orders, with everything that belongs to them; a row that names no order is a group of its own.
 
 use crate::error::Result;
-use crate::features::kernel::Interner;
+use crate::features::kernel::{Interner, NO_KEY};
 use crate::ingest::accept::Placements;
 use crate::saved::{Reader, Section, damaged};
+use polars::prelude::StringChunked;
 
 /// The number of an order and of the rows that name it, or of a single row that names none.
 pub type Group = u32;
@@ -25,21 +26,28 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// The group of a row that names this order, or none.
+    /// The group of each row by the order that it names, or none; those of rows that are not `taken` are not looked for.
     ///
     /// # Errors
     /// As [`Interner::intern`].
-    pub(super) fn number(&mut self, order: Option<&str>) -> Result<Group> {
-        let new = self.placed.len() as u32;
-        if let Some(order) = order {
-            let id = self.ids.intern(order.as_bytes())? as usize;
-            if let Some(group) = self.of_id.get(id) {
-                return Ok(*group);
+    pub(super) fn number(&mut self, orders: &[Option<&str>], taken: &[bool]) -> Result<Vec<Option<Group>>> {
+        let named = orders.iter().zip(taken).map(|(order, taken)| order.filter(|_| *taken));
+        let ids = self.ids.intern_all(named)?;
+        let group = |(id, taken): (u32, &bool)| {
+            if !taken {
+                return None;
             }
-            self.of_id.push(new);
-        }
-        self.placed.push(NOT_PLACED);
-        Ok(new)
+            if id != NO_KEY {
+                if let Some(group) = self.of_id.get(id as usize) {
+                    return Some(*group);
+                }
+                // Ids are numbered in the order in which they are first seen, as they are here.
+                self.of_id.push(self.placed.len() as u32);
+            }
+            self.placed.push(NOT_PLACED);
+            Some(self.placed.len() as u32 - 1)
+        };
+        Ok(ids.into_iter().zip(taken).map(group).collect())
     }
 
     /// Makes room for so many orders more.
@@ -49,6 +57,12 @@ impl Groups {
 
     pub(super) fn of(&self, order: &str) -> Option<Group> {
         self.of_id.get(self.ids.find(order.as_bytes())? as usize).copied()
+    }
+
+    /// The group of each of these orders.
+    pub(super) fn of_all(&self, orders: &StringChunked) -> Vec<Option<Group>> {
+        let found = self.ids.find_all(orders.iter());
+        found.into_iter().map(|id| self.of_id.get(id as usize).copied()).collect()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Group> + use<> {
@@ -104,7 +118,7 @@ impl Groups {
 }
 
 impl Placements for Groups {
-    fn placed_at(&self, order: &str) -> Option<i64> {
-        self.placed(self.of(order)?)
+    fn placed_at(&self, orders: &StringChunked) -> Vec<Option<i64>> {
+        self.of_all(orders).into_iter().map(|group| self.placed(group?)).collect()
     }
 }

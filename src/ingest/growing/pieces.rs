@@ -5,15 +5,20 @@ use crate::error::Result;
 use crate::ingest::contiguous::contiguous;
 use polars::prelude::*;
 
-/// Small pieces at most: rows are picked out of each by itself.
+/// Small pieces at most: rows are picked out of each by itself. Beyond it the last ones are put together.
 const MOST: usize = 8;
 
 /// Rows from which on a piece stays as it is: an epoch would stand still for as long as it takes to move them, and that would
 /// be the longer the more there are.
 const LARGE: usize = 1 << 20;
 
-/// How many times the next piece is in the one before it, at least: each row is moved once for every level alone.
+/// A piece this many times as long as all that come after it is not put together with them: each row is moved once for every
+/// level alone.
 const TIMES: usize = 4;
+
+/// Stretches of rows of one piece at most that are picked one after the other; more are picked piece by piece and put in
+/// order then, since each by itself costs some microseconds a column.
+const MOST_RUNS: usize = 32;
 
 /// Rows in the order in which they came.
 #[derive(Clone, Default)]
@@ -68,15 +73,21 @@ impl Pieces {
             _ => self.pieces.push(new),
         }
         let large = self.pieces.iter().take_while(|piece| piece.rows.height() >= LARGE).count();
-        while let [.., before, last] = &self.pieces[large..]
-            && (before.rows.height() < TIMES * last.rows.height() || self.pieces.len() - large > MOST)
-        {
-            let (Some(last), Some(Piece { rows: mut both, .. })) = (self.pieces.pop(), self.pieces.pop()) else {
-                break;
-            };
-            both.vstack_mut_owned(last.rows).map_err(frames())?;
-            contiguous(&mut both)?;
-            self.pieces.push(Piece::of(both));
+        while self.pieces.len() - large > MOST {
+            // The last two in any case, and those before them that are not much larger than what comes after.
+            let mut first = self.pieces.len() - 2;
+            let mut rows: usize = self.pieces[first..].iter().map(|piece| piece.rows.height()).sum();
+            while first > large && self.pieces[first - 1].rows.height() < TIMES * rows {
+                first -= 1;
+                rows += self.pieces[first].rows.height();
+            }
+            let mut together = self.pieces.split_off(first).into_iter().map(|piece| piece.rows);
+            let Some(mut all) = together.next() else { break };
+            for more in together {
+                all.vstack_mut_owned(more).map_err(frames())?;
+            }
+            contiguous(&mut all)?;
+            self.pieces.push(Piece::of(all));
         }
         Ok(())
     }
@@ -93,34 +104,54 @@ impl Pieces {
 
     /// The rows at these places, in the order of these.
     pub(super) fn take(&self, at: &[IdxSize]) -> Result<DataFrame> {
-        let pieces = || self.pieces.iter().map(|piece| &piece.rows);
-        let firsts: Vec<usize> =
-            pieces().scan(0, |first, p| Some(std::mem::replace(first, *first + p.height()))).collect();
+        let pieces = self.pieces.iter().map(|piece| piece.rows.height());
+        let firsts: Vec<usize> = pieces.scan(0, |first, n| Some(std::mem::replace(first, *first + n))).collect();
         let piece_of = |at: IdxSize| firsts.partition_point(|first| *first <= at as usize) - 1;
-        // Texts of one piece are picked without being copied, which polars does where it picks out of several.
-        let mut of_piece: Vec<Vec<IdxSize>> = vec![Vec::new(); self.pieces.len()];
-        at.iter().for_each(|at| of_piece[piece_of(*at)].push(*at));
-        let mut next: Vec<usize> =
-            of_piece.iter().scan(0, |sum, p| Some(std::mem::replace(sum, *sum + p.len()))).collect();
-        let mut picked: Option<DataFrame> = None;
-        for ((piece, first), rows) in pieces().zip(&firsts).zip(of_piece) {
-            let rows: Vec<IdxSize> = rows.into_iter().map(|at| at - *first as IdxSize).collect();
-            let rows = piece.take(&IdxCa::from_vec("rows".into(), rows)).map_err(frames())?;
-            match &mut picked {
-                Some(picked) => drop(picked.vstack_mut_owned(rows).map_err(frames())?),
-                None => picked = Some(rows),
+        let row_in = |piece: usize, at: IdxSize| at - firsts[piece] as IdxSize;
+        // What is asked for mostly stands in the order in which it came: one piece after another.
+        let runs: Vec<&[IdxSize]> = at.chunk_by(|a, b| piece_of(*a) == piece_of(*b)).take(MOST_RUNS + 1).collect();
+        if runs.len() <= MOST_RUNS {
+            let of_run = |run: &[IdxSize]| {
+                let piece = piece_of(run[0]);
+                (piece, run.iter().map(|at| row_in(piece, *at)).collect())
+            };
+            return self.picked(runs.into_iter().map(of_run).collect());
+        }
+        let mut of_piece: Vec<(usize, Vec<IdxSize>)> =
+            (0..self.pieces.len()).map(|piece| (piece, Vec::new())).collect();
+        for at in at {
+            let piece = piece_of(*at);
+            of_piece[piece].1.push(row_in(piece, *at));
+        }
+        let counts = of_piece.iter().map(|(_, rows)| rows.len());
+        let mut next: Vec<usize> = counts.scan(0, |sum, n| Some(std::mem::replace(sum, *sum + n))).collect();
+        let order = at.iter().map(|at| {
+            let place = &mut next[piece_of(*at)];
+            std::mem::replace(place, *place + 1) as IdxSize
+        });
+        let order = IdxCa::from_vec("rows".into(), order.collect());
+        self.picked(of_piece)?.take(&order).map_err(frames())
+    }
+
+    /// Rows of pieces one after the other. Texts of one piece are picked without being copied, which polars does where it picks
+    /// out of several.
+    fn picked(&self, runs: Vec<(usize, Vec<IdxSize>)>) -> Result<DataFrame> {
+        let mut picked = self.pieces.first().map_or_else(DataFrame::empty, |piece| piece.rows.clear());
+        for (piece, rows) in runs {
+            let piece = &self.pieces[piece].rows;
+            let follow_one_another = rows.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+            let rows = match rows.first() {
+                None => continue,
+                Some(first) if follow_one_another => piece.slice(i64::from(*first), rows.len()),
+                Some(_) => piece.take(&IdxCa::from_vec("rows".into(), rows)).map_err(frames())?,
+            };
+            match picked.height() {
+                0 => picked = rows,
+                _ => drop(picked.vstack_mut_owned(rows).map_err(frames())?),
             }
         }
-        let Some(mut picked) = picked else { return Ok(DataFrame::empty()) };
         picked.rechunk_mut();
-        let order: Vec<IdxSize> = at
-            .iter()
-            .map(|at| {
-                let place = &mut next[piece_of(*at)];
-                std::mem::replace(place, *place + 1) as IdxSize
-            })
-            .collect();
-        picked.take(&IdxCa::from_vec("rows".into(), order)).map_err(frames())
+        Ok(picked)
     }
 }
 
@@ -145,6 +176,15 @@ mod tests {
         let taken: Vec<i64> = taken.column("n").unwrap().i64().unwrap().into_no_null_iter().collect();
         all.reverse();
         assert_eq!(taken, all);
+        all.reverse();
+        // In their order, some of them, and to and fro between pieces.
+        let to_and_fro = (0..100).flat_map(|n| [n as IdxSize, all.len() as IdxSize - 1 - n as IdxSize]).collect();
+        for places in [(0..all.len() as IdxSize).collect(), vec![7, 8, 11, 400, 401], Vec::new(), to_and_fro] {
+            let expected: Vec<i64> = places.iter().map(|at| all[*at as usize]).collect();
+            let taken = pieces.take(&places).unwrap();
+            let taken: Vec<i64> = taken.column("n").unwrap().i64().unwrap().into_no_null_iter().collect();
+            assert_eq!(taken, expected);
+        }
         // A name stays with its rows; what is put together is another piece.
         let mut next = 0..;
         let mut names = |pieces: &mut Pieces| -> Vec<(String, usize)> {

@@ -14,7 +14,7 @@ use crate::ingest::accept::{self, Placements, key_hashes, versions};
 use crate::ingest::fx::Rates;
 use crate::quarantine::Reason;
 use polars::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A table that grows.
@@ -47,7 +47,8 @@ impl GrowingTable {
         let mut ready = Vec::new();
         for part in std::mem::take(&mut self.orphans) {
             let ids = part.frame.column("order_id").and_then(|c| c.str().cloned()).map_err(frames())?;
-            let has_come: Vec<bool> = ids.iter().map(|id| id.is_none_or(|id| orders.placed_at(id).is_some())).collect();
+            let placed = orders.placed_at(&ids);
+            let has_come: Vec<bool> = ids.iter().zip(placed).map(|(id, at)| id.is_none() || at.is_some()).collect();
             let pick = |come: bool| -> Result<Option<Waiting>> {
                 let at: Vec<IdxSize> =
                     (0..).zip(&has_come).filter(|(_, has)| **has == come).map(|(at, _)| at).collect();
@@ -74,7 +75,7 @@ impl GrowingTable {
         rates: &Rates,
         (names, as_of): (&[PathBuf], i64),
         groups: &mut Groups,
-        changed: &mut BTreeSet<Group>,
+        changed: &mut Vec<Group>,
     ) -> Result<()> {
         let mut frame = part.frame.clone();
         let orders = (contract.name != "orders").then_some(&*groups as &dyn Placements);
@@ -100,11 +101,11 @@ impl GrowingTable {
                     continue;
                 }
                 self.rows.remove(of, standing);
-                changed.insert(of);
+                changed.push(of);
             }
             self.standing.push(contract, key, (group, &self.rows), (version, place));
             self.rows.push(group, first + kept.len() as u32);
-            changed.insert(group);
+            changed.push(group);
             kept.push(at as IdxSize);
         }
         if kept.is_empty() && (self.frame.is_some() || !self.fresh.is_empty()) {
@@ -184,13 +185,12 @@ fn numbered_but(
     faults: &BTreeMap<usize, accept::Fault>,
     groups: &mut Groups,
 ) -> Result<Vec<Option<Group>>> {
-    let ids = match frame.get_column_index("order_id") {
-        Some(_) => Some(frame.column("order_id").and_then(|c| c.str().cloned()).map_err(frames())?),
-        None => None,
-    };
-    let mut one = |at: usize| {
-        let id = ids.as_ref().and_then(|ids| ids.get(at));
-        (!faults.contains_key(&at)).then(|| groups.number(id)).transpose()
-    };
-    (0..frame.height()).map(&mut one).collect()
+    let taken: Vec<bool> = (0..frame.height()).map(|at| !faults.contains_key(&at)).collect();
+    match frame.get_column_index("order_id") {
+        Some(_) => {
+            let ids = frame.column("order_id").and_then(Column::str).map_err(frames())?;
+            groups.number(&ids.iter().collect::<Vec<_>>(), &taken)
+        }
+        None => groups.number(&vec![None; frame.height()], &taken),
+    }
 }

@@ -12,6 +12,7 @@ pub(super) use lessons::Lesson;
 use super::agenda::Agenda;
 use super::log::Log;
 use crate::config::Pipeline;
+use crate::contract::feature::EventKind;
 use crate::contract::input::{Kind, table};
 use crate::error::{Error, Result};
 use crate::features::{Following, Step, Sub, TOLD_AT, labels};
@@ -44,12 +45,12 @@ pub(super) struct Scoring<'a> {
     pipeline: &'a Pipeline,
     growing: Growing<'a>,
     following: Following,
-    /// Groups that files have changed since the last step.
-    changed: BTreeSet<Group>,
+    /// Groups that files have changed since the last step, in any order.
+    changed: Vec<Group>,
     /// Those of them of which what is decided on has changed.
-    decided_on: BTreeSet<Group>,
-    /// The same as `changed` of the step that is being made.
-    changed_before: BTreeSet<Group>,
+    decided_on: Vec<Group>,
+    /// The same as `changed` of the step that is being made: ascending, each once.
+    changed_before: Vec<Group>,
     /// When something about a group becomes known by the passing of time alone.
     agenda: Agenda,
     /// Features of the orders that were scored.
@@ -90,9 +91,9 @@ impl<'a> Scoring<'a> {
             pipeline,
             growing: Growing::new(pipeline, READ),
             following: Following::default(),
-            changed: BTreeSet::new(),
-            decided_on: BTreeSet::new(),
-            changed_before: BTreeSet::new(),
+            changed: Vec::new(),
+            decided_on: Vec::new(),
+            changed_before: Vec::new(),
             agenda: Agenda::default(),
             log: Log::default(),
             decided: None,
@@ -133,10 +134,11 @@ impl<'a> Scoring<'a> {
     /// # Errors
     /// As [`Following::step`].
     pub(super) fn step(&mut self, out: &Path, as_of: i64, before: Option<i64>) -> Result<Stepped> {
-        let mut touched = std::mem::take(&mut self.changed);
+        let mut touched = each_once(std::mem::take(&mut self.changed));
         self.changed_before.clone_from(&touched);
         let mut decided_on = std::mem::take(&mut self.decided_on);
         self.decided_anew(out, &mut decided_on)?;
+        let decided_on = each_once(decided_on);
         touched.extend(&decided_on);
         let mut stepped = Stepped::default();
         for group in &decided_on {
@@ -144,7 +146,7 @@ impl<'a> Scoring<'a> {
         }
         self.moved(out, &mut stepped)?;
         touched.extend(self.agenda.take(as_of));
-        let touched: Vec<Group> = touched.into_iter().collect();
+        let touched = each_once(touched);
         let features = match self.tell_all(out, &touched, (as_of, before), &mut stepped)? {
             (Step::Features(features), asking) => Some((features, asking)),
             (Step::Anew, _) => {
@@ -284,12 +286,18 @@ impl<'a> Scoring<'a> {
     }
 
     fn numbers_of(&self, orders: &DataFrame) -> Result<Vec<Group>> {
-        Ok(ids(orders)?.iter().map(|id| id.and_then(|id| self.growing.group(id)).unwrap_or(Group::MAX)).collect())
+        let groups = self.growing.groups_of(&ids(orders)?);
+        Ok(groups.into_iter().map(|group| group.unwrap_or(Group::MAX)).collect())
     }
 
     /// When something of each group becomes known next; `i64::MAX` where nothing is awaited.
     fn awaited(&self, groups: &[Group], tables: &BTreeMap<&'static str, DataFrame>, as_of: i64) -> Result<Vec<i64>> {
         let terms = feature_terms(self.pipeline, as_of);
+        // That a parcel came tells something where deliveries are counted, and of what was asked back before it came; else it
+        // only sets when the outcome is settled, which is foreseen.
+        let counts_deliveries = self.pipeline.features.iter().any(|spec| spec.events == EventKind::Delivery);
+        let mut delivery_tells = vec![counts_deliveries; groups.len()];
+        self.growing.row_places("returns", groups).into_iter().for_each(|place| delivery_tells[place as usize] = true);
         let mut next = vec![i64::MAX; groups.len()];
         let mut ahead = |place: u32, at: i64| {
             if at > as_of {
@@ -302,8 +310,11 @@ impl<'a> Scoring<'a> {
             let places = self.growing.row_places(name, groups);
             for column in contract.columns.iter().filter(|c| c.kind == Kind::Instant && TOLD_AT.contains(&c.name)) {
                 if frame.get_column_index(column.name).is_some() {
+                    let is_delivery = column.name == "delivered_at";
                     for (place, at) in places.iter().zip(ints(frame, column.name)?) {
-                        at.into_iter().for_each(|at| ahead(*place, at));
+                        if !is_delivery || delivery_tells[*place as usize] {
+                            at.into_iter().for_each(|at| ahead(*place, at));
+                        }
                     }
                 }
             }
@@ -322,7 +333,7 @@ impl<'a> Scoring<'a> {
     }
 
     /// What the desk has decided since the last step concerns orders of which nothing else is new.
-    fn decided_anew(&mut self, out: &Path, touched: &mut BTreeSet<Group>) -> Result<()> {
+    fn decided_anew(&mut self, out: &Path, touched: &mut Vec<Group>) -> Result<()> {
         let (hash, orders) = desk::decided(out)?;
         if hash != self.decided {
             touched.extend(orders.iter().filter_map(|order| self.growing.group(order)));
@@ -357,6 +368,12 @@ impl<'a> Scoring<'a> {
         }
         Ok(())
     }
+}
+
+fn each_once(mut groups: Vec<Group>) -> Vec<Group> {
+    groups.sort_unstable();
+    groups.dedup();
+    groups
 }
 
 fn ids(frame: &DataFrame) -> Result<StringChunked> {

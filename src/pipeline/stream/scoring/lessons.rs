@@ -37,7 +37,7 @@ impl Scoring<'_> {
 
     /// Whether files of the last step told anything of an order.
     pub(in crate::pipeline::stream) fn is_changed(&self, group: Group) -> bool {
-        self.changed_before.contains(&group)
+        self.changed_before.binary_search(&group).is_ok()
     }
 
     /// What is known at the clock of the labels of some orders.
