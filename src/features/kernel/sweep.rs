@@ -122,9 +122,10 @@ pub(super) fn sweep(
     let mut named = std::mem::take(&mut scratch.named);
     let others = if before.others.is_empty() { others } else { named.only(before, &run.other[events.clone()]) };
     let walk = Walk { lane, run, events: events.clone(), others, horizon: asked.horizon };
-    scratch.cursor.find_late(&walk);
+    let (first, last) = (asked.at.first().copied().unwrap_or(i64::MIN), asked.at.last().copied().unwrap_or(i64::MIN));
+    let is_late = scratch.cursor.find_late_for(&walk, first, last);
     // Of nothing there is nothing to prepare.
-    let glides = !events.is_empty() && scratch.cursor.late.is_empty();
+    let glides = !events.is_empty() && !is_late;
     let fits = if glides && scratch.stretches.measure(lane.needs, run, events.clone()) {
         glide(lane, run, events, before, others, asked, scratch)
     } else {

@@ -54,6 +54,22 @@ impl Cursor {
         }
     }
 
+    /// As [`Self::find_late`] for questions of which the first and the last are given, and no later ones: what none of them
+    /// sees is left out, and what the first one sees is in any order. Whether anything was known late.
+    pub(super) fn find_late_for(&mut self, walk: &Walk, first: i64, last: i64) -> bool {
+        let Walk { run, events, .. } = walk;
+        self.late.clear();
+        if run.known.is_empty() {
+            return false;
+        }
+        let late = || events.clone().filter(|&event| !walk.punctual(event));
+        self.late.extend(late().filter(|&event| run.known[event] < first));
+        let sorted = self.late.len();
+        self.late.extend(late().filter(|&event| (first..last).contains(&run.known[event])));
+        self.late.make_contiguous()[sorted..].sort_by_key(|&event| run.known[event]);
+        !self.late.is_empty() || late().next().is_some()
+    }
+
     /// Stands before the first T.
     pub(super) fn begin(&mut self, walk: &Walk, before: Before) {
         self.at = i64::MIN;
