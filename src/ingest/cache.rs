@@ -141,7 +141,7 @@ fn write(writer: &mut Option<ArrowWriter<File>>, batch: &RecordBatch, to: &Path)
         let file = File::create(to).map_err(Error::io("write", to))?;
         // Quick to write and read: this copy is never published, and always read as a whole.
         let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
+            .set_compression(Compression::LZ4_RAW)
             .set_dictionary_enabled(false)
             .set_statistics_enabled(EnabledStatistics::None)
             .set_max_row_group_row_count(Some(262_144))
