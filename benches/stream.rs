@@ -14,6 +14,7 @@
 )]
 
 use ordersight::config::Pipeline;
+use ordersight::contract::output::COMMITS_DIR;
 use ordersight::intake::Stop;
 use ordersight::pipeline::{Clock, StreamOptions, TrainOptions, stream, train};
 use ordersight::publish::snapshot;
@@ -21,6 +22,7 @@ use ordersight::risk::Target;
 use ordersight::synthetic::{ShopSpec, generate};
 use polars::prelude::*;
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -74,21 +76,20 @@ fn main() {
         now: || chrono::Utc::now().timestamp_micros(),
     };
     println!("{orders} orders in {files} landings");
-    let (begun, stop) = (Instant::now(), Stop::manual());
+    let (begun, stop, processor) = (Instant::now(), Stop::manual(), processor_seconds());
     std::thread::scope(|scope| {
         let (stopping, options) = (stop.clone(), options(false));
         let lines = &lines;
         scope.spawn(move || stream(lines, options, &stopping, &|_| {}).unwrap());
-        let mut first = None;
+        let (mut first, mut readable) = (None, Readable::default());
         let took = loop {
-            let (now, done) = (begun.elapsed().as_secs_f64(), readable(&out));
+            let (now, done) = (begun.elapsed().as_secs_f64(), readable.look(&out));
             if done > 0 {
                 first.get_or_insert((now, done));
             }
             if done >= orders {
                 break now;
             }
-            // Seldom, so that asking takes nothing from what is measured.
             std::thread::sleep(Duration::from_millis(50));
         };
         println!("scored and published   {took:>8.2} s {:>9.0} orders/s", orders as f64 / took);
@@ -96,6 +97,8 @@ fn main() {
             // The first epoch tells the whole shop too, so that every table is there.
             println!("from the second epoch on            {:>9.0} orders/s", (orders - done) as f64 / (took - since));
         }
+        let micros = (processor_seconds() - processor) * 1e6 / orders as f64;
+        println!("processor time                      {micros:>9.1} µs an order");
         println!("peak memory            {:>8.0} MiB", peak_memory_mib());
         stop.set();
     });
@@ -127,10 +130,25 @@ fn pipeline(input: &Path, landing: Option<&Path>, sets: &[&str]) -> Pipeline {
     Pipeline::parse(&text, "demo.toml", &base, &sets, &|_| Some(data.clone())).unwrap()
 }
 
-/// Orders whose scores anybody can read by now, by the last commit.
-fn readable(out: &Path) -> u64 {
-    let found = snapshot(out).ok().flatten().and_then(|s| s.tables.get("order_scores").cloned());
-    found.map_or(0, |table| table.files.iter().map(|file| file.rows).sum())
+/// Rows of scores that can be read: looked for when there is another commit, so that asking takes little from what is measured.
+#[derive(Default)]
+struct Readable {
+    commits: Vec<OsString>,
+    rows: u64,
+}
+
+impl Readable {
+    fn look(&mut self, out: &Path) -> u64 {
+        let entries = std::fs::read_dir(out.join(COMMITS_DIR)).into_iter().flatten().flatten();
+        let mut commits: Vec<OsString> = entries.map(|entry| entry.file_name()).collect();
+        commits.sort();
+        if commits != self.commits {
+            self.commits = commits;
+            let found = snapshot(out).ok().flatten().and_then(|s| s.tables.get("order_scores").cloned());
+            self.rows = found.map_or(0, |table| table.files.iter().map(|file| file.rows).sum());
+        }
+        self.rows
+    }
 }
 
 /// Tables that land, how their files end, and the column of their time; lines come with their orders.
@@ -256,8 +274,9 @@ fn delays(input: &Path, folder: &Path, per_second: u64, seconds: u64, options: S
             }
         });
         let until = Instant::now() + Duration::from_secs(seconds + 30);
+        let mut readable = Readable::default();
         while (waits.len() as u64) < seconds && Instant::now() < until {
-            let rows = readable(&out);
+            let rows = readable.look(&out);
             let landed = landed.lock().unwrap().clone();
             while (waits.len() as u64) < rows / per_second && waits.len() < landed.len() {
                 waits.push(landed[waits.len()].elapsed());
@@ -276,6 +295,14 @@ fn delays(input: &Path, folder: &Path, per_second: u64, seconds: u64, options: S
         at(1.0),
         waits.len()
     );
+}
+
+/// Processor time of all threads so far, in the ticks of a hundredth of a second that Linux counts.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name in parentheses the state is the third field, user and system time are the 14th and 15th.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    fields.map(|ticks| ticks.parse::<f64>().unwrap_or(f64::NAN)).sum::<f64>() / 100.0
 }
 
 fn peak_memory_mib() -> f64 {
