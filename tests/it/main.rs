@@ -24,6 +24,7 @@ mod features;
 mod readers;
 mod reference;
 
+mod awaited;
 mod checkpoints;
 mod cold_start;
 mod corrected;

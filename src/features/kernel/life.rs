@@ -37,9 +37,14 @@ impl Life {
             return Before { totals: Totals::default(), others: &[] };
         }
         let start = self.others.partition_point(|&(owner, _)| owner < entity);
-        // Few, as a rule, and each is looked at anyway.
-        let length = self.others[start..].iter().take_while(|&&(owner, _)| owner == entity).count();
-        Before { totals: self.totals(entity as usize), others: &self.others[start..start + length] }
+        // A few, as a rule: not looked for among the pairs of all entities behind it.
+        let rest = &self.others[start..];
+        let mut near = rest.len().min(8);
+        while near < rest.len() && rest[near - 1].0 == entity {
+            near = rest.len().min(2 * near);
+        }
+        let length = rest[..near].partition_point(|&(owner, _)| owner == entity);
+        Before { totals: self.totals(entity as usize), others: &rest[..length] }
     }
 
     fn totals(&self, entity: usize) -> Totals {
@@ -198,5 +203,15 @@ mod tests {
             assert_eq!((life.totals(0), life.entities().collect::<Vec<_>>()), (kept, vec![0]));
         }
         assert_eq!(none.max, NO_VALUE);
+    }
+
+    #[test]
+    fn the_other_keys_of_an_entity_are_its_own_however_many_there_are() {
+        let sizes = [1, 100, 0, 8, 9, 3];
+        let others = (0..).zip(sizes).flat_map(|(entity, size)| (0..size).map(move |other| (entity, other)));
+        let life = Life { count: vec![1; sizes.len()].into(), others: others.collect(), ..Life::default() };
+        let found: Vec<u32> = (0..8).map(|entity| life.before(entity).others.len() as u32).collect();
+        assert_eq!(found, [1, 100, 0, 8, 9, 3, 0, 0]);
+        assert!((0..8).all(|entity| life.before(entity).others.iter().all(|&(owner, _)| owner == entity)));
     }
 }

@@ -122,3 +122,23 @@ impl Placements for Groups {
         self.of_all(orders).into_iter().map(|group| self.placed(group?)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_one_order_are_one_group_and_a_row_that_names_none_is_one_of_its_own() {
+        let mut groups = Groups::default();
+        let first = groups
+            .number(&[Some("a"), None, Some("b"), Some("a"), Some("x"), None], &[true, true, true, true, false, false]);
+        assert_eq!(first.unwrap(), [Some(0), Some(1), Some(2), Some(0), None, None]);
+        let more = groups.number(&[Some("x"), Some("b"), None, Some("c")], &[true; 4]);
+        assert_eq!(more.unwrap(), [Some(3), Some(2), Some(4), Some(5)]);
+        assert_eq!(groups.all().count(), 6);
+        groups.place(2, 7);
+        let ids: StringChunked = [Some("b"), None, Some("a"), Some("nobody")].into_iter().collect();
+        assert_eq!(groups.of_all(&ids), [Some(2), None, Some(0), None]);
+        assert_eq!(groups.placed_at(&ids), [Some(7), None, None, None]);
+    }
+}
