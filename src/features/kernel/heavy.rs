@@ -143,7 +143,8 @@ impl Heavy {
         let others = Others { local: &self.run.other, before: &earlier, names: self.names.len() };
         let walk = Walk { lane, run: &self.run.rows(), events: 0..self.run.len(), others, horizon };
         let mut cursor = Cursor::default();
-        cursor.find_late(&walk);
+        // Later questions come too.
+        cursor.find_late(&walk, i64::MIN..i64::MAX);
         cursor.begin(&walk, before);
         cursor
     }

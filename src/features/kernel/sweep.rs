@@ -123,7 +123,7 @@ pub(super) fn sweep(
     let others = if before.others.is_empty() { others } else { named.only(before, &run.other[events.clone()]) };
     let walk = Walk { lane, run, events: events.clone(), others, horizon: asked.horizon };
     let (first, last) = (asked.at.first().copied().unwrap_or(i64::MIN), asked.at.last().copied().unwrap_or(i64::MIN));
-    let is_late = scratch.cursor.find_late_for(&walk, first, last);
+    let is_late = scratch.cursor.find_late(&walk, first..last);
     // Of nothing there is nothing to prepare.
     let glides = !events.is_empty() && !is_late;
     let fits = if glides && scratch.stretches.measure(lane.needs, run, events.clone()) {

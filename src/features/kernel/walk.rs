@@ -44,28 +44,19 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// Lists what was known late; the first part of [`Self::begin`].
-    pub(super) fn find_late(&mut self, walk: &Walk) {
-        let Walk { run, events, .. } = walk;
-        self.late.clear();
-        if !run.known.is_empty() {
-            self.late.extend(events.clone().filter(|&event| !walk.punctual(event)));
-            self.late.make_contiguous().sort_by_key(|&event| run.known[event]);
-        }
-    }
-
-    /// As [`Self::find_late`] for questions of which the first and the last are given, and no later ones: what none of them
-    /// sees is left out, and what the first one sees is in any order. Whether anything was known late.
-    pub(super) fn find_late_for(&mut self, walk: &Walk, first: i64, last: i64) -> bool {
+    /// Lists what was known late, for questions from the first of `asked` to its end and no others; the first part of
+    /// [`Self::begin`]. What none of them sees is left out, and what the first one sees is in any order. Whether anything was
+    /// known late.
+    pub(super) fn find_late(&mut self, walk: &Walk, asked: Range<i64>) -> bool {
         let Walk { run, events, .. } = walk;
         self.late.clear();
         if run.known.is_empty() {
             return false;
         }
         let late = || events.clone().filter(|&event| !walk.punctual(event));
-        self.late.extend(late().filter(|&event| run.known[event] < first));
+        self.late.extend(late().filter(|&event| run.known[event] < asked.start));
         let sorted = self.late.len();
-        self.late.extend(late().filter(|&event| (first..last).contains(&run.known[event])));
+        self.late.extend(late().filter(|&event| asked.contains(&run.known[event])));
         self.late.make_contiguous()[sorted..].sort_by_key(|&event| run.known[event]);
         !self.late.is_empty() || late().next().is_some()
     }
