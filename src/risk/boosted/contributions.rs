@@ -15,6 +15,7 @@
 //! whose integrand is a polynomial in `t` of degree `d − 1`: Gauss and Legendre's rule of five points is exact up to
 //! degree 9, which is why a tree has at most ten levels. All terms of a product are at least 0, so nothing cancels.
 
+use super::flat::MAX_THRESHOLDS;
 use super::tree::{MAX_DEPTH, Tree};
 
 /// Points in `[0, 1]` and weights of the five-point Gauss–Legendre rule.
@@ -31,6 +32,9 @@ const _: () = assert!(MAX_DEPTH <= 2 * RULE.len(), "more features on a way down 
 /// Rows that go down all ways side by side.
 const BLOCK: usize = 64;
 
+/// The code of a missing value.
+const MISSING: u8 = u8::MAX;
+
 /// All ways down all trees.
 #[derive(Debug, Clone)]
 pub(super) struct Ways {
@@ -39,32 +43,28 @@ pub(super) struct Ways {
     /// Log-odds of a leaf and the end of its steps, which begin where those of the leaf before end.
     leaves: Vec<(f64, usize)>,
     steps: Vec<Step>,
+    /// The thresholds of each feature, ascending, up to the last one that trees look at. A value becomes the number of those
+    /// that are at or below it, which says the same of every step and is an eighth as long.
+    edges: Vec<Vec<f64>>,
 }
 
 /// What one feature asks for on the way to one leaf; its splits on that way are joined.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     feature: usize,
-    /// Least value that passes; minus infinity for any.
-    from: f64,
-    /// Value from which none passes; infinity for any.
-    below: f64,
+    /// The least code that passes, and that from which none passes any more.
+    from: u8,
+    below: u8,
     /// Whether a missing value passes.
     missing: bool,
     /// Share of the training that passes.
     share: f64,
 }
 
-impl Step {
-    fn lets_pass(&self, x: f64) -> bool {
-        if x.is_nan() { self.missing } else { x >= self.from && (x < self.below || self.below == f64::INFINITY) }
-    }
-}
-
 impl Ways {
-    /// The ways of whole trees.
+    /// The ways of whole trees, no feature of which has more than [`MAX_THRESHOLDS`] thresholds.
     pub(super) fn new(base: f64, trees: &[Tree]) -> Self {
-        let mut ways = Self { average: base, leaves: Vec::new(), steps: Vec::new() };
+        let mut ways = Self { average: base, leaves: Vec::new(), steps: Vec::new(), edges: edges(trees) };
         for tree in trees {
             let covers = covers(tree);
             let root = if tree.feature.is_empty() { -1 } else { 0 };
@@ -89,22 +89,18 @@ impl Ways {
                 Ok(split) => covers[split],
                 Err(_) => tree.cover[(-1 - child) as usize],
             };
-            let mut step = Step {
-                feature: tree.feature[split] as usize,
-                from: f64::NEG_INFINITY,
-                below: f64::INFINITY,
-                missing: true,
-                share: 1.0,
-            };
+            let feature = tree.feature[split] as usize;
+            let mut step = Step { feature, from: 0, below: MISSING, missing: true, share: 1.0 };
             let known = way.iter().position(|known| known.feature == step.feature);
             if let Some(known) = known {
                 step = way[known];
             }
             let saved = step;
+            let threshold = code(&self.edges[feature], tree.below[split]);
             if side {
-                step.below = tree.below[split].min(step.below);
+                step.below = threshold.min(step.below);
             } else {
-                step.from = tree.below[split].max(step.from);
+                step.from = threshold.max(step.from);
             }
             step.missing &= tree.missing_left[split] == side;
             step.share *= cover(below) / covers[split];
@@ -134,10 +130,11 @@ impl Ways {
     /// values are worked out, and most rows look theirs up.
     fn of_block(&self, rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let width = rows.first().map_or(0, Vec::len);
-        let columns: Vec<[f64; BLOCK]> = (0..width)
-            .map(|feature| std::array::from_fn(|row| rows.get(row).map_or(0.0, |values| values[feature])))
-            .collect();
-        let mut all = vec![vec![0.0; width]; rows.len()];
+        let codes = |(feature, edges): (usize, &Vec<f64>)| -> [u8; BLOCK] {
+            std::array::from_fn(|row| rows.get(row).map_or(0, |values| code(edges, values[feature])))
+        };
+        let codes: Vec<[u8; BLOCK]> = self.edges.iter().enumerate().map(codes).collect();
+        let mut sums = vec![[0.0; BLOCK]; self.edges.len()];
         let mut known = Known::default();
         let mut begin = 0;
         for &(value, end) in &self.leaves {
@@ -145,17 +142,51 @@ impl Ways {
             begin = end;
             let mut passed = [0_u16; BLOCK];
             for (bit, step) in steps.iter().enumerate() {
-                let column = &columns[step.feature];
-                passed.iter_mut().zip(column).for_each(|(passed, x)| *passed |= u16::from(step.lets_pass(*x)) << bit);
+                // Of all codes one comparison tells: what is less wraps around to more.
+                let (from, width, missing) = (step.from, step.below.saturating_sub(step.from), u8::from(step.missing));
+                passed.iter_mut().zip(&codes[step.feature]).for_each(|(passed, code)| {
+                    let passes = u8::from(code.wrapping_sub(from) < width) | u8::from(*code == MISSING) & missing;
+                    *passed |= u16::from(passes) << bit;
+                });
             }
             known.forget();
-            for (all, passed) in all.iter_mut().zip(passed) {
-                let values = known.of(passed, || of_leaf(steps, value, passed));
-                steps.iter().zip(values).for_each(|(step, value)| all[step.feature] += value);
+            let mut places = [0_u16; BLOCK];
+            for (place, passed) in places.iter_mut().zip(passed).take(rows.len()) {
+                *place = known.place(passed, || of_leaf(steps, value, passed));
+            }
+            for (bit, step) in steps.iter().enumerate() {
+                let sums = sums[step.feature].iter_mut().zip(places).take(rows.len());
+                sums.for_each(|(sum, place)| *sum += known.values[usize::from(place)][bit]);
             }
         }
-        all
+        let of_row = |row: usize| {
+            let mut values: Vec<f64> = sums.iter().map(|sums| sums[row]).collect();
+            values.resize(width, 0.0);
+            values
+        };
+        (0..rows.len()).map(of_row).collect()
     }
+}
+
+/// The thresholds of each feature, ascending.
+fn edges(trees: &[Tree]) -> Vec<Vec<f64>> {
+    let mut edges: Vec<Vec<f64>> = Vec::new();
+    for (feature, below) in trees.iter().flat_map(|tree| tree.feature.iter().zip(&tree.below)) {
+        let feature = *feature as usize;
+        edges.resize(edges.len().max(feature + 1), Vec::new());
+        edges[feature].push(*below);
+    }
+    for edges in &mut edges {
+        edges.sort_unstable_by(f64::total_cmp);
+        edges.dedup();
+        debug_assert!(edges.len() <= MAX_THRESHOLDS, "a forest has no more");
+    }
+    edges
+}
+
+/// How many thresholds are at or below a value.
+fn code(edges: &[f64], value: f64) -> u8 {
+    if value.is_nan() { MISSING } else { edges.partition_point(|edge| *edge <= value) as u8 }
 }
 
 /// What a leaf gives to each of its steps, by which of them let a row pass.
@@ -178,14 +209,15 @@ impl Known {
         self.values.clear();
     }
 
-    fn of(&mut self, passed: u16, work_out: impl FnOnce() -> [f64; MAX_DEPTH]) -> &[f64; MAX_DEPTH] {
+    /// Where the values for what passed stand.
+    fn place(&mut self, passed: u16, work_out: impl FnOnce() -> [f64; MAX_DEPTH]) -> u16 {
         let place = &mut self.places[usize::from(passed)];
         if *place == 0 {
             self.passed.push(passed);
             self.values.push(work_out());
             *place = self.values.len() as u16;
         }
-        &self.values[usize::from(*place) - 1]
+        *place - 1
     }
 }
 
