@@ -18,6 +18,13 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// Level 3 of zstd: past it, writing slows down much faster than files shrink.
 const ZSTD_LEVEL: i32 = 3;
 
+/// Level 1 where a file is short: the larger tables of level 3 have to be made for each of its columns and find little. Days of
+/// 3,000 orders take a third of the time and are 2 to 3 % longer; of hundreds of thousands of rows of KPIs it would be 9 %.
+const ZSTD_LEVEL_OF_SHORT: i32 = 1;
+
+/// Rows up to which a file is short.
+const SHORT: usize = ROW_GROUP_ROWS / 4;
+
 /// Chance that a Bloom filter says "maybe" to an id that is not there.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
@@ -47,7 +54,8 @@ pub fn encode(frame: &DataFrame, options: FileOptions<'_>, metadata: &BTreeMap<S
         .with_coerce_types(true)
         .convert(&first.schema())
         .map_err(Error::parquet("describing the columns of a file"))?;
-    let mut properties = properties(&descriptor, options, metadata)?;
+    let level = if frame.height() <= SHORT { ZSTD_LEVEL_OF_SHORT } else { ZSTD_LEVEL };
+    let mut properties = properties(&descriptor, options, metadata, level)?;
     for column in frame.columns().iter().filter(|column| is_mostly_distinct(column)) {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(vec![column.name().to_string()]), false);
     }
@@ -68,8 +76,9 @@ fn properties(
     descriptor: &SchemaDescriptor,
     options: FileOptions<'_>,
     metadata: &BTreeMap<String, String>,
+    level: i32,
 ) -> Result<WriterPropertiesBuilder> {
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(Error::parquet("setting compression"))?;
+    let level = ZstdLevel::try_new(level).map_err(Error::parquet("setting compression"))?;
     // A file counts its leaf columns: a list of structs before a column moves that column's number.
     let leaf = |name: &str| {
         descriptor.columns().iter().position(|c| matches!(c.path().parts(), [only] if only.as_str() == name))
