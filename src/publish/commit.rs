@@ -81,9 +81,10 @@ pub(super) fn recover(out: &Path, faults: &Faults) -> Result<Option<Record>> {
 pub(super) fn commit(out: &Path, record: &Record, faults: &Faults) -> Result<()> {
     let staging = out.join(STAGING_DIR).join(&record.staging);
     faults.check(Step::SyncStaging)?;
-    let mut staged: Vec<PathBuf> = record.staged().map(|f| staging.join(&f.path)).collect();
-    staged.extend(folders_above(record.staged().map(|f| f.path.as_str())).into_iter().map(|f| staging.join(f)));
-    staged.push(out.join(STAGING_DIR));
+    let paths: Vec<String> = record.staged().map(|file| record.staged_path(&file.path)).collect();
+    let folders = folders_above(paths.iter().map(String::as_str));
+    let below = paths.iter().map(Path::new).chain(folders.iter().map(PathBuf::as_path));
+    let staged: Vec<PathBuf> = below.map(|path| staging.join(path)).chain([out.join(STAGING_DIR)]).collect();
     disk::sync_all(&staged)?;
 
     let commits = out.join(COMMITS_DIR);
@@ -112,7 +113,7 @@ fn finish(out: &Path, record: &Record, faults: &Faults) -> Result<()> {
     let staging = out.join(STAGING_DIR).join(&record.staging);
     for file in record.staged() {
         faults.check(Step::MoveFile)?;
-        move_into_place(&staging.join(&file.path), &out.join(&file.path))?;
+        move_into_place(&staging.join(record.staged_path(&file.path)), &out.join(&file.path))?;
     }
     for path in &record.retire {
         faults.check(Step::RetireFile)?;

@@ -80,6 +80,14 @@ pub(super) fn staging_name(seq: u64, run_id: &str) -> String {
     format!("{seq:08}-{id}")
 }
 
+/// Path of a file below the staging folder of its run: in the folder of its partition, which tables share, so that few folders
+/// are made and synced for a commit. polars finds the partition's value in this path too.
+pub(super) fn staged_path(path: &str) -> String {
+    let (partition, rest): (Vec<&str>, Vec<&str>) = path.split('/').partition(|part| part.contains('='));
+    let file = rest.join(".");
+    partition.into_iter().chain([file.as_str()]).collect::<Vec<_>>().join("/")
+}
+
 /// File name of commit `seq`.
 pub(super) fn record_name(seq: u64) -> String {
     format!("{seq:08}.json")
@@ -107,6 +115,19 @@ mod tests {
         assert_eq!(path("runs", None), "runs/run-000007.parquet");
         assert_eq!(path("evaluation_days", Some("fraud")), "evaluation/days/target=fraud/part-0.parquet");
         assert_eq!(path("rule_replay", Some("fraud")), "evaluation/rule_replay/target=fraud/part-0.parquet");
+    }
+
+    #[test]
+    fn staged_files_share_the_folders_of_their_partitions() {
+        assert_eq!(
+            staged_path("order_scores/placed_date=2018-10-18/part-0.parquet"),
+            "placed_date=2018-10-18/order_scores.part-0.parquet"
+        );
+        assert_eq!(
+            staged_path("evaluation/days/target=a%2Fb/part-0.parquet"),
+            "target=a%2Fb/evaluation.days.part-0.parquet"
+        );
+        assert_eq!(staged_path("_state/stream/journal"), "_state.stream.journal");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A full list, not a difference: a reader needs the newest record and nothing else, and old ones can be dropped without
 //! a checkpoint. Three thousand files are under a megabyte of JSON, read once a query.
 
-use super::layout::{PartitionType, record_seq};
+use super::layout::{PartitionType, record_seq, staged_path};
 use crate::contract::output::{COMMITS_DIR, STATE_DIR};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-/// Version of this file's shape.
-const VERSION: u32 = 1;
+/// Version of this file's shape. In the first, staged files stood as they stand in the output.
+const VERSION: u32 = 2;
 
 /// What a run published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,11 @@ impl Record {
     /// The files that come from the staging folder.
     pub(super) fn staged(&self) -> impl Iterator<Item = &FileEntry> {
         self.files.iter().filter(|f| f.staged)
+    }
+
+    /// Path of such a file below the run's staging folder.
+    pub(super) fn staged_path(&self, path: &str) -> String {
+        if self.version < 2 { path.to_owned() } else { staged_path(path) }
     }
 
     /// As the bytes of its file.

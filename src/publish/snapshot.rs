@@ -136,7 +136,7 @@ fn resolve(out: &Path, record: &Record) -> Result<Result<Snapshot, PathBuf>> {
     let mut tables: BTreeMap<String, LiveTable> = BTreeMap::new();
     // State is for the next run alone; whoever reads the output may not even look into its folder.
     for file in record.files.iter().filter(|file| !file.is_state()) {
-        let staged = staging.join(&file.path);
+        let staged = staging.join(record.staged_path(&file.path));
         let placed = out.join(&file.path);
         // The staged one first: until it is moved, an older file stands in its place.
         let path = if file.staged && unfinished && disk::length(&staged)?.is_some() {

@@ -1,6 +1,6 @@
 //! A run that is being written: its files, before they count.
 
-use super::layout::{begun_by, file_path, is_appended, staging_name};
+use super::layout::{begun_by, file_path, is_appended, staged_path, staging_name};
 use super::made::MadeFile;
 use super::parquet::{FileOptions, encode};
 use super::parts::{Encoded, Prepared, encoded, files_of, partition_of};
@@ -174,10 +174,7 @@ impl Staging {
     pub fn adopt_state(&mut self, name: &str, made: &MadeFile) -> Result<()> {
         self.inner.faults.check(Step::WriteFile)?;
         let path = format!("{STATE_DIR}/{name}");
-        let to = self.folder.join(&path);
-        if let Some(folder) = to.parent() {
-            disk::create_folder(folder)?;
-        }
+        let to = self.folder.join(staged_path(&path));
         std::fs::rename(&made.path, &to).map_err(Error::io("move", &made.path))?;
         self.files.push(FileEntry {
             table: STATE_DIR.to_owned(),
@@ -342,7 +339,7 @@ impl Staging {
         self.inner.faults.check(Step::WriteFile)?;
         let kept = disk::holds(&self.inner.out.join(&path), bytes)?;
         if !kept {
-            disk::write(&self.folder.join(&path), bytes)?;
+            disk::write(&self.folder.join(staged_path(&path)), bytes)?;
         }
         Ok(FileEntry {
             table: table.to_owned(),

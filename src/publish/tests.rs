@@ -1,6 +1,7 @@
 //! Whole runs against a folder: crashes at every step, readers beside a writer, full disks.
 
 use super::fault::{Faults, Step};
+use super::record::Record;
 use super::*;
 use crate::contract::output::{OutputTable, output};
 use crate::error::Error;
@@ -233,6 +234,29 @@ fn a_start_that_is_stopped_while_it_finishes_a_commit_is_finished_by_the_next() 
         Publisher::open(out.path()).unwrap();
         assert_eq!(tree(out.path()), tree(after.path()), "{step:?}");
     }
+}
+
+#[test]
+fn a_commit_whose_record_has_the_first_shape_is_seen_and_finished_as_it_was_staged() {
+    let (out, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    run(&Publisher::open(after.path()).unwrap(), 1).unwrap();
+    run(&Publisher::open(after.path()).unwrap(), 2).unwrap();
+    assert!(stopped_at(out.path(), Step::MoveFile, 1));
+    let path = out.path().join("_commits/00000002.json");
+    let mut record = Record::read(&path).unwrap();
+    let staging = out.path().join("_staging").join(&record.staging);
+    for file in record.staged() {
+        let first = staging.join(&file.path);
+        disk::create_folder(first.parent().unwrap()).unwrap();
+        fs::rename(staging.join(record.staged_path(&file.path)), first).unwrap();
+    }
+    record.version = 1;
+    fs::write(&path, record.to_json().unwrap()).unwrap();
+    let seen = snapshot(out.path()).unwrap().unwrap();
+    assert!(seen.tables.values().flat_map(|table| &table.files).any(|file| file.path.starts_with(&staging)));
+    Publisher::open(out.path()).unwrap();
+    let data = |out: &Path| tree(out).into_iter().filter(|(p, _)| !p.starts_with("_commits")).collect::<Vec<_>>();
+    assert_eq!(data(out.path()), data(after.path()));
 }
 
 /// Folder for the run of a child process; without it, the test below that plays the child does nothing.
