@@ -91,5 +91,6 @@ pub(super) fn typed_again(folder: &Path, copy: &KeptFile) -> Result<TypedFile> {
         parquet,
         findings,
         cached: true,
+        at_hand: None,
     })
 }

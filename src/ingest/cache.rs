@@ -1,5 +1,6 @@
 //! Typed copies of source files: a file that has not changed is never parsed twice.
 
+use super::at_hand::AtHand;
 use super::discover::SourceFile;
 use super::personal::PersonalKey;
 use super::plan::SourcePlan;
@@ -11,9 +12,12 @@ use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use polars::prelude::DataFrame;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A source file in typed form.
 #[derive(Debug, Clone)]
@@ -30,9 +34,17 @@ pub struct TypedFile {
     pub findings: Findings,
     /// Whether an earlier run had read it already.
     pub cached: bool,
+    /// Its typed rows, where they were typed a moment ago and are kept for whoever takes them in: then the copy has not to be
+    /// read.
+    pub(super) at_hand: Option<Arc<DataFrame>>,
 }
 
 impl TypedFile {
+    /// The same file by its typed copy alone, for whoever holds files for long.
+    pub fn laid_down(&self) -> Self {
+        Self { at_hand: None, ..self.clone() }
+    }
+
     /// Length of the file it was read from; 0 if that is gone.
     pub fn size_in_bytes(&self) -> u64 {
         std::fs::metadata(&self.source.path).map_or(0, |found| found.len())
@@ -57,7 +69,8 @@ pub struct Findings {
 /// Rejected rows of one file held at most: a file with more is not worth going through to the end.
 const MAX_REJECTED: usize = 100_000;
 
-/// Gives the typed form of a file, from the cache if its bytes and its plan have not changed.
+/// Gives the typed form of a file, from the cache if its bytes and its plan have not changed. Of one that is not there yet the
+/// rows can be kept at hand.
 ///
 /// # Errors
 /// See [`read::read`]; [`Error::Environment`] if the cache cannot be written.
@@ -67,6 +80,7 @@ pub(super) fn typed(
     zone: &str,
     key: &PersonalKey,
     cache: &Path,
+    keeps: bool,
 ) -> Result<TypedFile> {
     let content_hash = content_hash(&file.path)?;
     let folder = cache.join(&plan.name);
@@ -74,13 +88,14 @@ pub(super) fn typed(
     let fingerprint = blake3::hash(plan.fingerprint(zone, &key.fingerprint()).as_bytes()).to_hex();
     let stem = format!("{}-{}", &content_hash[..32], &fingerprint[..16]);
     let (parquet, findings_path) = (folder.join(format!("{stem}.parquet")), folder.join(format!("{stem}.json")));
-    let found = |findings, cached| TypedFile {
+    let found = |findings, at_hand, cached| TypedFile {
         name: file.name.clone(),
         source: file.clone(),
         content_hash: content_hash.clone(),
         parquet: parquet.clone(),
         findings,
         cached,
+        at_hand,
     };
     // The findings are written last and by rename, so that if they are there the Parquet file is whole.
     if let Ok(text) = std::fs::read(&findings_path)
@@ -89,20 +104,21 @@ pub(super) fn typed(
     {
         // One content may stand under several names; the cached findings carry the first.
         findings.rejected.iter_mut().for_each(|r| r.file.clone_from(&file.name));
-        return Ok(found(findings, true));
+        return Ok(found(findings, None, true));
     }
     // Files of equal content are typed side by side, each under a temporary name of its own.
     let own = blake3::hash(file.name.as_bytes()).to_hex();
     let temporary = folder.join(format!("{stem}.{}-{}.tmp", std::process::id(), &own[..16]));
-    let findings = parse(file, plan, key, &temporary)?;
+    let mut at_hand = AtHand::new(keeps);
+    let findings = parse(file, plan, key, &temporary, &mut at_hand)?;
     std::fs::rename(&temporary, &parquet).map_err(Error::io("write", &parquet))?;
     let text = serde_json::to_vec(&findings).map_err(|e| Error::Invariant(format!("findings: {e}")))?;
     std::fs::write(&temporary, text).map_err(Error::io("write", &temporary))?;
     std::fs::rename(&temporary, &findings_path).map_err(Error::io("write", &findings_path))?;
-    Ok(found(findings, false))
+    Ok(found(findings, at_hand.finish()?, false))
 }
 
-fn parse(file: &SourceFile, plan: &SourcePlan, key: &PersonalKey, to: &Path) -> Result<Findings> {
+fn parse(file: &SourceFile, plan: &SourcePlan, key: &PersonalKey, to: &Path, at_hand: &mut AtHand) -> Result<Findings> {
     let mut typer = Typer { plan, key, file: &file.name, counts: ValueCounts::default() };
     let mut findings = Findings::default();
     let mut writer: Option<ArrowWriter<File>> = None;
@@ -125,7 +141,8 @@ fn parse(file: &SourceFile, plan: &SourcePlan, key: &PersonalKey, to: &Path) -> 
                 hint: Some("check `format`, `delimiter` and the declared types of the source".to_owned()),
             });
         }
-        write(&mut writer, &batch, to)
+        at_hand.push(&batch);
+        write(&mut writer, &batch, to, &|column| plan.is_personal(column))
     })?;
     findings.counts = typer.counts;
     match writer {
@@ -136,17 +153,27 @@ fn parse(file: &SourceFile, plan: &SourcePlan, key: &PersonalKey, to: &Path) -> 
     Ok(findings)
 }
 
-fn write(writer: &mut Option<ArrowWriter<File>>, batch: &RecordBatch, to: &Path) -> Result<()> {
+pub(super) fn write(
+    writer: &mut Option<ArrowWriter<File>>,
+    batch: &RecordBatch,
+    to: &Path,
+    is_hash: &dyn Fn(&str) -> bool,
+) -> Result<()> {
     if writer.is_none() {
         let file = File::create(to).map_err(Error::io("write", to))?;
         // Quick to write and read: this copy is never published, and always read as a whole.
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_compression(Compression::LZ4_RAW)
             .set_dictionary_enabled(false)
             .set_statistics_enabled(EnabledStatistics::None)
-            .set_max_row_group_row_count(Some(262_144))
-            .build();
-        *writer = Some(ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(|e| disk(e, to))?);
+            .set_max_row_group_row_count(Some(262_144));
+        let schema = batch.schema();
+        for name in schema.fields().iter().map(|field| field.name()).filter(|name| is_hash(name)) {
+            // Nothing in a hash repeats.
+            let column = ColumnPath::from(vec![name.clone()]);
+            properties = properties.set_column_compression(column, Compression::UNCOMPRESSED);
+        }
+        *writer = Some(ArrowWriter::try_new(file, schema, Some(properties.build())).map_err(|e| disk(e, to))?);
     }
     match writer {
         Some(writer) => writer.write(batch).map_err(|e| disk(e, to)),

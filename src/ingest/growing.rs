@@ -92,7 +92,7 @@ impl<'a> Growing<'a> {
     pub fn take(&mut self, new: &Files, as_of: i64) -> Result<Changed> {
         for (source, files) in new {
             let all = self.files.entry(source.clone()).or_default();
-            all.extend(files.iter().cloned());
+            all.extend(files.iter().map(TypedFile::laid_down));
             all.sort_by(|a, b| Path::new(&a.name).cmp(Path::new(&b.name)));
         }
         let mut all = Changed::default();

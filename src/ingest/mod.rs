@@ -6,6 +6,7 @@
 
 mod accept;
 mod again;
+mod at_hand;
 mod cache;
 mod contiguous;
 pub(crate) mod discover;
@@ -37,7 +38,7 @@ use discover::SourceFile;
 use fx::Rates;
 use polars::prelude::DataFrame;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What stands for the name of a source where a line of standard input names none.
@@ -87,7 +88,7 @@ pub fn ingest(
         let typed: Vec<TypedFile> = found
             .par_iter()
             .map(|file| {
-                let typed = cache::typed(file, plan, pipeline.zone.name(), key, cache)?;
+                let typed = cache::typed(file, plan, pipeline.zone.name(), key, cache, false)?;
                 tick(&format!("{} {}", plan.name, file.name));
                 Ok(typed)
             })
@@ -104,6 +105,8 @@ pub struct Typist<'a> {
     cache: &'a Path,
     key: &'a PersonalKey,
     plans: Vec<plan::SourcePlan>,
+    /// Sources of which typed rows are kept at hand.
+    keeps: BTreeSet<String>,
 }
 
 impl<'a> Typist<'a> {
@@ -114,7 +117,16 @@ impl<'a> Typist<'a> {
     pub fn new(pipeline: &'a Pipeline, cache: &'a Path, key: &'a PersonalKey) -> Result<Self> {
         let plans = plan::plan(pipeline)?;
         create_private(cache)?;
-        Ok(Self { pipeline, cache, key, plans })
+        Ok(Self { pipeline, cache, key, plans, keeps: BTreeSet::new() })
+    }
+
+    /// The same, which keeps the rows that it types for these tables at hand, with the file, until that is
+    /// [laid down](TypedFile::laid_down).
+    #[must_use]
+    pub fn keeping(mut self, tables: &[&str]) -> Self {
+        let mappings = self.pipeline.raw.tables.iter().filter(|(table, _)| tables.contains(&table.as_str()));
+        self.keeps = mappings.flat_map(|(_, mapping)| mapping.sources()).collect();
+        self
     }
 
     /// The sources that any table uses.
@@ -131,7 +143,7 @@ impl<'a> Typist<'a> {
         let plan = self.plans.iter().find(|plan| plan.name == source);
         let plan = plan.ok_or_else(|| Error::Invariant(format!("no table uses the source `{source}`")))?;
         let file = SourceFile { path: path.to_owned(), name: name.to_owned(), format };
-        cache::typed(&file, plan, self.pipeline.zone.name(), self.key, self.cache)
+        cache::typed(&file, plan, self.pipeline.zone.name(), self.key, self.cache, self.keeps.contains(source))
     }
 
     /// Typed copies that an earlier process made.

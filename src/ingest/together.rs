@@ -60,7 +60,7 @@ impl Rows {
 /// [`Error::Frames`] and [`Error::Environment`] when a typed file cannot be read.
 pub(super) fn rows(files: &[(usize, &TypedFile)]) -> Result<Rows> {
     match files {
-        [(number, file)] if file.findings.typed as usize > SMALL => {
+        [(number, file)] if file.findings.typed as usize > SMALL && file.at_hand.is_none() => {
             scan(*number, file).map(|frame| Rows::Scanned(Box::new(frame)))
         }
         [(number, file)] => read(*number, file).map(Rows::Held),
@@ -80,8 +80,13 @@ fn scan(number: usize, file: &TypedFile) -> Result<LazyFrame> {
 }
 
 fn read(number: usize, file: &TypedFile) -> Result<DataFrame> {
-    let opened = File::open(&file.parquet).map_err(Error::io("read", &file.parquet))?;
-    let mut frame = ParquetReader::new(opened).read_parallel(ParallelStrategy::None).finish().map_err(stage())?;
+    let mut frame = match &file.at_hand {
+        Some(rows) => DataFrame::clone(rows),
+        None => {
+            let opened = File::open(&file.parquet).map_err(Error::io("read", &file.parquet))?;
+            ParquetReader::new(opened).read_parallel(ParallelStrategy::None).finish().map_err(stage())?
+        }
+    };
     let rows = frame.drop_in_place(ROW).and_then(|rows| rows.cast(&DataType::Int64)).map_err(stage())?;
     let origins = rows.i64().map_err(stage())?.apply_values(|row| row + offset(number));
     frame.with_column(origins.with_name(ORIGIN.into()).into_column()).map_err(stage())?;

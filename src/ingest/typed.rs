@@ -13,6 +13,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Float64Builder, Int64Array, Int64Builder, RecordBatch,
     StringArray, StringBuilder, TimestampMicrosecondBuilder,
 };
+use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
 use serde::{Deserialize, Serialize};
@@ -175,7 +176,7 @@ impl Typer<'_> {
         let values = text.iter().map(|v| v.filter(|t| !is_null(t)));
         let decimal = self.plan.decimal;
         Ok(match &plan.becomes {
-            Becomes::Text => vec![(None, Arc::new(values.collect::<StringArray>()) as ArrayRef)],
+            Becomes::Text => vec![(None, Arc::new(nulled(&text, is_null)) as ArrayRef)],
             Becomes::Integer => vec![(None, ints(values, faults, value::integer))],
             Becomes::Rate => vec![(None, ints(values, faults, value::rate))],
             Becomes::Number => {
@@ -376,6 +377,15 @@ fn each<'a, T>(
             None
         }));
     }
+}
+
+/// The same texts, null where one says that there is none; they are not copied.
+fn nulled(texts: &StringArray, is_null: impl Fn(&str) -> bool) -> StringArray {
+    if !texts.iter().flatten().any(&is_null) {
+        return texts.clone();
+    }
+    let is_there: NullBuffer = texts.iter().map(|text| text.is_some_and(|text| !is_null(text))).collect();
+    StringArray::new(texts.offsets().clone(), texts.values().clone(), Some(is_there))
 }
 
 /// A value for a message: short, and masked if it looks personal.

@@ -63,11 +63,11 @@ fn gathered(texts: &StringChunked) -> StringChunked {
     StringChunked::from_chunk_iter(texts.name().clone(), texts.downcast_iter().map(chunk))
 }
 
-/// The frame that [`held`] gave a record batch of.
+/// The rows of a record batch as a frame, numbers and texts where they are: of one that [`held`] gave, or of plain types.
 ///
 /// # Errors
 /// [`Error::Parquet`] and [`Error::Frames`] for a batch of other types.
-pub(super) fn taken_back(batch: &RecordBatch) -> Result<DataFrame> {
+pub(crate) fn frame_of(batch: &RecordBatch) -> Result<DataFrame> {
     let stage = || Error::frames("rows of a state");
     let mut columns = Vec::with_capacity(batch.num_columns());
     for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {

@@ -68,7 +68,7 @@ impl MadeFile {
 pub fn read_rows(path: &Path) -> Result<DataFrame> {
     let file = Mapped::of(path).map_err(Error::io("read", path))?;
     let batch = batch_in(Buffer::from(Bytes::from_owner(file)));
-    bridge::taken_back(&batch.map_err(bridge::failed(format!("reading {}", path.display())))?)
+    bridge::frame_of(&batch.map_err(bridge::failed(format!("reading {}", path.display())))?)
 }
 
 /// The one batch of an Arrow file, pointing into it.

@@ -28,6 +28,7 @@ mod staging;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bridge::frame_of;
 pub use fault::{FAIL_AT, Step};
 pub use layout::{PartitionType, is_appended};
 pub use made::{MadeFile, read_rows};

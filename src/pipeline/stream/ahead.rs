@@ -1,17 +1,22 @@
-//! Files of the next epoch typed while the one in hand is computed. A typed copy in the cache counts for nothing until an
-//! epoch takes its file, so that this may be broken off at any time, and what cannot be read here is told when it is taken.
+//! Files of the next epoch typed while the one in hand is computed. A typed copy counts for nothing until an epoch takes its
+//! file, so that this may be broken off at any time, and what cannot be read here is told when it is taken.
 
 use super::StreamOptions;
+use super::scoring::READ;
 use crate::config::Pipeline;
 use crate::contract::output::CACHE_DIR;
-use crate::ingest::{PersonalKey, Typist};
-use crate::intake::Arrived;
+use crate::ingest::{PersonalKey, TypedFile, Typist};
+use crate::intake::{Arrived, TakenFile};
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Typed files by what is taken.
+pub(super) type Typed = BTreeMap<TakenFile, TypedFile>;
 
 /// Types files on a thread of its own.
 pub(super) struct Ahead {
     ask: Sender<Vec<Arrived>>,
-    done: Receiver<()>,
+    done: Receiver<Typed>,
     is_at_work: bool,
 }
 
@@ -27,17 +32,19 @@ impl Ahead {
         let (tell, done) = channel();
         scope.spawn(move || {
             let cache = options.out.join(CACHE_DIR);
-            let typist = Typist::new(pipeline, &cache, key);
+            let typist = Typist::new(pipeline, &cache, key).map(|typist| typist.keeping(READ));
             for files in asked {
+                let mut typed = Typed::new();
                 // One after the other: the pool of threads is for the epoch in hand.
                 for file in &files {
                     let Ok(typist) = &typist else { break };
                     let taken = &file.taken;
-                    if let Err(error) = typist.typed(&taken.source, &taken.name, &file.path, file.format) {
-                        tracing::debug!(source = %taken.source, file = %taken.name, %error, "ahead");
+                    match typist.typed(&taken.source, &taken.name, &file.path, file.format) {
+                        Ok(file) => drop(typed.insert(taken.clone(), file)),
+                        Err(error) => tracing::debug!(source = %taken.source, file = %taken.name, %error, "ahead"),
                     }
                 }
-                if tell.send(()).is_err() {
+                if tell.send(typed).is_err() {
                     break;
                 }
             }
@@ -53,10 +60,11 @@ impl Ahead {
         }
     }
 
-    /// Waits for what was begun, so that nothing is typed twice at once.
-    pub(super) fn wait(&mut self) {
-        if std::mem::take(&mut self.is_at_work) {
-            let _ = self.done.recv();
+    /// Waits for what was begun, so that nothing is typed twice at once, and gives what came of it.
+    pub(super) fn wait(&mut self) -> Typed {
+        match std::mem::take(&mut self.is_at_work) {
+            true => self.done.recv().unwrap_or_default(),
+            false => Typed::new(),
         }
     }
 }

@@ -3,12 +3,13 @@
 mod taking;
 
 use super::StreamOptions;
+use super::ahead::Typed;
 use super::checkpoint::{self, Checkpoints};
 use super::journal::{Journal, Offsets, declared_features};
 use super::learning::Learning;
 use super::publishing::{Made, Publishing, Work, add};
 use super::retelling::{Job, Retelling, ScoresToo, Shared, retell, whole};
-use super::scoring::{LateRow, Scoring, Stepped};
+use super::scoring::{LateRow, READ, Scoring, Stepped};
 use super::take::Gathered;
 use super::telling::Figures;
 use crate::config::{Pipeline, ReturnUnit, stream_duration, stream_span};
@@ -56,6 +57,8 @@ pub(super) struct Following<'a> {
     files: BTreeMap<String, Vec<TypedFile>>,
     /// Files of the epoch that is being made.
     new: BTreeMap<String, Vec<TypedFile>>,
+    /// Files that were typed before the epoch that takes them was begun.
+    pub(super) typed: Typed,
     /// Scores of orders, once each; `None` where lines are scored: these are told anew with the whole shop.
     scoring: Option<Shared<'a>>,
     /// Models that go on learning in the shadow, and where they are.
@@ -80,7 +83,7 @@ impl<'a> Following<'a> {
         cache: &'a Path,
         (mut publishing, retelling, checkpoints): (Publishing, Retelling<'a>, Checkpoints),
     ) -> Result<Self> {
-        let typist = Typist::new(pipeline, cache, key)?;
+        let typist = Typist::new(pipeline, cache, key)?.keeping(READ);
         let mut stages = Stopwatch::default();
         let mut journal = Journal::read(&publishing.here()?.publisher, pipeline)?;
         let mut copies: BTreeMap<&str, Vec<KeptFile>> = BTreeMap::new();
@@ -138,6 +141,7 @@ impl<'a> Following<'a> {
             committed,
             files,
             new,
+            typed: Typed::new(),
             scoring,
             learning,
             registry,
@@ -217,6 +221,8 @@ impl<'a> Following<'a> {
         if let Some(scoring) = &self.scoring {
             stages.time("accept", || writing(scoring).take(&new, end))?;
         }
+        // Rows that were at hand are taken in.
+        drop(new);
         let Some(as_of) = stages.time("accept", || self.watermark(last, end))? else {
             return self.commit_journal();
         };

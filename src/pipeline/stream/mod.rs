@@ -175,7 +175,7 @@ fn go_on(
     // What the epoch took that is being published while the next is made.
     let mut unsettled = None;
     loop {
-        ahead.wait();
+        following.typed = ahead.wait();
         let gathered = intake.gather(&following.journal, stop)?;
         telling.looked(&following.committed, &gathered);
         let (files, lines) = (gathered.files.len() as u64, gathered.lines);

@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 /// Tables that features and decisions read.
-const READ: &[&str] = &["orders", "order_items", "returns", "tickets", "feedback", "review_decisions"];
+pub(super) const READ: &[&str] = &["orders", "order_items", "returns", "tickets", "feedback", "review_decisions"];
 
 /// Tables whose rows are events of their own.
 const EVENTS: [&str; 3] = ["returns", "tickets", "feedback"];

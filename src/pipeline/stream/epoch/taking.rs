@@ -17,10 +17,13 @@ const A_FEW_LINES: u64 = 1_000;
 impl Following<'_> {
     /// Types what came, and enters it into the journal. What cannot be read is tried again some time, or set aside.
     pub(super) fn take(&mut self, gathered: &Gathered, tick: &(dyn Fn(&str) + Sync)) -> Result<()> {
-        let typist = &self.typist;
+        let (typist, ahead) = (&self.typist, std::mem::take(&mut self.typed));
         let most = self.pipeline.raw.quarantine.max_share;
         let landed = gathered.files.par_iter().map(|file| {
-            let typed = typist.typed(&file.taken.source, &file.taken.name, &file.path, file.format);
+            let typed = match ahead.get(&file.taken) {
+                Some(typed) => Ok(typed.clone()),
+                None => typist.typed(&file.taken.source, &file.taken.name, &file.path, file.format),
+            };
             let typed = typed.and_then(|typed| is_usable(most, &file.taken, &typed).map(|()| typed));
             tick(&format!("{} {}", file.taken.source, file.taken.name));
             (file.taken.clone(), Some(file.arrived_at), typed)
@@ -43,10 +46,10 @@ impl Following<'_> {
                 Ok(typed) => {
                     self.journal.progress.failures.succeeded(&file);
                     self.journal.take(file.clone(), kept_file(&typed), changed_at);
-                    self.new.entry(file.source.clone()).or_default().push(typed.clone());
-                    let files = self.files.entry(file.source).or_default();
+                    let files = self.files.entry(file.source.clone()).or_default();
                     let at = files.partition_point(|known| Path::new(&known.name) <= Path::new(&typed.name));
-                    files.insert(at, typed);
+                    files.insert(at, typed.laid_down());
+                    self.new.entry(file.source).or_default().push(typed);
                 }
                 // The machine, not the file.
                 Err(error @ (Error::Environment { .. } | Error::Invariant(_))) if !is_gone(&error) => {
