@@ -1,5 +1,7 @@
 //! What a start takes up, and that it takes nothing else for it.
 
+use crate::exit_codes::SmallDisk;
+use crate::harness::finish;
 use crate::landing::{Landing, WAITS, done, told};
 use crate::shop::differing_rows;
 use std::path::{Path, PathBuf};
@@ -80,4 +82,44 @@ fn a_start_takes_up_the_checkpoint_and_without_one_that_it_can_use_takes_everyth
     let out = copy("others");
     let text = said(&out, &[&sets[..], &["risk.fraud.label.matures_after=20d"]].concat());
     assert!(text.contains("made by other settings") && !took_up(&text), "{text}");
+}
+
+#[test]
+fn a_checkpoint_that_finds_no_room_costs_the_next_start_its_time_and_nothing_else() {
+    let landing = Landing::new(400, 5, 16);
+    let Some(disk) = SmallDisk::new(&landing.shop.path("disk"), 32 << 10) else { return };
+    let calm = landing.batch();
+    let (out, roomy) = (disk.0.join("out"), landing.shop.path("roomy"));
+    done(&mut landing.command("stream", &roomy, WAITS));
+    let whole: u64 = ["checkpoint-", "rows-", "columns-"]
+        .into_iter()
+        .flat_map(|begin| state_files(&roomy, begin))
+        .map(|path| path.metadata().unwrap().len() >> 10)
+        .sum();
+    let all = Command::new("du").args(["-sk".as_ref(), roomy.as_os_str()]).output().unwrap().stdout;
+    let all: u64 = String::from_utf8(all).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    let (mut went_without, mut refused) = (0, 0);
+    // From what everything takes down to where nothing can be published.
+    for left in (0..=all).rev().step_by((whole / 3).max(1) as usize) {
+        let _ = std::fs::remove_dir_all(&out);
+        disk.leave(left);
+        let tried = finish(landing.command("stream", &out, WAITS).env("ORDERSIGHT_LOG", "ordersight=warn"));
+        if ![0, 1].contains(&tried.code) {
+            assert_eq!(tried.code, 5, "{left} KiB left: {}", tried.stderr);
+            refused += 1;
+        } else if tried.stderr.contains("no checkpoint was made") {
+            went_without += 1;
+            assert_eq!(state_files(&out, "checkpoint-").len(), 0, "{left} KiB left");
+            assert_eq!(differing_rows(&calm, &told(&out)), Vec::<String>::new(), "{left} KiB left");
+        }
+        if refused > 2 {
+            break;
+        }
+    }
+    assert!(went_without > 0 && refused > 0, "{went_without} and {refused} of {all} KiB, {whole} of them checkpoints");
+    // Where there is room again it goes on, and what a start takes up is there again.
+    disk.leave(32 << 10);
+    done(&mut landing.command("stream", &out, WAITS));
+    assert_eq!(differing_rows(&calm, &told(&out)), Vec::<String>::new());
+    assert_eq!(state_files(&out, "checkpoint-").len(), 1);
 }
