@@ -19,7 +19,7 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 const ZSTD_LEVEL: i32 = 3;
 
 /// Level 1 where a file is short: the larger tables of level 3 have to be made for each of its columns and find little. Days of
-/// 3,000 orders take a third of the time and are 2 to 3 % longer; of hundreds of thousands of rows of KPIs it would be 9 %.
+/// 3,000 orders are compressed in a third of the time and are 2 to 3 % longer; hundreds of thousands of rows of KPIs would be 9 %.
 const ZSTD_LEVEL_OF_SHORT: i32 = 1;
 
 /// Rows up to which a file is short.

@@ -15,7 +15,7 @@
 //! whose integrand is a polynomial in `t` of degree `d − 1`: Gauss and Legendre's rule of five points is exact up to
 //! degree 9, which is why a tree has at most ten levels. All terms of a product are at least 0, so nothing cancels.
 
-use super::flat::MAX_THRESHOLDS;
+use super::thresholds::{MISSING, thresholds};
 use super::tree::{MAX_DEPTH, Tree};
 
 /// Points in `[0, 1]` and weights of the five-point Gauss–Legendre rule.
@@ -32,9 +32,6 @@ const _: () = assert!(MAX_DEPTH <= 2 * RULE.len(), "more features on a way down 
 /// Rows that go down all ways side by side.
 const BLOCK: usize = 64;
 
-/// The code of a missing value.
-const MISSING: u8 = u8::MAX;
-
 /// All ways down all trees.
 #[derive(Debug, Clone)]
 pub(super) struct Ways {
@@ -43,8 +40,7 @@ pub(super) struct Ways {
     /// Log-odds of a leaf and the end of its steps, which begin where those of the leaf before end.
     leaves: Vec<(f64, usize)>,
     steps: Vec<Step>,
-    /// The thresholds of each feature, ascending, up to the last one that trees look at. A value becomes the number of those
-    /// that are at or below it, which says the same of every step and is an eighth as long.
+    /// The thresholds of each feature.
     edges: Vec<Vec<f64>>,
 }
 
@@ -62,9 +58,9 @@ struct Step {
 }
 
 impl Ways {
-    /// The ways of whole trees, no feature of which has more than [`MAX_THRESHOLDS`] thresholds.
+    /// The ways of whole trees, no feature of which has more thresholds than codes can tell apart.
     pub(super) fn new(base: f64, trees: &[Tree]) -> Self {
-        let mut ways = Self { average: base, leaves: Vec::new(), steps: Vec::new(), edges: edges(trees) };
+        let mut ways = Self { average: base, leaves: Vec::new(), steps: Vec::new(), edges: thresholds(trees) };
         for tree in trees {
             let covers = covers(tree);
             let root = if tree.feature.is_empty() { -1 } else { 0 };
@@ -166,22 +162,6 @@ impl Ways {
         };
         (0..rows.len()).map(of_row).collect()
     }
-}
-
-/// The thresholds of each feature, ascending.
-fn edges(trees: &[Tree]) -> Vec<Vec<f64>> {
-    let mut edges: Vec<Vec<f64>> = Vec::new();
-    for (feature, below) in trees.iter().flat_map(|tree| tree.feature.iter().zip(&tree.below)) {
-        let feature = *feature as usize;
-        edges.resize(edges.len().max(feature + 1), Vec::new());
-        edges[feature].push(*below);
-    }
-    for edges in &mut edges {
-        edges.sort_unstable_by(f64::total_cmp);
-        edges.dedup();
-        debug_assert!(edges.len() <= MAX_THRESHOLDS, "a forest has no more");
-    }
-    edges
 }
 
 /// How many thresholds are at or below a value.

@@ -10,13 +10,8 @@
 //!   to 0 and all else compares as before.
 //! - A row's sum is taken tree after tree in `f64`, as forust does, so blocks and threads cannot show.
 
+use super::thresholds::{MAX_THRESHOLDS, MISSING, thresholds};
 use super::tree::{MAX_DEPTH, Tree};
-
-/// Most distinct thresholds of one feature.
-pub(super) const MAX_THRESHOLDS: usize = 254;
-
-/// The byte of a missing value.
-const MISSING: u8 = 255;
 
 /// Rows that walk a tree side by side.
 const LANES: usize = 8;
@@ -60,17 +55,9 @@ impl Flat {
     /// Lays out whole trees; `None` when a feature has more than [`MAX_THRESHOLDS`] thresholds or the trees look at
     /// more than 4096 features.
     pub(super) fn new(base: f64, trees: &[Tree]) -> Option<Self> {
-        let mut splits: Vec<(u32, f64)> =
-            trees.iter().flat_map(|tree| tree.feature.iter().copied().zip(tree.below.iter().copied())).collect();
-        splits.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        splits.dedup_by(|a, b| a.0 == b.0 && a.1 == b.1);
-        let mut coded: Vec<Coded> = Vec::new();
-        for (feature, below) in splits {
-            match coded.last_mut() {
-                Some(last) if last.feature == feature as usize => last.edges.push(below),
-                _ => coded.push(Coded { feature: feature as usize, edges: vec![below], search: Vec::new() }),
-            }
-        }
+        let looked_at = thresholds(trees).into_iter().enumerate().filter(|(_, edges)| !edges.is_empty());
+        let mut coded: Vec<Coded> =
+            looked_at.map(|(feature, edges)| Coded { feature, edges, search: Vec::new() }).collect();
         if coded.len() > STRIDES[2] || coded.iter().any(|coded| coded.edges.len() > MAX_THRESHOLDS) {
             return None;
         }

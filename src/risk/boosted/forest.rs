@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::contributions::Ways;
 use super::fit::Rows;
-use super::flat::{Flat, MAX_THRESHOLDS};
+use super::flat::Flat;
+use super::thresholds::MAX_THRESHOLDS;
 use super::tree::{BrokenTree, Tree};
 
 /// Rows that one task scores.

@@ -11,6 +11,7 @@ pub mod fit;
 mod flat;
 pub mod forest;
 pub mod search;
+mod thresholds;
 pub mod tree;
 
 #[cfg(test)]
