@@ -1,6 +1,7 @@
 //! Rows of a file that was typed a moment ago, as its typed copy would be read: a stream takes them in at once, and has not to
 //! read what it has just written.
 
+use super::together::TOGETHER;
 use crate::error::{Error, Result};
 use crate::publish::frame_of;
 use arrow::array::RecordBatch;
@@ -8,27 +9,62 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, TimeUnit};
 use polars::prelude::DataFrame;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Rows of one file that are kept at most; more are read from the copy, part by part.
-const MOST_ROWS: usize = 500_000;
+/// Bytes of rows at hand at most, of all files of a room: what landed packed can be many times as long.
+const MOST_BYTES: usize = 256 << 20;
+
+/// How many bytes are at hand.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Room(Arc<AtomicUsize>);
+
+/// Bytes of a room that are taken until this is dropped.
+#[derive(Debug)]
+struct Taken {
+    room: Room,
+    bytes: usize,
+}
+
+impl Room {
+    fn take(&self, bytes: usize) -> Option<Taken> {
+        // Counted before it is looked at: two who ask at once do not both get the last of it.
+        let taken = Taken { room: self.clone(), bytes };
+        let before = self.0.fetch_add(bytes, Ordering::Relaxed);
+        (before.saturating_add(bytes) <= MOST_BYTES).then_some(taken)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.room.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// The typed rows of a file.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) frame: DataFrame,
+    _taken: Vec<Taken>,
+}
 
 /// The typed rows of a file so far, or nothing if they are not kept.
-pub(super) struct AtHand(Option<Vec<RecordBatch>>);
+pub(super) struct AtHand<'r>(Option<(&'r Room, Vec<(RecordBatch, Taken)>)>);
 
-impl AtHand {
-    pub(super) fn new(keeps: bool) -> Self {
-        Self(keeps.then(Vec::new))
+impl<'r> AtHand<'r> {
+    pub(super) fn new(room: Option<&'r Room>) -> Self {
+        Self(room.map(|room| (room, Vec::new())))
     }
 
-    /// Keeps a batch, unless there are too many, or a column of it is read in another form than it was written in.
+    /// Keeps a batch, unless there are more rows than are held together, no room is left, or a column is read in another form
+    /// than it was written in: then the file has to be read from its copy.
     pub(super) fn push(&mut self, batch: &RecordBatch) {
-        let Some(batches) = &mut self.0 else { return };
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let Some((room, batches)) = &mut self.0 else { return };
+        let rows: usize = batches.iter().map(|(batch, _)| batch.num_rows()).sum();
         let is_plain = batch.schema().fields().iter().all(|field| is_read_as_it_is(field.data_type()));
-        if is_plain && rows + batch.num_rows() <= MOST_ROWS {
-            batches.push(batch.clone());
-        } else {
-            self.0 = None;
+        let fits = is_plain && rows + batch.num_rows() <= TOGETHER;
+        match fits.then(|| room.take(batch.get_array_memory_size())).flatten() {
+            Some(taken) => batches.push((batch.clone(), taken)),
+            None => self.0 = None,
         }
     }
 
@@ -36,14 +72,16 @@ impl AtHand {
     ///
     /// # Errors
     /// [`Error::Invariant`], [`Error::Parquet`] and [`Error::Frames`] only for defects.
-    pub(super) fn finish(self) -> Result<Option<Arc<DataFrame>>> {
-        let Some(batches) = self.0.filter(|batches| !batches.is_empty()) else { return Ok(None) };
+    pub(super) fn finish(self) -> Result<Option<Arc<Rows>>> {
+        let (batches, taken): (Vec<RecordBatch>, Vec<Taken>) =
+            self.0.map(|(_, batches)| batches.into_iter().unzip()).unwrap_or_default();
         let together = match &batches[..] {
+            [] => return Ok(None),
             [only] => only.clone(),
-            batches => concat_batches(&batches[0].schema(), batches)
+            [first, ..] => concat_batches(&first.schema(), &batches)
                 .map_err(|e| Error::Invariant(format!("typed rows of a file: {e}")))?,
         };
-        frame_of(&together).map(|rows| Some(Arc::new(rows)))
+        Ok(Some(Arc::new(Rows { frame: frame_of(&together)?, _taken: taken })))
     }
 }
 
@@ -63,15 +101,19 @@ mod tests {
     use arrow::array::{
         ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
     };
+    use arrow::buffer::NullBuffer;
     use arrow::datatypes::{Field, Schema};
     use polars::prelude::{ParquetReader, SerReader};
 
     fn batch(first: i64, rows: i64) -> RecordBatch {
         let numbers = || (first..first + rows).map(|n| (n % 5 != 0).then_some(n));
-        let texts = numbers().map(|n| n.map(|n| "text ".repeat(n as usize % 7) + "ä"));
+        // Under a null something may stand, as under a word that says that there is nothing.
+        let texts = (first..first + rows).map(|n| Some("text ".repeat(n as usize % 7) + "ä")).collect::<StringArray>();
+        let is_there: NullBuffer = numbers().map(|n| n.is_some()).collect();
+        let texts = StringArray::new(texts.offsets().clone(), texts.values().clone(), Some(is_there));
         let columns: [(&str, ArrayRef); 5] = [
             ("_row", Arc::new(Int64Array::from_iter_values(first..first + rows))),
-            ("text", Arc::new(texts.collect::<StringArray>())),
+            ("text", Arc::new(texts)),
             ("number", Arc::new(numbers().map(|n| n.map(|n| -n as f64 / 7.0)).collect::<Float64Array>())),
             ("flag", Arc::new(numbers().map(|n| n.map(|n| n % 2 == 0)).collect::<BooleanArray>())),
             ("at", Arc::new(numbers().collect::<TimestampMicrosecondArray>().with_timezone("UTC"))),
@@ -83,9 +125,9 @@ mod tests {
 
     #[test]
     fn rows_at_hand_are_what_the_copy_reads_as() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, room) = (tempfile::tempdir().unwrap(), Room::default());
         for (name, sizes) in [("none", &[0][..]), ("one", &[100]), ("three", &[40, 0, 61])] {
-            let (mut at_hand, mut writer, mut first) = (AtHand::new(true), None, 0);
+            let (mut at_hand, mut writer, mut first) = (AtHand::new(Some(&room)), None, 0);
             let path = folder.path().join(name);
             for rows in sizes {
                 let batch = batch(first, *rows);
@@ -96,24 +138,43 @@ mod tests {
             writer.unwrap().close().unwrap();
             let read = ParquetReader::new(std::fs::File::open(&path).unwrap()).finish().unwrap();
             let kept = at_hand.finish().unwrap().unwrap();
-            assert_eq!(kept.schema(), read.schema(), "{name}");
-            assert!(kept.equals_missing(&read), "{name}: {kept} {read}");
+            assert_eq!(kept.frame.schema(), read.schema(), "{name}");
+            assert!(kept.frame.equals_missing(&read), "{name}: {} {read}", kept.frame);
         }
     }
 
     #[test]
     fn what_may_be_read_in_another_form_and_too_many_rows_are_not_kept() {
-        let of = |batches: &[RecordBatch], keeps| {
-            let mut at_hand = AtHand::new(keeps);
+        let room = Room::default();
+        let of = |batches: &[RecordBatch], room| {
+            let mut at_hand = AtHand::new(room);
             batches.iter().for_each(|batch| at_hand.push(batch));
-            at_hand.finish().unwrap().map(|rows| rows.height())
+            at_hand.finish().unwrap().map(|rows| rows.frame.height())
         };
-        assert_eq!(of(&[batch(0, 7), batch(7, 3)], true), Some(10));
-        assert_eq!(of(&[batch(0, 7)], false), None);
-        assert_eq!(of(&[batch(0, MOST_ROWS as i64), batch(0, 1), batch(0, 1)], true), None);
+        assert_eq!(of(&[batch(0, 7), batch(7, 3)], Some(&room)), Some(10));
+        assert_eq!(of(&[batch(0, 7)], None), None);
+        assert_eq!(of(&[batch(0, TOGETHER as i64), batch(0, 1), batch(0, 1)], Some(&room)), None);
         let short: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
         let schema = Schema::new(vec![Field::new("n", DataType::Int32, true)]);
         let other = RecordBatch::try_new(Arc::new(schema), vec![short]).unwrap();
-        assert_eq!(of(&[other], true), None);
+        assert_eq!(of(&[other], Some(&room)), None);
+        assert_eq!(room.0.load(Ordering::Relaxed), 0, "what is gone takes no room");
+    }
+
+    #[test]
+    fn where_no_room_is_left_rows_are_not_kept_until_others_are_let_go_of() {
+        let (room, batch) = (Room::default(), batch(0, 100));
+        let keep = || {
+            let mut at_hand = AtHand::new(Some(&room));
+            at_hand.push(&batch);
+            at_hand.finish().unwrap()
+        };
+        let first = keep().unwrap();
+        let rest = room.take(MOST_BYTES - batch.get_array_memory_size()).unwrap();
+        assert!(keep().is_none());
+        drop(rest);
+        assert!(keep().is_some());
+        drop(first);
+        assert_eq!(room.0.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! Typed copies of source files: a file that has not changed is never parsed twice.
 
-use super::at_hand::AtHand;
+use super::at_hand::{AtHand, Room, Rows};
 use super::discover::SourceFile;
 use super::personal::PersonalKey;
 use super::plan::SourcePlan;
@@ -13,7 +13,6 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use polars::prelude::DataFrame;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -36,7 +35,7 @@ pub struct TypedFile {
     pub cached: bool,
     /// Its typed rows, where they were typed a moment ago and are kept for whoever takes them in: then the copy has not to be
     /// read.
-    pub(super) at_hand: Option<Arc<DataFrame>>,
+    pub(super) at_hand: Option<Arc<Rows>>,
 }
 
 impl TypedFile {
@@ -70,7 +69,7 @@ pub struct Findings {
 const MAX_REJECTED: usize = 100_000;
 
 /// Gives the typed form of a file, from the cache if its bytes and its plan have not changed. Of one that is not there yet the
-/// rows can be kept at hand.
+/// rows are kept at hand where there is `room`.
 ///
 /// # Errors
 /// See [`read::read`]; [`Error::Environment`] if the cache cannot be written.
@@ -80,7 +79,7 @@ pub(super) fn typed(
     zone: &str,
     key: &PersonalKey,
     cache: &Path,
-    keeps: bool,
+    room: Option<&Room>,
 ) -> Result<TypedFile> {
     let content_hash = content_hash(&file.path)?;
     let folder = cache.join(&plan.name);
@@ -109,7 +108,7 @@ pub(super) fn typed(
     // Files of equal content are typed side by side, each under a temporary name of its own.
     let own = blake3::hash(file.name.as_bytes()).to_hex();
     let temporary = folder.join(format!("{stem}.{}-{}.tmp", std::process::id(), &own[..16]));
-    let mut at_hand = AtHand::new(keeps);
+    let mut at_hand = AtHand::new(room);
     let findings = parse(file, plan, key, &temporary, &mut at_hand)?;
     std::fs::rename(&temporary, &parquet).map_err(Error::io("write", &parquet))?;
     let text = serde_json::to_vec(&findings).map_err(|e| Error::Invariant(format!("findings: {e}")))?;
@@ -118,7 +117,13 @@ pub(super) fn typed(
     Ok(found(findings, at_hand.finish()?, false))
 }
 
-fn parse(file: &SourceFile, plan: &SourcePlan, key: &PersonalKey, to: &Path, at_hand: &mut AtHand) -> Result<Findings> {
+fn parse(
+    file: &SourceFile,
+    plan: &SourcePlan,
+    key: &PersonalKey,
+    to: &Path,
+    at_hand: &mut AtHand<'_>,
+) -> Result<Findings> {
     let mut typer = Typer { plan, key, file: &file.name, counts: ValueCounts::default() };
     let mut findings = Findings::default();
     let mut writer: Option<ArrowWriter<File>> = None;

@@ -88,7 +88,7 @@ pub fn ingest(
         let typed: Vec<TypedFile> = found
             .par_iter()
             .map(|file| {
-                let typed = cache::typed(file, plan, pipeline.zone.name(), key, cache, false)?;
+                let typed = cache::typed(file, plan, pipeline.zone.name(), key, cache, None)?;
                 tick(&format!("{} {}", plan.name, file.name));
                 Ok(typed)
             })
@@ -107,6 +107,7 @@ pub struct Typist<'a> {
     plans: Vec<plan::SourcePlan>,
     /// Sources of which typed rows are kept at hand.
     keeps: BTreeSet<String>,
+    room: at_hand::Room,
 }
 
 impl<'a> Typist<'a> {
@@ -117,11 +118,11 @@ impl<'a> Typist<'a> {
     pub fn new(pipeline: &'a Pipeline, cache: &'a Path, key: &'a PersonalKey) -> Result<Self> {
         let plans = plan::plan(pipeline)?;
         create_private(cache)?;
-        Ok(Self { pipeline, cache, key, plans, keeps: BTreeSet::new() })
+        Ok(Self { pipeline, cache, key, plans, keeps: BTreeSet::new(), room: at_hand::Room::default() })
     }
 
     /// The same, which keeps the rows that it types for these tables at hand, with the file, until that is
-    /// [laid down](TypedFile::laid_down).
+    /// [laid down](TypedFile::laid_down); not more than some hundred megabytes at a time.
     #[must_use]
     pub fn keeping(mut self, tables: &[&str]) -> Self {
         let mappings = self.pipeline.raw.tables.iter().filter(|(table, _)| tables.contains(&table.as_str()));
@@ -143,7 +144,8 @@ impl<'a> Typist<'a> {
         let plan = self.plans.iter().find(|plan| plan.name == source);
         let plan = plan.ok_or_else(|| Error::Invariant(format!("no table uses the source `{source}`")))?;
         let file = SourceFile { path: path.to_owned(), name: name.to_owned(), format };
-        cache::typed(&file, plan, self.pipeline.zone.name(), self.key, self.cache, self.keeps.contains(source))
+        let room = self.keeps.contains(source).then_some(&self.room);
+        cache::typed(&file, plan, self.pipeline.zone.name(), self.key, self.cache, room)
     }
 
     /// Typed copies that an earlier process made.

@@ -15,7 +15,7 @@ use std::fs::File;
 const SMALL: usize = 50_000;
 
 /// Rows that are held together at most.
-const TOGETHER: usize = 500_000;
+pub(super) const TOGETHER: usize = 500_000;
 
 fn stage() -> impl FnOnce(PolarsError) -> Error {
     Error::frames("reading typed files")
@@ -81,7 +81,7 @@ fn scan(number: usize, file: &TypedFile) -> Result<LazyFrame> {
 
 fn read(number: usize, file: &TypedFile) -> Result<DataFrame> {
     let mut frame = match &file.at_hand {
-        Some(rows) => DataFrame::clone(rows),
+        Some(rows) => rows.frame.clone(),
         None => {
             let opened = File::open(&file.parquet).map_err(Error::io("read", &file.parquet))?;
             ParquetReader::new(opened).read_parallel(ParallelStrategy::None).finish().map_err(stage())?
