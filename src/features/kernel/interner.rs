@@ -1,5 +1,7 @@
 //! Dense numbers for keys.
 
+mod filled;
+
 use super::NO_KEY;
 use crate::error::{Error, Result};
 use crate::saved::{Grown, Reader, Section, damaged};
@@ -312,19 +314,7 @@ impl Interner {
             return None;
         }
         self.reserve(self.len());
-        for id in 0..self.count {
-            let key = self.key(id)?;
-            let hash = hash(key);
-            let mut place = self.place(hash);
-            while self.slots[place].1 != NO_KEY {
-                if self.slots[place].0 == hash && self.key(self.slots[place].1) == Some(key) {
-                    return None;
-                }
-                place = self.after(place);
-            }
-            self.slots[place] = (hash, id);
-        }
-        Some(self)
+        self.fill().then_some(self)
     }
 }
 
@@ -428,5 +418,48 @@ mod tests {
         interner.intern_all([Some("a"), Some("b"), Some("c")]).unwrap();
         assert_eq!(interner.keep(&[true, false, true]), [0, NO_KEY, 1]);
         assert_eq!((interner.len(), interner.intern(b"c").unwrap(), interner.intern(b"b").unwrap()), (2, 1, 2));
+    }
+
+    #[test]
+    fn very_many_keys_are_found_again_once_they_were_read() {
+        // More than are filled one by one, ids as texts and of other lengths between.
+        let keys: Vec<String> =
+            (0..700_000_u32).map(|n| format!("{}{n}", ["", "order-"][(n % 3 == 0) as usize])).collect();
+        let mut interner = Interner::default();
+        let ids = interner.intern_all(keys.iter().map(Some)).unwrap();
+        let mut read = read_again(&mut interner).unwrap();
+        assert_eq!(read.find_all(keys.iter().map(Some)), ids);
+        assert!(
+            keys.iter()
+                .step_by(997)
+                .zip(ids.iter().step_by(997))
+                .all(|(key, id)| read.find(key.as_bytes()) == Some(*id))
+        );
+        assert_eq!(read.find_all((0..1_000_u32).map(|n| Some(format!("x{n}")))), [NO_KEY; 1_000]);
+        // New ones get the next numbers, and the table grows as any other does.
+        let more: Vec<String> = (0..700_000_u32).map(|n| format!("more-{n}")).collect();
+        let ids = read.intern_all(more.iter().map(Some)).unwrap();
+        assert!(ids.into_iter().eq(700_000..1_400_000));
+        assert_eq!(read.find(b"order-699999"), Some(699_999));
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_among_very_many_is_refused() {
+        for (first, second) in [(0_u64, 599_999_u64), (299_999, 300_000), (7, 8)] {
+            let keys: Vec<u8> =
+                (0..600_000_u64).flat_map(|n| (if n == second { first } else { n }).to_le_bytes()).collect();
+            let count = keys.len() as u32 / 8;
+            let twice = Interner { count, width: 8, bytes: keys.into(), ..Interner::default() };
+            assert!(twice.with_table().is_none(), "{first} and {second}");
+        }
+        // Ends that go back are none.
+        let mut ends: Vec<u64> = (1..=600_000).collect();
+        ends[300_000] = 5;
+        let bytes = vec![0_u8; 600_000];
+        assert!(
+            Interner { count: 600_000, ends: ends.into(), bytes: bytes.into(), ..Interner::default() }
+                .with_table()
+                .is_none()
+        );
     }
 }
