@@ -7,6 +7,7 @@
 
 mod frozen;
 mod reading;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod writing;
@@ -14,11 +15,12 @@ mod writing;
 use crate::error::Error;
 pub use frozen::{Frozen, Grown};
 pub use reading::{Files, Reader, open};
+pub use rows::Rows;
 pub use writing::{Columns, Section, header, whole};
 
 const MAGIC: &[u8; 8] = b"ordstate";
 /// Goes up with every change of the layout or of a meaning.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HASH: usize = 32;
 /// Columns begin at multiples of this.
 const ALIGNED: usize = 16;

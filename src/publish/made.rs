@@ -61,14 +61,43 @@ impl MadeFile {
     }
 }
 
-/// Rows that [`MadeFile::of_rows`] wrote; they stay in the file, which is mapped, and go with it.
-///
-/// # Errors
-/// [`Error::Environment`] when the file is not there, [`Error::Parquet`] when it is damaged.
-pub fn read_rows(path: &Path) -> Result<DataFrame> {
-    let file = Mapped::of(path).map_err(Error::io("read", path))?;
-    let batch = batch_in(Buffer::from(Bytes::from_owner(file)));
-    bridge::frame_of(&batch.map_err(bridge::failed(format!("reading {}", path.display())))?)
+/// A state file of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommittedFile {
+    /// Where it stands.
+    pub path: PathBuf,
+    pub(super) size_in_bytes: u64,
+    pub(super) blake3: String,
+}
+
+impl CommittedFile {
+    /// Maps it. That it is as long as it was committed is seen, and nothing of it is read.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when it is not there or was cut short.
+    pub fn map(&self) -> Result<Mapped> {
+        let file = Mapped::of(&self.path).map_err(Error::io("read", &self.path))?;
+        match file.len() as u64 == self.size_in_bytes {
+            true => Ok(file),
+            false => Err(self.is_damaged("is not as long as it was written")),
+        }
+    }
+
+    /// Rows that [`MadeFile::of_rows`] wrote into it, of the file as [`Self::map`] gave it; they stay there.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when they are not what was committed, [`Error::Parquet`] only for defects.
+    pub fn rows(&self, file: Mapped) -> Result<DataFrame> {
+        if blake3::hash(&file).to_hex().as_str() != self.blake3 {
+            return Err(self.is_damaged("is not what was written: a disk that fails, or somebody's change"));
+        }
+        let batch = batch_in(Buffer::from(Bytes::from_owner(file)));
+        bridge::frame_of(&batch.map_err(bridge::failed(format!("reading {}", self.path.display())))?)
+    }
+
+    fn is_damaged(&self, why: &str) -> Error {
+        Error::io("use", &self.path)(io::Error::new(io::ErrorKind::InvalidData, why))
+    }
 }
 
 /// The one batch of an Arrow file, pointing into it.
@@ -158,20 +187,30 @@ mod tests {
             let made = MadeFile::of_rows(&path, &rows).unwrap();
             let bytes = std::fs::read(&path).unwrap();
             let expected = (bytes.len() as u64, blake3::hash(&bytes).to_hex().to_string());
-            assert_eq!((made.size_in_bytes, made.blake3), expected);
-            let read = read_rows(&path).unwrap();
+            assert_eq!((made.size_in_bytes, made.blake3.clone()), expected);
+            let committed =
+                CommittedFile { path: path.clone(), size_in_bytes: made.size_in_bytes, blake3: made.blake3 };
+            let read = committed.rows(committed.map().unwrap()).unwrap();
             assert_eq!(read.schema(), rows.schema());
             assert!(read.equals_missing(&rows));
-            // A file that was cut short is no rows.
+            // A file that was cut short is no rows, nor is one of which a bit was flipped.
             std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-            assert!(read_rows(&path).is_err());
+            assert!(committed.map().is_err());
+            assert!(batch_in(Buffer::from(bytes[..bytes.len() / 2].to_vec())).is_err());
+            for bit in [3, bytes.len() * 4, bytes.len() * 8 - 1] {
+                let mut bytes = bytes.clone();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                std::fs::write(&path, bytes).unwrap();
+                assert!(committed.rows(committed.map().unwrap()).is_err());
+            }
         }
         // A few rows that point into a page of many do not carry the page along.
         let many: Vec<String> = (0..5_000).map(|n| format!("a text of more than twelve bytes {n}")).collect();
         let few = df!("text" => many).unwrap().slice(17, 3);
         let made = MadeFile::of_rows(&path, &few).unwrap();
         assert!(made.size_in_bytes < 2_000, "{}", made.size_in_bytes);
-        assert!(read_rows(&path).unwrap().equals_missing(&few));
+        let committed = CommittedFile { path, size_in_bytes: made.size_in_bytes, blake3: made.blake3 };
+        assert!(committed.rows(committed.map().unwrap()).unwrap().equals_missing(&few));
     }
 
     #[test]

@@ -31,7 +31,7 @@ mod tests;
 pub(crate) use bridge::frame_of;
 pub use fault::{FAIL_AT, Step};
 pub use layout::{PartitionType, is_appended};
-pub use made::{MadeFile, read_rows};
+pub use made::{CommittedFile, MadeFile};
 pub use parts::Prepared;
 pub use record::PartitionColumn;
 pub use snapshot::{LiveFile, LiveTable, Snapshot, read, snapshot};
@@ -83,17 +83,18 @@ impl Publisher {
         self.begin_replacing(Replaces::Run, run_id, metadata)
     }
 
-    /// The state files of the last commit: name below [`STATE_DIR`] and where each stands.
+    /// The state files of the last commit by their names below [`STATE_DIR`].
     ///
     /// # Errors
     /// [`Error::Environment`](crate::error::Error::Environment) when the commit cannot be read.
-    pub fn state(&self) -> Result<BTreeMap<String, PathBuf>> {
+    pub fn state(&self) -> Result<BTreeMap<String, CommittedFile>> {
         let record = commit::recover(&self.inner.out, &self.inner.faults)?;
         let files = record.into_iter().flat_map(|record| record.files).filter(record::FileEntry::is_state);
         Ok(files
             .filter_map(|file| {
                 let name = file.path.strip_prefix(STATE_DIR)?.trim_start_matches('/').to_owned();
-                Some((name, self.inner.out.join(&file.path)))
+                let path = self.inner.out.join(&file.path);
+                Some((name, CommittedFile { path, size_in_bytes: file.size_in_bytes, blake3: file.blake3 }))
             })
             .collect())
     }

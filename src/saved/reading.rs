@@ -14,6 +14,15 @@ use std::sync::Arc;
 /// [`Error::InputRefused`] for bytes that are no state, are damaged, are of another version or somebody else's, each with what
 /// to do.
 pub fn open<'a>(bytes: &'a [u8], whose: &[u8; HASH]) -> Result<Vec<Reader<'a>>> {
+    let sections = unchecked(bytes, whose)?;
+    match sections.par_iter().all(|(section, hash)| blake3::hash(section).as_bytes() == *hash) {
+        true => Ok(sections.into_iter().map(|(bytes, _)| Reader { bytes, at: 0, columns: Arc::default() }).collect()),
+        false => Err(damaged()),
+    }
+}
+
+/// The sections that a header names, with the hash that each should have: the header alone is checked.
+fn unchecked<'a>(bytes: &'a [u8], whose: &[u8; HASH]) -> Result<Vec<(&'a [u8], &'a [u8])>> {
     let mut head = Reader { bytes, at: 0, columns: Arc::default() };
     if head.take(MAGIC.len()).ok() != Some(MAGIC.as_slice()) {
         return Err(refused("is no state of this program", "is it another file of that name?"));
@@ -40,10 +49,7 @@ pub fn open<'a>(bytes: &'a [u8], whose: &[u8; HASH]) -> Result<Vec<Reader<'a>>> 
         sections.push((head.take(length)?, hash));
     }
     head.finish()?;
-    match sections.par_iter().all(|(section, hash)| blake3::hash(section).as_bytes() == *hash) {
-        true => Ok(sections.into_iter().map(|(bytes, _)| Reader { bytes, at: 0, columns: Arc::default() }).collect()),
-        false => Err(damaged()),
-    }
+    Ok(sections)
 }
 
 /// A state and the files of columns that it points to, mapped.
@@ -63,16 +69,20 @@ impl Files {
         Ok(Self { state: map(state)?, columns })
     }
 
-    /// The sections of the state; frozen columns stay in their files.
+    /// The sections of the state; frozen columns stay in their files, and are checked one by one where a section points to
+    /// them: much of a file may be of no use any more.
     ///
     /// # Errors
     /// As [`open`].
     pub fn open(&self, whose: &[u8; HASH]) -> Result<Vec<Reader<'_>>> {
         let of_file = |(name, file): &'_ (String, Mapped)| -> Result<_> {
-            let bytes = open(file, whose)?.into_iter().map(|section| section.bytes.as_ptr_range());
             let start = file.as_ptr() as usize;
-            let ranges = bytes.map(|range| range.start as usize - start..range.end as usize - start).collect();
-            Ok((name.clone(), file.clone(), ranges))
+            let of_section = |(bytes, hash): (&[u8], &[u8])| {
+                let range = bytes.as_ptr_range();
+                (range.start as usize - start..range.end as usize - start, hash.to_vec())
+            };
+            let sections = unchecked(file, whose)?.into_iter().map(of_section).collect();
+            Ok((name.clone(), file.clone(), sections))
         };
         let mut sections = open(&self.state, whose)?;
         if sections.is_empty() {
@@ -87,8 +97,8 @@ impl Files {
     }
 }
 
-/// Files of columns: the name of each, and where each column is in it.
-type Mappings = Vec<(String, Mapped, Vec<Range<usize>>)>;
+/// Files of columns: the name of each, and where each column is in it, with the hash that it should have.
+type Mappings = Vec<(String, Mapped, Vec<(Range<usize>, Vec<u8>)>)>;
 
 /// What of a section has not been read yet.
 #[derive(Debug, Clone)]
@@ -137,8 +147,11 @@ impl<'a> Reader<'a> {
             return Ok(bytes.chunks_exact(T::WIDTH).map(T::get).collect::<Vec<_>>().into());
         }
         let found = usize::try_from(file).ok().and_then(|file| self.columns.get(file)).zip(usize::try_from(nth).ok());
-        let ((name, file, ranges), at) = found.ok_or_else(damaged)?;
-        let range = ranges.get(at).cloned().ok_or_else(damaged)?;
+        let ((name, file, sections), at) = found.ok_or_else(damaged)?;
+        let (range, hash) = sections.get(at).cloned().ok_or_else(damaged)?;
+        if blake3::hash(&file[range.clone()]).as_bytes() != hash.as_slice() {
+            return Err(damaged());
+        }
         let mut column = Reader { bytes: &file[range.clone()], at: 0, columns: Arc::default() };
         let (here, rows): (u64, u64) = (column.one()?, column.one()?);
         let length = usize::try_from(rows).ok().and_then(|rows| rows.checked_mul(T::WIDTH)).ok_or_else(damaged)?;

@@ -177,7 +177,55 @@ fn whatever_is_not_what_was_written_is_refused_and_says_so() {
     }
     let mut newer = bytes.clone();
     newer[8] = 9;
-    assert!(says(&newer, &OURS).contains("has version 9, this program reads version 2"));
+    assert!(says(&newer, &OURS).contains("has version 9, this program reads version 3"));
     assert!(says(b"PAR1", &OURS).contains("no state of this program"));
     assert!(says(&bytes, &[8; HASH]).contains("other settings"));
+}
+
+#[test]
+fn rows_of_a_file_are_read_once_and_when_they_are_asked_for() {
+    use polars::prelude::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let frame = df!("n" => [1_i64, 2]).unwrap();
+    let (reads, given) = (Arc::new(AtomicUsize::new(0)), frame.clone());
+    let counts = Arc::clone(&reads);
+    let read = move || {
+        counts.fetch_add(1, Ordering::Relaxed);
+        Ok(given.clone())
+    };
+    let rows = Rows::in_file(2, read.clone());
+    let other = rows.clone();
+    assert_eq!((rows.height(), reads.load(Ordering::Relaxed)), (2, 0));
+    assert!(rows.get().unwrap().equals(&frame) && other.get().unwrap().equals(&frame));
+    assert_eq!(reads.load(Ordering::Relaxed), 1);
+    // Another number of rows is another file.
+    assert!(Rows::in_file(3, read).get().is_err());
+    assert!(Rows::from(frame.clone()).get().unwrap().equals(&frame));
+}
+
+#[test]
+fn a_column_that_is_damaged_is_seen_by_who_points_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (Frozen::from(vec![1_u32; LONG as usize]), Frozen::from(vec![2_u32; LONG as usize]));
+    let state = |columns: &[&Frozen<u32>]| {
+        let mut section = Section::default();
+        columns.iter().for_each(|column| section.frozen(column));
+        vec![section]
+    };
+    let files = write(folder.path(), "both", state(&[&one, &other]), &[]);
+    write(folder.path(), "one", state(&[&one]), &files);
+    let path = folder.path().join(&files[0]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 40;
+    bytes[last] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let read = |name: &str, columns: usize| {
+        let there = [(files[0].as_str(), path.as_path())].into_iter();
+        let mapped = Files::map(&folder.path().join(name), there).unwrap();
+        let mut section = mapped.open(&OURS).unwrap().remove(0);
+        (0..columns).all(|_| section.frozen::<u32>().is_ok())
+    };
+    assert!(read("one", 1), "what nobody points to does not matter");
+    assert!(read("both", 1) && !read("both", 2));
 }

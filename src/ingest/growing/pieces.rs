@@ -3,7 +3,10 @@
 use super::frames;
 use crate::error::Result;
 use crate::ingest::contiguous::contiguous;
+use crate::saved::Rows;
 use polars::prelude::*;
+use rayon::prelude::*;
+use std::collections::BTreeSet;
 
 /// Small pieces at most: rows are picked out of each by itself. Beyond it the last ones are put together.
 const MOST: usize = 8;
@@ -30,7 +33,7 @@ pub(super) struct Pieces {
 /// Some rows, which are never changed.
 #[derive(Clone)]
 struct Piece {
-    rows: DataFrame,
+    rows: Rows,
     /// What they are called where they are saved, once anybody has asked for that.
     name: Option<String>,
 }
@@ -38,7 +41,7 @@ struct Piece {
 impl Piece {
     fn of(mut rows: DataFrame) -> Self {
         rows.rechunk_mut();
-        Self { rows, name: None }
+        Self { rows: rows.into(), name: None }
     }
 }
 
@@ -48,14 +51,13 @@ impl Pieces {
         Self { pieces: vec![Piece::of(frame)] }
     }
 
-    /// Pieces that were saved, each under its name.
-    pub(super) fn of_saved(pieces: Vec<(String, DataFrame)>) -> Self {
-        let pieces = pieces.into_iter().map(|(name, rows)| Piece { name: Some(name), ..Piece::of(rows) });
-        Self { pieces: pieces.collect() }
+    /// Pieces that were saved, each under its name and contiguous as it was.
+    pub(super) fn of_saved(pieces: Vec<(String, Rows)>) -> Self {
+        Self { pieces: pieces.into_iter().map(|(name, rows)| Piece { rows, name: Some(name) }).collect() }
     }
 
     /// Every piece with its name; those that have none get one by `name`.
-    pub(super) fn named(&mut self, mut name: impl FnMut() -> String) -> impl Iterator<Item = (String, &DataFrame)> {
+    pub(super) fn named(&mut self, mut name: impl FnMut() -> String) -> impl Iterator<Item = (String, &Rows)> {
         self.pieces.iter_mut().map(move |piece| (piece.name.get_or_insert_with(&mut name).clone(), &piece.rows))
     }
 
@@ -81,11 +83,15 @@ impl Pieces {
                 first -= 1;
                 rows += self.pieces[first].rows.height();
             }
-            let mut together = self.pieces.split_off(first).into_iter().map(|piece| piece.rows);
-            let Some(mut all) = together.next() else { break };
-            for more in together {
-                all.vstack_mut_owned(more).map_err(frames())?;
+            let together = self.pieces.split_off(first);
+            let mut all = DataFrame::empty();
+            for piece in &together {
+                match all.height() {
+                    0 => all = piece.rows.get()?.clone(),
+                    _ => drop(all.vstack_mut(piece.rows.get()?).map_err(frames())?),
+                }
             }
+            drop(together);
             contiguous(&mut all)?;
             self.pieces.push(Piece::of(all));
         }
@@ -95,17 +101,41 @@ impl Pieces {
     /// All of them as one frame; without columns where nothing ever came.
     pub(super) fn whole(&self) -> Result<DataFrame> {
         let mut pieces = self.pieces.iter().map(|piece| &piece.rows);
-        let Some(mut whole) = pieces.next().cloned() else { return Ok(DataFrame::empty()) };
+        let Some(first) = pieces.next() else { return Ok(DataFrame::empty()) };
+        let mut whole = first.get()?.clone();
         for piece in pieces {
-            whole.vstack_mut(piece).map_err(frames())?;
+            whole.vstack_mut(piece.get()?).map_err(frames())?;
         }
         Ok(whole)
     }
 
+    /// The places at which pieces begin.
+    fn firsts(&self) -> Vec<usize> {
+        let heights = self.pieces.iter().map(|piece| piece.rows.height());
+        heights.scan(0, |first, n| Some(std::mem::replace(first, *first + n))).collect()
+    }
+
+    /// The numbers, or instants, of one column at these places.
+    pub(super) fn numbers(&self, column: &str, at: &[IdxSize]) -> Result<Vec<Option<i64>>> {
+        let firsts = self.firsts();
+        let mut columns: Vec<Option<Int64Chunked>> = vec![None; firsts.len()];
+        let mut number = |at: &IdxSize| -> Result<Option<i64>> {
+            let piece = firsts.partition_point(|first| *first <= *at as usize) - 1;
+            let numbers = match &mut columns[piece] {
+                Some(numbers) => numbers,
+                nothing => {
+                    let of_piece = self.pieces[piece].rows.get()?.column(column).map(Column::to_physical_repr);
+                    nothing.insert(of_piece.and_then(|column| column.i64().cloned()).map_err(frames())?)
+                }
+            };
+            Ok(numbers.get(*at as usize - firsts[piece]))
+        };
+        at.iter().map(&mut number).collect()
+    }
+
     /// The rows at these places, in the order of these.
     pub(super) fn take(&self, at: &[IdxSize]) -> Result<DataFrame> {
-        let pieces = self.pieces.iter().map(|piece| piece.rows.height());
-        let firsts: Vec<usize> = pieces.scan(0, |first, n| Some(std::mem::replace(first, *first + n))).collect();
+        let firsts = self.firsts();
         let piece_of = |at: IdxSize| firsts.partition_point(|first| *first <= at as usize) - 1;
         let row_in = |piece: usize, at: IdxSize| at - firsts[piece] as IdxSize;
         // What is asked for mostly stands in the order in which it came: one piece after another.
@@ -136,9 +166,13 @@ impl Pieces {
     /// Rows of pieces one after the other. Texts of one piece are picked without being copied, which polars does where it picks
     /// out of several.
     fn picked(&self, runs: Vec<(usize, Vec<IdxSize>)>) -> Result<DataFrame> {
-        let mut picked = self.pieces.first().map_or_else(DataFrame::empty, |piece| piece.rows.clear());
+        let unread = runs.iter().filter(|(piece, rows)| !rows.is_empty() && !self.pieces[*piece].rows.are_read());
+        let unread: BTreeSet<usize> = unread.map(|(piece, _)| *piece).collect();
+        // Checked whole when they are read, which takes a while.
+        unread.into_par_iter().try_for_each(|piece| self.pieces[piece].rows.get().map(drop))?;
+        let mut picked = DataFrame::empty();
         for (piece, rows) in runs {
-            let piece = &self.pieces[piece].rows;
+            let piece = self.pieces[piece].rows.get()?;
             let follow_one_another = rows.windows(2).all(|pair| pair[0] + 1 == pair[1]);
             let rows = match rows.first() {
                 None => continue,
@@ -149,6 +183,10 @@ impl Pieces {
                 0 => picked = rows,
                 _ => drop(picked.vstack_mut_owned(rows).map_err(frames())?),
             }
+        }
+        if picked.height() == 0 {
+            // The newest are read already, most likely.
+            return self.pieces.last().map_or_else(|| Ok(picked), |piece| Ok(piece.rows.get()?.clear()));
         }
         picked.rechunk_mut();
         Ok(picked)

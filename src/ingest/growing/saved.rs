@@ -11,8 +11,7 @@ use crate::config::Pipeline;
 use crate::contract::input::table;
 use crate::error::Result;
 use crate::ingest::fx::Rates;
-use crate::saved::{Reader, Section, damaged};
-use polars::prelude::DataFrame;
+use crate::saved::{Reader, Rows, Section, damaged};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +22,7 @@ pub struct SavedTables {
     pub sections: Vec<Section>,
     /// Rows by the name under which the sections point to them. One name means the same rows for ever, so that what was
     /// written under it need not be written again.
-    pub rows: Vec<(String, DataFrame)>,
+    pub rows: Vec<(String, Rows)>,
 }
 
 impl<'a> Growing<'a> {
@@ -62,7 +61,7 @@ impl<'a> Growing<'a> {
         wanted: &'static [&'static str],
         (files, as_of): (&Files, i64),
         sections: &[Reader<'_>],
-        rows: &BTreeMap<String, DataFrame>,
+        rows: &BTreeMap<String, Rows>,
     ) -> Result<Self> {
         let mut growing = Self::new(pipeline, wanted);
         let [first, groups, of_tables @ ..] = sections else { return Err(damaged()) };
@@ -96,11 +95,11 @@ impl<'a> Growing<'a> {
         Ok(growing)
     }
 
-    /// The names of the rows that sections of [`Self::save`] point to.
+    /// The names of the rows that sections of [`Self::save`] point to, and how many they are.
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn rows_of(sections: &[Reader<'_>]) -> Result<Vec<String>> {
+    pub fn rows_of(sections: &[Reader<'_>]) -> Result<Vec<(String, usize)>> {
         let mut names = Vec::new();
         for section in sections.iter().skip(2) {
             names.extend(GrowingTable::read_names(&mut section.clone())?.into_iter().flatten());
@@ -112,7 +111,7 @@ impl<'a> Growing<'a> {
 impl GrowingTable {
     /// Adds the rows, by name, and begins the section of the table with these names: of the rows themselves, then of those
     /// that wait.
-    fn save_rows(&mut self, prefix: &str, rows: &mut Vec<(String, DataFrame)>) -> Section {
+    fn save_rows(&mut self, prefix: &str, rows: &mut Vec<(String, Rows)>) -> Section {
         let mut count = 0;
         let mut name = || {
             count += 1;
@@ -123,17 +122,26 @@ impl GrowingTable {
             rows.extend(pieces.named(&mut name).map(|(name, rows)| (name, rows.clone())));
         }
         let waiting = rows.len();
-        rows.extend(self.orphans.iter().map(|part| (name(), part.frame.clone())));
+        rows.extend(self.orphans.iter().map(|part| (name(), part.frame.clone().into())));
         let mut to = Section::default();
         to.one(self.frame.is_some());
-        to.texts(rows[first..waiting].iter().map(|(name, _)| name.as_str()));
-        to.texts(rows[waiting..].iter().map(|(name, _)| name.as_str()));
+        for some in [&rows[first..waiting], &rows[waiting..]] {
+            to.texts(some.iter().map(|(name, _)| name.as_str()));
+            to.column(some.iter().map(|(_, rows)| rows.height() as u64));
+        }
         to
     }
 
-    fn read_names(from: &mut Reader<'_>) -> Result<[Vec<String>; 2]> {
+    fn read_names(from: &mut Reader<'_>) -> Result<[Vec<(String, usize)>; 2]> {
         from.one::<bool>()?;
-        Ok([from.texts()?, from.texts()?])
+        let mut named = || {
+            let (names, heights) = (from.texts()?, from.column::<u64>()?);
+            match names.len() == heights.len() {
+                true => Ok(names.into_iter().zip(heights.into_iter().map(|rows| rows as usize)).collect()),
+                false => Err(damaged()),
+            }
+        };
+        Ok([named()?, named()?])
     }
 
     /// Everything else, after the names.
@@ -147,15 +155,15 @@ impl GrowingTable {
         to
     }
 
-    fn read(mut from: Reader<'_>, rows: &BTreeMap<String, DataFrame>) -> Result<Self> {
+    fn read(mut from: Reader<'_>, rows: &BTreeMap<String, Rows>) -> Result<Self> {
         let has_frame: bool = from.clone().one()?;
         let [names, waiting] = Self::read_names(&mut from)?;
         let find = |name: &String| rows.get(name).cloned().ok_or_else(damaged);
-        let pieces = names.iter().map(|name| Ok((name.clone(), find(name)?))).collect::<Result<Vec<_>>>()?;
+        let pieces = names.iter().map(|(name, _)| Ok((name.clone(), find(name)?))).collect::<Result<Vec<_>>>()?;
         let pieces = Pieces::of_saved(pieces);
         let mut orphans = Vec::with_capacity(waiting.len());
-        for name in &waiting {
-            let (frame, files, rows) = (find(name)?, from.cells()?, from.cells()?);
+        for (name, _) in &waiting {
+            let (frame, files, rows) = (find(name)?.get()?.clone(), from.cells()?, from.cells()?);
             if files.len() != frame.height() || rows.len() != frame.height() {
                 return Err(damaged());
             }

@@ -167,10 +167,10 @@ impl GrowingTable {
     /// When the orders of some groups were placed, UTC microseconds.
     pub(super) fn placed(&self, groups: &[Group]) -> Result<Vec<(Group, i64)>> {
         let Some(frame) = &self.frame else { return Ok(Vec::new()) };
-        let times = frame.whole()?.column("placed_at").map(|c| c.to_physical_repr()).map_err(frames())?;
-        let times = times.i64().map_err(frames())?;
         let rows = groups.iter().flat_map(|group| self.rows.of(*group).map(|row| (*group, row)));
-        Ok(rows.filter_map(|(group, row)| Some((group, times.get(row as usize)?))).collect())
+        let (groups, rows): (Vec<Group>, Vec<IdxSize>) = rows.unzip();
+        let times = frame.numbers("placed_at", &rows)?;
+        Ok(groups.into_iter().zip(times).filter_map(|(group, at)| Some((group, at?))).collect())
     }
 }
 

@@ -13,10 +13,8 @@ use crate::error::{Error, Result};
 use crate::ingest::{PersonalKey, TypedFile, create_private};
 use crate::pipeline::chain::Stopwatch;
 use crate::pipeline::training::feature_terms;
-use crate::publish::{MadeFile, Publisher, read_rows};
-use crate::saved;
-use polars::prelude::DataFrame;
-use rayon::prelude::*;
+use crate::publish::{CommittedFile, MadeFile, Publisher};
+use crate::saved::{self, Rows};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -54,7 +52,7 @@ struct Making {
     checkpoint: Checkpoint,
     sections: Vec<saved::Section>,
     /// Rows that are not saved yet, by the state file that they are to be in.
-    rows: Vec<(String, DataFrame)>,
+    rows: Vec<(String, Rows)>,
     /// Files of columns that need not be written again.
     kept: BTreeSet<String>,
 }
@@ -115,8 +113,7 @@ impl Checkpoints {
     ) -> Result<()> {
         let saved = scoring.save(&format!("{epoch:010}"));
         let there: BTreeSet<&String> = last.iter().flat_map(|last| last.files()).collect();
-        let named: Vec<(String, DataFrame)> =
-            saved.rows.into_iter().map(|(name, rows)| (rows_file(&name), rows)).collect();
+        let named: Vec<(String, Rows)> = saved.rows.into_iter().map(|(name, rows)| (rows_file(&name), rows)).collect();
         let state = format!("{}/checkpoint-{epoch:010}", super::journal::FOLDER);
         let row_files = named.iter().map(|(file, _)| file.clone()).collect();
         let new = named.into_iter().filter(|(file, _)| !there.contains(file)).collect();
@@ -219,7 +216,7 @@ impl Folder {
         made: &mut BTreeMap<String, MadeFile>,
     ) -> Result<Checkpoint> {
         for (file, rows) in rows {
-            self.make(made, &file, &|path| MadeFile::of_rows(path, &rows))?;
+            self.make(made, &file, &|path| MadeFile::of_rows(path, rows.get()?))?;
         }
         let of_columns = format!("{}/columns-{:010}", super::journal::FOLDER, checkpoint.epoch);
         let mut columns = saved::Columns::separate(&mut sections, &kept, &of_columns);
@@ -335,18 +332,34 @@ fn load<'a>(
     files: (&BTreeMap<String, Vec<TypedFile>>, i64),
 ) -> Result<Scoring<'a>> {
     let state = publisher.state()?;
-    let path = |file: &str| {
+    let find = |file: &str| {
         let gone = || Error::Usage { message: format!("`{file}` is no longer in the state"), hint: None };
         state.get(file).ok_or_else(gone)
     };
     let mut stages = Stopwatch::default();
-    let columns = checkpoint.columns.iter().map(|name| Ok((name.as_str(), path(name)?.as_path())));
+    let columns = checkpoint.columns.iter().map(|name| Ok((name.as_str(), find(name)?.path.as_path())));
     let columns = columns.collect::<Result<Vec<_>>>()?;
-    let held = saved::Files::map(path(&checkpoint.state)?, columns.into_iter())?;
+    let held = saved::Files::map(&find(&checkpoint.state)?.path, columns.into_iter())?;
     let whose = whose(pipeline, key)?;
     let sections = stages.time("checked", || held.open(&whose))?;
-    let names = Scoring::rows_of(&sections)?;
-    let read = |name: String| Ok((name.clone(), read_rows(path(&rows_file(&name))?)?));
-    let rows = stages.time("rows", || names.into_par_iter().map(read).collect::<Result<BTreeMap<_, _>>>())?;
+    let rows = |(name, height): (String, usize)| Ok((name.clone(), rows_in(find(&rows_file(&name))?, height)?));
+    let rows = Scoring::rows_of(&sections)?.into_iter().map(rows).collect::<Result<BTreeMap<_, _>>>()?;
     stages.time("held", || Scoring::load(pipeline, files, &sections, &rows))
+}
+
+/// Rows in a file, which are read when they are first asked for. If they are damaged the file goes, so that the next start
+/// takes everything anew instead of failing where this one did.
+fn rows_in(file: &CommittedFile, height: usize) -> Result<Rows> {
+    let (file, mapped) = (file.clone(), file.map()?);
+    Ok(Rows::in_file(height, move || {
+        file.rows(mapped.clone()).inspect_err(|_| {
+            let _ = std::fs::remove_file(&file.path);
+        })
+    }))
+}
+
+/// Whether a checkpoint has lost a file, as one does whose rows turned out to be damaged: what is begun again does without.
+pub(super) fn is_spoilt(publisher: &Publisher, checkpoint: Option<&Checkpoint>) -> bool {
+    let Some((checkpoint, state)) = checkpoint.zip(publisher.state().ok()) else { return false };
+    !checkpoint.files().all(|file| state.get(file).is_some_and(|file| file.path.exists()))
 }

@@ -8,6 +8,7 @@ use super::checkpoint::{self, Checkpoints};
 use super::journal::{Journal, Offsets, declared_features};
 use super::learning::Learning;
 use super::publishing::{Made, Publishing, Work, add};
+use super::resuming;
 use super::retelling::{Job, Retelling, ScoresToo, Shared, retell, whole};
 use super::scoring::{LateRow, READ, Scoring, Stepped};
 use super::take::Gathered;
@@ -84,7 +85,6 @@ impl<'a> Following<'a> {
         (mut publishing, retelling, checkpoints): (Publishing, Retelling<'a>, Checkpoints),
     ) -> Result<Self> {
         let typist = Typist::new(pipeline, cache, key)?.keeping(READ);
-        let mut stages = Stopwatch::default();
         let mut journal = Journal::read(&publishing.here()?.publisher, pipeline)?;
         let mut copies: BTreeMap<&str, Vec<KeptFile>> = BTreeMap::new();
         for taken in journal.taken() {
@@ -97,31 +97,11 @@ impl<'a> Following<'a> {
             files.insert(source.to_owned(), typed);
         }
         let by_line = pipeline.raw.risk.returns.as_ref().is_some_and(|r| r.unit == ReturnUnit::Line);
-        let mut scoring = (!by_line).then(|| Scoring::new(pipeline));
         let declared_anew = journal.progress.features != declared_features(pipeline);
+        let mut scoring = (!by_line).then(|| Scoring::new(pipeline));
         if let (Some(scoring), false) = (&mut scoring, files.is_empty()) {
-            let end = options.as_of.unwrap_or((options.now)());
-            let at = (&publishing.here()?.publisher, &journal);
-            match stages.time("checkpoint", || Ok(checkpoint::take_up(pipeline, key, at, &files, end)))? {
-                Some((held, after)) => {
-                    *scoring = held;
-                    stages.time("accept", || scoring.take(&after, end))?;
-                }
-                None => {
-                    // The next one is whole: nothing of one that cannot be used is relied upon.
-                    journal.progress.checkpoint = None;
-                    stages.time("accept", || scoring.take(&files, end))?;
-                }
-            }
-            if let Some(watermark) = journal.progress.watermark {
-                if !declared_anew {
-                    stages.time("restore", || scoring.restore(&options.out))?;
-                }
-                stages.time("features", || scoring.step(&options.out, watermark, None))?;
-                if declared_anew {
-                    stages.time("restore", || scoring.overlay(&options.out))?;
-                }
-            }
+            let publisher = &publishing.here()?.publisher;
+            *scoring = resuming::held(pipeline, (options, key), (publisher, &mut journal), (&files, declared_anew))?;
         }
         let at = (options.out.as_path(), journal.progress.watermark);
         let registry = Registry::open(&options.models);
@@ -149,6 +129,14 @@ impl<'a> Following<'a> {
             checkpoints,
             declared_anew,
         })
+    }
+
+    /// Whether an epoch failed on rows of the checkpoint that are damaged, which [`Self::again`] does without.
+    pub(super) fn is_spoilt(&mut self) -> bool {
+        // Whatever came of it, the last commit tells.
+        let _ = self.publishing.settle();
+        let checkpoint = self.journal.progress.checkpoint.as_ref();
+        self.publishing.here().is_ok_and(|here| checkpoint::is_spoilt(&here.publisher, checkpoint))
     }
 
     /// Starts anew from the last commit, after an epoch that failed.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::health::Learned;
 use crate::ingest::{Ingested, KeptFile, kept_file};
 use crate::intake::{Failures, TakenFile};
-use crate::publish::{MadeFile, Publisher, Staging};
+use crate::publish::{CommittedFile, MadeFile, Publisher, Staging};
 use crate::quarantine::Rejected;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,7 +152,9 @@ impl Journal {
     pub(super) fn read(publisher: &Publisher, pipeline: &Pipeline) -> Result<Self> {
         let mut journal = Self::new(pipeline)?;
         let prefix = format!("{FOLDER}/journal-");
-        for (name, path) in publisher.state()?.into_iter().filter(|(name, _)| name.starts_with(&prefix)) {
+        for (name, CommittedFile { path, .. }) in
+            publisher.state()?.into_iter().filter(|(name, _)| name.starts_with(&prefix))
+        {
             let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
             let written: Written = serde_json::from_slice(&bytes).map_err(|e| damaged(&path, &e.to_string()))?;
             if written.progress.version > VERSION {
@@ -364,7 +366,8 @@ impl Journal {
 pub(in crate::pipeline) fn copies_in_use(publisher: &Publisher) -> Result<BTreeSet<(String, String)>> {
     let prefix = format!("{FOLDER}/journal-");
     let (mut copies, mut streamed) = (BTreeSet::new(), false);
-    for (_, path) in publisher.state()?.into_iter().filter(|(name, _)| name.starts_with(&prefix)) {
+    for (_, CommittedFile { path, .. }) in publisher.state()?.into_iter().filter(|(name, _)| name.starts_with(&prefix))
+    {
         let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
         let written: Written = serde_json::from_slice(&bytes).map_err(|e| damaged(&path, &e.to_string()))?;
         streamed = written.progress.streamed;

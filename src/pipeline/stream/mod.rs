@@ -22,6 +22,7 @@ mod learning;
 mod log;
 mod published;
 mod publishing;
+mod resuming;
 mod retelling;
 mod scorer;
 mod scoring;
@@ -203,8 +204,8 @@ fn go_on(
                 tell(made);
                 unsettled = following.is_publishing().then_some(gathered);
             }
-            Err(error) if !options.once && is_passing(&error) => {
-                // Nothing of it counted; it is made again when there is room.
+            Err(error) if !options.once && (is_passing(&error) || following.is_spoilt()) => {
+                // Nothing of it counted; it is made again when there is room, or without what is damaged.
                 telling.failed(&error);
                 tracing::warn!(%error, "waiting");
                 following = following.again()?;

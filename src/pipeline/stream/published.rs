@@ -61,12 +61,21 @@ impl<'o> ByDay<'o> {
     }
 }
 
-/// The orders of every day that is published, as days since 1970-01-01, and what its features are called.
+/// The orders of one day that is published.
+pub(super) struct OfDay {
+    /// Days since 1970-01-01.
+    pub(super) day: i32,
+    pub(super) orders: StringChunked,
+    /// What its features are called.
+    pub(super) names: Vec<String>,
+}
+
+/// The orders of every day that is published.
 ///
 /// # Errors
 /// As [`all`].
-pub(super) fn orders(out: &Path) -> Result<Vec<(i32, StringChunked, Vec<String>)>> {
-    let of_file = |file: &LiveFile| -> Result<Option<(i32, StringChunked, Vec<String>)>> {
+pub(super) fn orders(out: &Path) -> Result<Vec<OfDay>> {
+    let of_file = |file: &LiveFile| -> Result<Option<OfDay>> {
         let day = file.partition.as_ref().and_then(|day| day.parse().ok()).map(days_since_epoch);
         let Some(day) = day.filter(|_| file.rows > 0) else { return Ok(None) };
         let stage = || Error::frames("logged features");
@@ -76,7 +85,8 @@ pub(super) fn orders(out: &Path) -> Result<Vec<(i32, StringChunked, Vec<String>)
         let names = schema.iter_values().filter(is_feature).map(|field| field.name.to_string()).collect();
         let mut frame = reader.with_columns(Some(vec!["order_id".to_owned()])).finish().map_err(stage())?;
         frame.rechunk_mut();
-        Ok(Some((day, frame.column("order_id").and_then(|c| c.str().cloned()).map_err(stage())?, names)))
+        let orders = frame.column("order_id").and_then(|c| c.str().cloned()).map_err(stage())?;
+        Ok(Some(OfDay { day, orders, names }))
     };
     files(out)?.par_iter().filter_map(|file| of_file(file).transpose()).collect()
 }

@@ -9,7 +9,7 @@
 use super::journal::FOLDER;
 use crate::contract::output::STATE_DIR;
 use crate::error::{Error, Result};
-use crate::publish::Publisher;
+use crate::publish::{CommittedFile, Publisher};
 use crate::registry::LearntUntil;
 use crate::risk::Target;
 use crate::risk::ftrl::copy::{LearningCopy, Standing, Tested};
@@ -98,7 +98,7 @@ impl Files {
     /// [`Error::Environment`] when they cannot be read or are of a later version.
     pub(super) fn read(publisher: &Publisher) -> Result<(Self, BTreeMap<Target, Saved>)> {
         let (mut files, mut saved, mut days) = (Self::default(), BTreeMap::<_, Saved>::new(), BTreeMap::new());
-        for (name, path) in publisher.state()? {
+        for (name, CommittedFile { path, .. }) in publisher.state()? {
             let Some((target, part)) = parts_of(&name) else { continue };
             files.files.insert(name, None);
             match part {

@@ -9,6 +9,7 @@ use crate::pipeline::stream::published;
 use crate::pipeline::training::feature_terms;
 use crate::types::time::local_day;
 use polars::prelude::*;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -40,21 +41,17 @@ impl Scoring<'_> {
 
     /// Takes over what was logged when orders were scored, where it is published: what would be counted again may know
     /// more. These orders do not ask again.
-    ///
-    /// # Errors
-    /// As [`published::orders`].
-    pub(in crate::pipeline::stream) fn restore(&mut self, out: &Path) -> Result<()> {
-        for (day, orders, names) in published::orders(out)? {
-            let group = |order: &str| {
-                let group = self.growing.group(order)?;
-                // What has moved to another day is there.
-                let placed = local_day(self.growing.placed_at(group)?, self.pipeline.zone).unwrap_or_default();
-                (placed == day).then_some(group)
-            };
-            let groups: Vec<Group> = orders.iter().flatten().filter_map(group).collect();
-            self.log.enter_published(day, &groups, names);
-        }
-        Ok(())
+    pub(in crate::pipeline::stream) fn restore(&mut self, published: Vec<published::OfDay>) {
+        let of_day = |day: published::OfDay| {
+            let found = self.growing.groups_of(&day.orders).into_iter().flatten();
+            // What has moved to another day is there.
+            let is_of_day = |at| local_day(at, self.pipeline.zone).unwrap_or_default() == day.day;
+            let is_there = |group: &Group| self.growing.placed_at(*group).is_some_and(is_of_day);
+            let groups: Vec<Group> = found.filter(is_there).collect();
+            (day.day, groups, day.names)
+        };
+        let days: Vec<_> = published.into_par_iter().map(of_day).collect();
+        days.into_iter().for_each(|(day, groups, names)| self.log.enter_published(day, &groups, names));
     }
 
     /// Puts what was logged when orders were scored over what was counted again.

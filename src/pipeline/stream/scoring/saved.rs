@@ -8,8 +8,7 @@ use crate::features::Following;
 use crate::ingest::{Growing, SavedTables, TypedFile};
 use crate::pipeline::stream::agenda::Agenda;
 use crate::pipeline::training::feature_terms;
-use crate::saved::{Reader, Section, damaged};
-use polars::prelude::DataFrame;
+use crate::saved::{Reader, Rows, Section, damaged};
 use std::collections::BTreeMap;
 
 impl<'a> Scoring<'a> {
@@ -34,7 +33,7 @@ impl<'a> Scoring<'a> {
         pipeline: &'a Pipeline,
         files: (&BTreeMap<String, Vec<TypedFile>>, i64),
         sections: &[Reader<'_>],
-        rows: &BTreeMap<String, DataFrame>,
+        rows: &BTreeMap<String, Rows>,
     ) -> Result<Self> {
         let [first, agenda, ..] = sections else { return Err(damaged()) };
         let mut first = first.clone();
@@ -53,11 +52,11 @@ impl<'a> Scoring<'a> {
         Ok(Self { growing, following, agenda, decided, kept, ..Self::new(pipeline) })
     }
 
-    /// The names of the rows that sections of [`Self::save`] point to.
+    /// The names of the rows that sections of [`Self::save`] point to, and how many they are.
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub(in crate::pipeline::stream) fn rows_of(sections: &[Reader<'_>]) -> Result<Vec<String>> {
+    pub(in crate::pipeline::stream) fn rows_of(sections: &[Reader<'_>]) -> Result<Vec<(String, usize)>> {
         Growing::rows_of(Self::parts(sections)?.1)
     }
 
