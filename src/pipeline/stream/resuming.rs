@@ -62,8 +62,10 @@ fn tried<'a>(
         let Some(watermark) = watermark else { return Ok(scoring) };
         if let Some(logged) = logged {
             let broke_off = |_| Error::Invariant("reading what was logged broke off".to_owned());
-            let logged = logged.join().map_err(broke_off)??;
-            stages.time("restore", || Ok(scoring.restore(logged)))?;
+            stages.time("restore", || {
+                scoring.restore(logged.join().map_err(broke_off)??);
+                Ok(())
+            })?;
         }
         stages.time("features", || scoring.step(out, watermark, None))?;
         if declared_anew {

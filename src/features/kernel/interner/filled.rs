@@ -43,7 +43,7 @@ impl Interner {
 
     /// Some keys from a first one on, by the part of the table in which their places are; `None` if one is no key.
     fn by_part(&self, first: usize, length: usize) -> Option<Vec<Vec<Slot>>> {
-        let mut parts = vec![Vec::with_capacity(2 * AT_ONCE / PARTS); PARTS];
+        let mut parts: Vec<Vec<Slot>> = (0..PARTS).map(|_| Vec::with_capacity(2 * AT_ONCE / PARTS)).collect();
         for id in first..self.len().min(first + AT_ONCE) {
             let hash = hash(self.key(id as u32)?);
             parts[self.place(hash) / length].push((hash, id as u32));
