@@ -136,6 +136,9 @@ impl Error {
             Self::Environment { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 Some("the folder must be writable by the user who runs the job")
             }
+            Self::Environment { action: "use", source, .. } if source.kind() == std::io::ErrorKind::InvalidData => {
+                Some("the file is out of use now and what it held is counted anew from the inputs: start again")
+            }
             Self::Environment { action: "lock", source, .. } if source.kind() == std::io::ErrorKind::WouldBlock => {
                 Some("wait until it is done, or write to another folder with --out")
             }

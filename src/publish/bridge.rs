@@ -1,6 +1,6 @@
 //! From a polars frame to an arrow-rs record batch and back, through the Arrow C data interface.
 //!
-//! The only unsafe code of the crate beside [`crate::memory`]. Both libraries hold their buffers in reference-counted
+//! The only unsafe code of the crate beside [`crate::memory`] and the reading of rows that a hash vouches for. Both libraries hold their buffers in reference-counted
 //! memory, so that numbers are not copied; strings are, once, from polars' views to plain ones.
 
 use crate::error::{Error, Result};

@@ -91,7 +91,8 @@ impl CommittedFile {
         if blake3::hash(&file).to_hex().as_str() != self.blake3 {
             return Err(self.is_damaged("is not what was written: a disk that fails, or somebody's change"));
         }
-        let batch = batch_in(Buffer::from(Bytes::from_owner(file)));
+        // SAFETY: the hash says that these are the bytes which `of_rows` wrote, and it writes batches that are sound.
+        let batch = unsafe { batch_in(Buffer::from(Bytes::from_owner(file))) };
         bridge::frame_of(&batch.map_err(bridge::failed(format!("reading {}", self.path.display())))?)
     }
 
@@ -101,7 +102,11 @@ impl CommittedFile {
 }
 
 /// The one batch of an Arrow file, pointing into it.
-fn batch_in(file: Buffer) -> Result<RecordBatch, ArrowError> {
+///
+/// # Safety
+/// The values of the batch are not checked, which for texts takes longer than everything else: a file that is whole has to be
+/// one that [`MadeFile::of_rows`] wrote.
+unsafe fn batch_in(file: Buffer) -> Result<RecordBatch, ArrowError> {
     let cut_short = || ArrowError::ParseError("an Arrow file that was cut short".to_owned());
     let (rest, trailer) = file.split_last_chunk::<TRAILER>().ok_or_else(cut_short)?;
     let footer = rest.len().checked_sub(read_footer_length(*trailer)?).ok_or_else(cut_short)?;
@@ -114,7 +119,9 @@ fn batch_in(file: Buffer) -> Result<RecordBatch, ArrowError> {
     if start.checked_add(length).is_none_or(|end| end > file.len()) {
         return Err(cut_short());
     }
-    let decoder = FileDecoder::new(Arc::new(fb_to_schema(schema)), footer.version());
+    // SAFETY: the caller promises that these are rows as they were held.
+    let decoder =
+        unsafe { FileDecoder::new(Arc::new(fb_to_schema(schema)), footer.version()).with_skip_validation(true) };
     decoder.read_record_batch(block, &file.slice_with_length(start, length))?.ok_or_else(cut_short)
 }
 
@@ -196,7 +203,8 @@ mod tests {
             // A file that was cut short is no rows, nor is one of which a bit was flipped.
             std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
             assert!(committed.map().is_err());
-            assert!(batch_in(Buffer::from(bytes[..bytes.len() / 2].to_vec())).is_err());
+            // SAFETY: a part of a file has no footer, and is refused before any value is looked at.
+            assert!(unsafe { batch_in(Buffer::from(bytes[..bytes.len() / 2].to_vec())) }.is_err());
             for bit in [3, bytes.len() * 4, bytes.len() * 8 - 1] {
                 let mut bytes = bytes.clone();
                 bytes[bit / 8] ^= 1 << (bit % 8);
