@@ -172,12 +172,11 @@ impl Pieces {
         unread.into_par_iter().try_for_each(|piece| self.pieces[piece].rows.get().map(drop))?;
         let mut picked = DataFrame::empty();
         for (piece, rows) in runs {
+            let Some(first) = rows.first() else { continue };
             let piece = self.pieces[piece].rows.get()?;
-            let follow_one_another = rows.windows(2).all(|pair| pair[0] + 1 == pair[1]);
-            let rows = match rows.first() {
-                None => continue,
-                Some(first) if follow_one_another => piece.slice(i64::from(*first), rows.len()),
-                Some(_) => piece.take(&IdxCa::from_vec("rows".into(), rows)).map_err(frames())?,
+            let rows = match rows.windows(2).all(|pair| pair[0] + 1 == pair[1]) {
+                true => piece.slice(i64::from(*first), rows.len()),
+                false => piece.take(&IdxCa::from_vec("rows".into(), rows)).map_err(frames())?,
             };
             match picked.height() {
                 0 => picked = rows,
@@ -222,6 +221,8 @@ mod tests {
             let taken = pieces.take(&places).unwrap();
             let taken: Vec<i64> = taken.column("n").unwrap().i64().unwrap().into_no_null_iter().collect();
             assert_eq!(taken, expected);
+            let numbers = pieces.numbers("n", &places).unwrap();
+            assert!(numbers.into_iter().eq(expected.into_iter().map(Some)));
         }
         // A name stays with its rows; what is put together is another piece.
         let mut next = 0..;
@@ -239,5 +240,26 @@ mod tests {
         let mut again = Pieces::of_saved(saved);
         assert_eq!(names(&mut again), after);
         assert!(again.whole().unwrap().equals(&pieces.whole().unwrap()));
+    }
+
+    #[test]
+    fn rows_that_nobody_asks_for_are_not_read() {
+        use crate::saved::damaged;
+        let there =
+            |first: i64| Rows::in_file(100, move || Ok(df!("n" => (first..first + 100).collect::<Vec<_>>()).unwrap()));
+        let gone = || Rows::in_file(100, || Err(damaged()));
+        let saved = [gone(), there(100), gone(), there(300)];
+        let mut pieces = Pieces::of_saved((0..).map(|nth: u32| nth.to_string()).zip(saved).collect());
+        assert_eq!((pieces.height(), pieces.named(String::new).count()), (400, 4));
+        assert_eq!(pieces.numbers("n", &[350, 100]).unwrap(), [Some(350), Some(100)]);
+        let none = pieces.take(&[]).unwrap();
+        assert_eq!((none.width(), none.height()), (1, 0));
+        let to_and_fro: Vec<IdxSize> = (0..60).flat_map(|n| [n + 100, n + 300]).collect();
+        for places in [vec![100, 399, 150], to_and_fro] {
+            let taken = pieces.take(&places).unwrap();
+            let taken = taken.column("n").unwrap().i64().unwrap().into_no_null_iter();
+            assert!(taken.eq(places.iter().map(|at| i64::from(*at))));
+        }
+        assert!(pieces.take(&[99]).is_err() && pieces.take(&[300, 200]).is_err() && pieces.whole().is_err());
     }
 }

@@ -361,5 +361,6 @@ fn rows_in(file: &CommittedFile, height: usize) -> Result<Rows> {
 /// Whether a checkpoint has lost a file, as one does whose rows turned out to be damaged: what is begun again does without.
 pub(super) fn is_spoilt(publisher: &Publisher, checkpoint: Option<&Checkpoint>) -> bool {
     let Some((checkpoint, state)) = checkpoint.zip(publisher.state().ok()) else { return false };
-    !checkpoint.files().all(|file| state.get(file).is_some_and(|file| file.path.exists()))
+    // One that no commit has yet has lost nothing.
+    checkpoint.files().filter_map(|file| state.get(file)).any(|file| !file.path.exists())
 }
