@@ -15,7 +15,7 @@ impl Formula {
             (0..n).into_par_iter().with_min_len(TASK_ROWS).map(|row| value(row).unwrap_or(f64::NAN)).collect()
         };
         match *self {
-            Self::Term(at) => rows(term(at).len(), &|row| term(at).get(row)),
+            Self::Term(at) => term(at).reals(),
             Self::Hours(at) => rows(term(at).len(), &|row| term(at).get(row).map(|micros| micros / HOUR as f64)),
             Self::Ratio { own, mean } => {
                 let own = grid.values.get(own).map(Vec::as_slice).unwrap_or_default();

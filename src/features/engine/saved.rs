@@ -110,17 +110,19 @@ impl Engine {
             other.map(|other| live.insert(other, others));
         }
         // A pair keeps its parts.
-        for (name, keys) in self.keys.of.iter().filter(|(name, _)| name.contains('+')) {
+        for (name, keys) in &self.keys.of {
+            let Some((first, second)) = name.split_once('+') else { continue };
             let Some(pairs) = live.remove(name) else { continue };
+            let [mut firsts, mut seconds] = [first, second].map(|set| live.remove(set).unwrap_or_default());
             for (id, _) in pairs.iter().enumerate().filter(|(_, live)| **live) {
-                let parts = keys.key(id as u32).and_then(Keys::parts);
-                for (part, set) in parts.into_iter().flatten().zip(name.split('+')) {
-                    if let Some(live) = live.get_mut(set).and_then(|live| live.get_mut(part as usize)) {
+                let Some([first, second]) = keys.key(id as u32).and_then(Keys::parts) else { continue };
+                for (part, live) in [(first, &mut firsts), (second, &mut seconds)] {
+                    if let Some(live) = live.get_mut(part as usize) {
                         *live = true;
                     }
                 }
             }
-            live.insert(name.clone(), pairs);
+            live.extend([(first.to_owned(), firsts), (second.to_owned(), seconds), (name.clone(), pairs)]);
         }
         let names = self.keys.forget(&live)?;
         self.plan.states.par_iter().zip(&mut self.states).for_each(|(plan, state)| {

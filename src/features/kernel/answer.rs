@@ -3,10 +3,10 @@
 use super::columns::{Sink, Spare, Values};
 use super::heavy::{Heavies, Kept};
 use super::others::{Named, Others};
-use super::run::{Run, rows_of};
+use super::run::{Places, Run};
 use super::sort::Sorted;
 use super::state::State;
-use super::sweep::{Asked, Scratch, sweep};
+use super::sweep::{Asked, Scratch, blank, sweep};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -15,11 +15,26 @@ use std::ops::Range;
 /// Events and queries that one task takes on at least: enough to be worth a task, little enough to share out evenly.
 const TASK_ROWS: usize = 16_384;
 
-/// Queries of an entity and its events.
+/// Queries of an entity and its events: no run and no step has more rows than 32 bits count.
 struct Group {
     entity: u32,
-    queries: Range<usize>,
-    events: Range<usize>,
+    queries: Range<u32>,
+    events: Range<u32>,
+}
+
+impl Group {
+    fn new(entity: u32, queries: &Range<usize>, events: &Range<usize>) -> Self {
+        let short = |rows: &Range<usize>| rows.start as u32..rows.end as u32;
+        Self { entity, queries: short(queries), events: short(events) }
+    }
+
+    fn queries(&self) -> Range<usize> {
+        self.queries.start as usize..self.queries.end as usize
+    }
+
+    fn events(&self) -> Range<usize> {
+        self.events.start as usize..self.events.end as usize
+    }
 }
 
 /// Neighbouring groups that one thread takes on.
@@ -33,35 +48,40 @@ impl State {
     /// Answers sorted queries and hands over each column.
     pub(super) fn answer(&mut self, queries: &Sorted, each: &mut dyn FnMut(usize, Values) -> Result<()>) -> Result<()> {
         let Sorted { order, entity, time: at, .. } = queries;
+        let asked: Vec<u32> = entity.chunk_by(|a, b| a == b).map(|same| same[0]).collect();
         // Many queries: all runs become one. Few: only what their entities need is put together.
-        let few = order.len() < self.retained() / 8;
-        let kept = Kept { lanes: &self.declarations.lanes, lives: &self.lives, horizon: self.horizon };
-        if few {
-            self.heavies.gather(kept, &self.runs, entities(entity));
-        } else {
+        let few = order.len() < self.retained() / 2;
+        if !few {
             self.heavies.clear();
             self.compact();
+        }
+        let places = Places::of(&self.runs, &asked);
+        if few {
+            let kept = Kept { lanes: &self.declarations.lanes, lives: &self.lives, horizon: self.horizon };
+            self.heavies.gather(kept, &self.runs, &places);
         }
         // Dropped if something goes wrong: it is made again.
         let mut heavies = std::mem::take(&mut self.heavies);
         let run = match self.runs.as_slice() {
             [] => Cow::Owned(Run::default()),
             [run] => Cow::Borrowed(run),
-            runs => Cow::Owned(Run::of_entities(runs, entities(entity).filter(|&entity| !heavies.has(entity)))),
+            runs => Cow::Owned(Run::of_entities(runs, &places, |entity| !heavies.has(entity))),
         };
-        let groups = groups((entity, at), &run, &heavies);
+        let Groups { groups, blank: blanks } = groups((entity, at), &run, &places, &heavies);
+        drop(places);
         let rows = run.rows();
         let mut tasks = tasks(&groups);
         if self.declarations.needs.distinct {
             // Once for all lanes: it takes a sort.
             tasks.par_iter_mut().for_each(|task| {
-                task.groups.iter().for_each(|group| task.named.add(&rows.other[group.events.clone()]));
+                task.groups.iter().for_each(|group| task.named.add(&rows.other[group.events()]));
             });
         }
         let mut heavy = heavies.asked(entity);
         let mut spare = Spare::default();
         for (number, (lane, life)) in self.declarations.lanes.iter().zip(&self.lives).enumerate() {
             let sinks: Vec<Sink> = lane.outputs.iter().map(|&(_, what)| Sink::new(what, queries.taken())).collect();
+            let life = life.columns();
             let asked = |queries: Range<usize>| Asked {
                 at: &at[queries.clone()],
                 rows: &order[queries],
@@ -69,8 +89,8 @@ impl State {
                 horizon: self.horizon,
             };
             let one = |scratch: &mut Scratch, group: &Group, others: Others| {
-                let asked = asked(group.queries.clone());
-                sweep(lane, &rows, group.events.clone(), life.before(group.entity), others, asked, scratch)
+                let asked = asked(group.queries());
+                sweep(lane, &rows, group.events(), life.before(group.entity), others, asked, scratch)
             };
             let heavy_fits = heavy
                 .par_iter_mut()
@@ -83,7 +103,10 @@ impl State {
                     task.groups.iter().all(|group| one(scratch, group, others.next().unwrap_or_default()))
                 })
                 .reduce(|| true, |a, b| a && b);
-            if !(fits && heavy_fits) {
+            let blank_fits = blanks
+                .par_chunks(TASK_ROWS)
+                .all(|groups| groups.iter().all(|it| blank(lane, life.before(it.entity), asked(it.queries()))));
+            if !(fits && heavy_fits && blank_fits) {
                 return Err(too_large());
             }
             for (&(column, _), sink) in lane.outputs.iter().zip(sinks) {
@@ -103,35 +126,43 @@ fn too_large() -> Error {
     }
 }
 
-/// Each entity of a sorted column once.
-fn entities(entity: &[u32]) -> impl Iterator<Item = u32> {
-    entity.chunk_by(|a, b| a == b).map(|same| same[0])
+/// The queries of a step by entity.
+#[derive(Default)]
+struct Groups {
+    groups: Vec<Group>,
+    /// Those of entities without an event that could be seen, of which there are many: most keys turn up once.
+    blank: Vec<Group>,
 }
 
-fn groups((entity, time): (&[u32], &[i64]), run: &Run, heavies: &Heavies) -> Vec<Group> {
-    let mut groups = Vec::new();
+/// The queries by entity and, in a run that has the events of nobody else or of all, their events.
+fn groups((entity, time): (&[u32], &[i64]), run: &Run, places: &Places<'_>, heavies: &Heavies) -> Groups {
+    let mut found = Groups::default();
     let happened = &run.happened[..];
-    let (mut first, mut start) = (0, 0);
-    for same in entity.chunk_by(|a, b| a == b) {
+    let (mut first, mut next) = (0, 0);
+    for (at, same) in entity.chunk_by(|a, b| a == b).enumerate() {
         if !heavies.has(same[0]) {
-            let events = rows_of(&run.entity, same[0], start);
-            start = events.end;
+            let events = match places.only(at) {
+                Some(rows) => rows,
+                None => next..next + places.events(at),
+            };
+            next = events.end;
             // What happened no earlier than the last question was asked is seen by none: the event that asks itself, mostly.
             let last = time[first + same.len() - 1];
             let unseen = happened[events.clone()].iter().rev().take_while(|happened| **happened >= last).count();
             let events = events.start..events.end - unseen;
-            groups.push(Group { entity: same[0], queries: first..first + same.len(), events });
+            let kind = if events.is_empty() { &mut found.blank } else { &mut found.groups };
+            kind.push(Group::new(same[0], &(first..first + same.len()), &events));
         }
         first += same.len();
     }
-    groups
+    found
 }
 
 /// Groups in stretches of about [`TASK_ROWS`]. They depend on the data alone, and no result depends on them.
 fn tasks(groups: &[Group]) -> Vec<Task<'_>> {
     let (mut tasks, mut first, mut rows) = (Vec::new(), 0, 0);
     for (at, group) in groups.iter().enumerate() {
-        rows += group.queries.len() + group.events.len();
+        rows += group.queries().len() + group.events().len();
         if rows >= TASK_ROWS || at + 1 == groups.len() {
             tasks.push(Task { groups: &groups[first..at + 1], named: Named::default() });
             (first, rows) = (at + 1, 0);

@@ -56,6 +56,18 @@ impl Values {
             Self::Real(values) => values.get(row).copied().filter(|v| !v.is_nan()),
         }
     }
+
+    /// All values as models take them; NaN is null.
+    pub fn reals(&self) -> Vec<f64> {
+        fn each<T: Sync>(values: &[T], real: impl Fn(&T) -> f64 + Sync + Send) -> Vec<f64> {
+            values.par_iter().with_min_len(PART_ROWS).map(real).collect()
+        }
+        match self {
+            Self::Count(values) => each(values, |&v| if v == NO_COUNT { f64::NAN } else { f64::from(v) }),
+            Self::Integer(values) => each(values, |&v| if v == NO_VALUE { f64::NAN } else { v as f64 }),
+            Self::Real(values) => each(values, |&v| if v.is_nan() { f64::NAN } else { v }),
+        }
+    }
 }
 
 /// Equal to the bit: null equals null.

@@ -8,7 +8,7 @@ use super::columns::{Sink, Slot};
 use super::declare::{Aggregate, Lane, Needs};
 use super::others::{Others, put, take};
 use super::run::Rows;
-use super::sweep::{Asked, Before, Scratch, smoothed};
+use super::sweep::{Asked, Before, Scratch, real, smoothed};
 use super::walk::{Cursor, queue};
 use std::ops::Range;
 
@@ -153,7 +153,7 @@ pub(super) fn glide(
             (Aggregate::Mean, Sink::Real(cells)) => {
                 for (row, (leave, enter)) in rows() {
                     let sum = start.sum + i128::from(places.sums[enter] - places.sums[leave]);
-                    cells[row].set(sum as f64 / f64::from(start.valued + places.valued((leave, enter))));
+                    cells[row].set(real(sum) / f64::from(start.valued + places.valued((leave, enter))));
                 }
             }
             (Aggregate::SinceLast, Sink::Integer(cells)) => {

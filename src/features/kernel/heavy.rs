@@ -10,7 +10,7 @@ use super::NO_KEY;
 use super::declare::Lane;
 use super::life::Life;
 use super::others::Others;
-use super::run::{Run, rows_of};
+use super::run::{Places, Run, rows_of};
 use super::sweep::{Asked, Before};
 use super::walk::{Cursor, Walk};
 use rayon::prelude::*;
@@ -69,19 +69,12 @@ impl Heavies {
         }
     }
 
-    /// Sees to it that those of the asked entities (sorted) that have much are here.
-    pub(super) fn gather(&mut self, kept: Kept, runs: &[Run], asked: impl Iterator<Item = u32>) {
-        let mut starts = vec![0; runs.len()];
-        let mut much = |entity: u32| {
-            let rows = |(run, start): (&Run, &mut usize)| {
-                let rows = rows_of(&run.entity, entity, *start);
-                *start = rows.end;
-                rows.len()
-            };
-            runs.iter().zip(&mut starts).map(rows).sum::<usize>() >= self.from
-        };
-        let new: Vec<u32> = asked.filter(|&entity| much(entity)).filter(|entity| !self.has(*entity)).collect();
-        let made: Vec<_> = new.par_iter().map(|&entity| (entity, Heavy::new(kept, runs, entity))).collect();
+    /// Sees to it that those of the asked entities that have much are here.
+    pub(super) fn gather(&mut self, kept: Kept, runs: &[Run], asked: &Places<'_>) {
+        let much = |at: &usize| asked.events(*at) >= self.from && !self.has(asked.entities[*at]);
+        let new: Vec<usize> = (0..asked.entities.len()).filter(much).collect();
+        let one = |&at: &usize| (asked.entities[at], Heavy::new(kept, runs, asked.entities[at]));
+        let made: Vec<_> = new.par_iter().map(one).collect();
         self.entities.extend(made);
     }
 
@@ -125,14 +118,14 @@ fn number(names: &mut HashMap<u32, u32>, other: u32) -> u32 {
 
 impl Heavy {
     fn new(kept: Kept, runs: &[Run], entity: u32) -> Self {
-        let mut run = Run::of_entities(runs, std::iter::once(entity));
+        let mut run = Run::of_entities(runs, &Places::of(runs, &[entity]), |_| true);
         let mut names = HashMap::new();
         for life in kept.lives {
-            life.before(entity).others.iter().for_each(|&(_, other)| _ = number(&mut names, other));
+            life.columns().before(entity).others.iter().for_each(|&(_, other)| _ = number(&mut names, other));
         }
         run.other.edit().iter_mut().for_each(|other| *other = number(&mut names, *other));
         let mut heavy = Self { run, names, cursors: Vec::new() };
-        let begun = |(lane, life): (_, &Life)| heavy.begin(lane, life.before(entity), kept.horizon);
+        let begun = |(lane, life): (_, &Life)| heavy.begin(lane, life.columns().before(entity), kept.horizon);
         heavy.cursors = kept.lanes.iter().zip(kept.lives).map(begun).collect();
         heavy
     }

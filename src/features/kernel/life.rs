@@ -25,13 +25,20 @@ pub(super) struct Life {
     pub(super) others: Vec<(u32, u32)>,
 }
 
-impl Life {
-    /// Nothing yet, of a lane that reads so much.
-    pub(super) fn new(needs: Needs) -> Self {
-        Self { needs, ..Self::default() }
-    }
+/// The columns of a [`Life`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LifeColumns<'l> {
+    count: &'l [u32],
+    last: &'l [i64],
+    valued: &'l [u32],
+    sum: &'l [i128],
+    max: &'l [i64],
+    hits: &'l [u32],
+    others: &'l [(u32, u32)],
+}
 
-    pub(super) fn before(&self, entity: u32) -> Before<'_> {
+impl<'l> LifeColumns<'l> {
+    pub(super) fn before(&self, entity: u32) -> Before<'l> {
         // A window's, mostly: asked for each entity in each lane.
         if self.count.is_empty() {
             return Before { totals: Totals::default(), others: &[] };
@@ -53,13 +60,37 @@ impl Life {
         }
         let none = Totals::default();
         Totals {
-            count: at(&self.count, entity, none.count),
-            last: at(&self.last, entity, none.last),
-            valued: at(&self.valued, entity, none.valued),
-            sum: at(&self.sum, entity, none.sum),
-            max: at(&self.max, entity, none.max),
-            hits: at(&self.hits, entity, none.hits),
+            count: at(self.count, entity, none.count),
+            last: at(self.last, entity, none.last),
+            valued: at(self.valued, entity, none.valued),
+            sum: at(self.sum, entity, none.sum),
+            max: at(self.max, entity, none.max),
+            hits: at(self.hits, entity, none.hits),
         }
+    }
+}
+
+impl Life {
+    /// Nothing yet, of a lane that reads so much.
+    pub(super) fn new(needs: Needs) -> Self {
+        Self { needs, ..Self::default() }
+    }
+
+    /// The columns, for many looks: where each lies is asked once, and not for each entity.
+    pub(super) fn columns(&self) -> LifeColumns<'_> {
+        LifeColumns {
+            count: &self.count,
+            last: &self.last,
+            valued: &self.valued,
+            sum: &self.sum,
+            max: &self.max,
+            hits: &self.hits,
+            others: &self.others,
+        }
+    }
+
+    fn totals(&self, entity: usize) -> Totals {
+        self.columns().totals(entity)
     }
 
     /// Changes what is known of an entity.
@@ -210,8 +241,8 @@ mod tests {
         let sizes = [1, 100, 0, 8, 9, 3];
         let others = (0..).zip(sizes).flat_map(|(entity, size)| (0..size).map(move |other| (entity, other)));
         let life = Life { count: vec![1; sizes.len()].into(), others: others.collect(), ..Life::default() };
-        let found: Vec<u32> = (0..8).map(|entity| life.before(entity).others.len() as u32).collect();
+        let found: Vec<u32> = (0..8).map(|entity| life.columns().before(entity).others.len() as u32).collect();
         assert_eq!(found, [1, 100, 0, 8, 9, 3, 0, 0]);
-        assert!((0..8).all(|entity| life.before(entity).others.iter().all(|&(owner, _)| owner == entity)));
+        assert!((0..8).all(|entity| life.columns().before(entity).others.iter().all(|&(owner, _)| owner == entity)));
     }
 }

@@ -233,18 +233,22 @@ impl Run {
     /// Two runs as one; linear.
     pub(super) fn merge(self, other: &Self) -> Self {
         let (left, right) = (self.len(), other.len());
+        if left == 0 || right == 0 {
+            return if left == 0 { other.clone() } else { self };
+        }
         let (a, b) = (self.rows(), other.rows());
         let keys = (&self.entity[..], &other.entity[..]);
-        // Rows of the other one are numbered after those of this one.
+        // Rows of the other one are numbered after those of this one. Whose turn it is nobody can guess, a processor neither: so
+        // nothing branches on it.
         let mut order = Vec::with_capacity(left + right);
         let (mut at, mut of_other) = (0, 0);
-        while at < left || of_other < right {
-            let first = of_other >= right
-                || (at < left && (keys.0[at], a.happened[at]) <= (keys.1[of_other], b.happened[of_other]));
-            let (next, number) = if first { (&mut at, 0) } else { (&mut of_other, left) };
-            order.push((*next + number) as u32);
-            *next += 1;
+        while at < left && of_other < right {
+            let first = (keys.0[at], a.happened[at]) <= (keys.1[of_other], b.happened[of_other]);
+            order.push(if first { at } else { left + of_other } as u32);
+            at += usize::from(first);
+            of_other += usize::from(!first);
         }
+        order.extend((at..left).chain(left + of_other..left + right).map(|row| row as u32));
         let rows: Order = (&order, left);
         let known = || both(rows, a.known_or_happened(), b.known_or_happened());
         Self {
@@ -257,18 +261,16 @@ impl Run {
         }
     }
 
-    /// The events of some entities (sorted) out of several runs.
-    pub(super) fn of_entities(runs: &[Self], entities: impl Iterator<Item = u32>) -> Self {
+    /// The events of entities that `wanted` wants out of several runs, which say where they are.
+    pub(super) fn of_entities(runs: &[Self], places: &Places<'_>, wanted: impl Fn(u32) -> bool) -> Self {
         let of_runs: Vec<Rows> = runs.iter().map(Self::rows).collect();
-        let (mut names, mut picked) = (Vec::new(), Vec::<(u32, u32)>::new());
-        let mut starts = vec![0; runs.len()];
-        for entity in entities {
+        let events = (0..places.entities.len()).map(|at| places.events(at)).sum();
+        let (mut names, mut picked) = (Vec::with_capacity(events), Vec::<(u32, u32)>::with_capacity(events));
+        for (at, &entity) in places.entities.iter().enumerate().filter(|(_, entity)| wanted(**entity)) {
             let first = picked.len();
             let mut from = 0;
-            for (number, (run, start)) in runs.iter().zip(&mut starts).enumerate() {
-                let rows = rows_of(&run.entity, entity, *start);
-                *start = rows.end;
-                from += usize::from(!rows.is_empty());
+            for (number, rows) in places.of_entity(at).enumerate().filter(|(_, rows)| !rows.is_empty()) {
+                from += 1;
                 picked.extend(rows.map(|row| (number as u32, row as u32)));
             }
             names.resize(picked.len(), entity);
@@ -318,13 +320,56 @@ impl Run {
 /// An order of rows, and from which number on they are those of a second run.
 type Order<'a> = (&'a [u32], usize);
 
-/// A column of two runs in an order; an absent (empty) one stays so.
+/// A column of two runs in an order; an absent (empty) one stays so, and it is absent from both.
 fn both<T: Copy + Send + Sync>((order, second): Order, a: &[T], b: &[T]) -> Vec<T> {
     if a.is_empty() && b.is_empty() {
         return Vec::new();
     }
-    let at = |&row: &u32| if (row as usize) < second { a[row as usize] } else { b[row as usize - second] };
+    // Looked up in both, as above.
+    let at = |&row: &u32| {
+        let row = row as usize;
+        let (of_a, of_b) = (a[row.min(second - 1)], b[row.saturating_sub(second)]);
+        if row < second { of_a } else { of_b }
+    };
     order.par_iter().with_min_len(PART_ROWS).map(at).collect()
+}
+
+/// Where the events of entities are in runs.
+pub(super) struct Places<'a> {
+    /// Sorted, each once.
+    pub(super) entities: &'a [u32],
+    /// By run, then by entity.
+    rows: Vec<Vec<Range<u32>>>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn of(runs: &[Run], entities: &'a [u32]) -> Self {
+        let of_run = |run: &Run| {
+            let (column, mut start) = (&run.entity[..], 0);
+            let rows = |&entity: &u32| {
+                let rows = rows_of(column, entity, start);
+                start = rows.end;
+                rows.start as u32..rows.end as u32
+            };
+            entities.iter().map(rows).collect()
+        };
+        Self { entities, rows: runs.iter().map(of_run).collect() }
+    }
+
+    /// The rows of the entity at a place, by run.
+    pub(super) fn of_entity(&self, at: usize) -> impl Iterator<Item = Range<usize>> {
+        self.rows.iter().map(move |rows| rows[at].start as usize..rows[at].end as usize)
+    }
+
+    /// The same where there is one run only.
+    pub(super) fn only(&self, at: usize) -> Option<Range<usize>> {
+        self.of_entity(at).next().filter(|_| self.rows.len() == 1)
+    }
+
+    /// How many events of it there are.
+    pub(super) fn events(&self, at: usize) -> usize {
+        self.of_entity(at).map(|rows| rows.len()).sum()
+    }
 }
 
 /// The rows of `entity` in a sorted column, none of which is before `start`. Galloping, so that a walk over all entities

@@ -8,7 +8,7 @@ use super::declare::Lane;
 use super::glide::{Stretches, glide};
 use super::others::{Named, Others};
 use super::run::Rows;
-use super::walk::{Cursor, Walk};
+use super::walk::{Cursor, Walk, put_answers};
 use std::ops::Range;
 
 /// Running totals of a lane, as they stand before the division.
@@ -124,9 +124,7 @@ pub(super) fn sweep(
     let walk = Walk { lane, run, events: events.clone(), others, horizon: asked.horizon };
     let (first, last) = (asked.at.first().copied().unwrap_or(i64::MIN), asked.at.last().copied().unwrap_or(i64::MIN));
     let is_late = scratch.cursor.find_late(&walk, first..last);
-    // Of nothing there is nothing to prepare.
-    let glides = !events.is_empty() && !is_late;
-    let fits = if glides && scratch.stretches.measure(lane.needs, run, events.clone()) {
+    let fits = if !is_late && scratch.stretches.measure(lane.needs, run, events.clone()) {
         glide(lane, run, events, before, others, asked, scratch)
     } else {
         scratch.cursor.begin(&walk, before);
@@ -134,6 +132,24 @@ pub(super) fn sweep(
     };
     scratch.named = named;
     fits
+}
+
+/// Answers an entity's queries in a lane where no event of it can be seen: what it had before is all there is. `false` if a sum
+/// left the 64 bits.
+pub(super) fn blank(lane: &Lane, before: Before, asked: Asked) -> bool {
+    let different = before.others.len() as u32;
+    let mut queries = asked.rows.iter().copied().zip(asked.at.iter().copied());
+    queries.all(|query| put_answers((lane, asked.sinks), query, &before.totals, different, None))
+}
+
+/// A sum as a number: by way of 64 bits, which nearly every sum fits and a processor converts itself.
+pub(super) fn real(sum: i128) -> f64 {
+    #[cold]
+    #[inline(never)]
+    fn wide(sum: i128) -> f64 {
+        sum as f64
+    }
+    i64::try_from(sum).map_or_else(|_| wide(sum), |sum| sum as f64)
 }
 
 /// `(hits + prior · weight) / (events + weight)`, NaN where both are 0.

@@ -10,7 +10,7 @@ use super::columns::{Sink, Slot};
 use super::declare::{Aggregate, Lane};
 use super::others::{Others, put, take};
 use super::run::Rows;
-use super::sweep::{Asked, Before, Totals, smoothed};
+use super::sweep::{Asked, Before, Totals, real, smoothed};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -53,12 +53,21 @@ impl Cursor {
         if run.known.is_empty() {
             return false;
         }
-        let late = || events.clone().filter(|&event| !walk.punctual(event));
-        self.late.extend(late().filter(|&event| run.known[event] < asked.start));
-        let sorted = self.late.len();
-        self.late.extend(late().filter(|&event| asked.contains(&run.known[event])));
-        self.late.make_contiguous()[sorted..].sort_by_key(|&event| run.known[event]);
-        !self.late.is_empty() || late().next().is_some()
+        let (mut before, mut any) = (0, false);
+        for event in events.clone().filter(|&event| !walk.punctual(event)) {
+            any = true;
+            let known = run.known[event];
+            if known < asked.start {
+                self.late.push_front(event);
+                before += 1;
+            } else if known < asked.end {
+                self.late.push_back(event);
+            }
+        }
+        if self.late.len() > before + 1 {
+            self.late.make_contiguous()[before..].sort_by_key(|&event| run.known[event]);
+        }
+        any
     }
 
     /// Stands before the first T.
@@ -83,6 +92,7 @@ impl Cursor {
             self.leave = run.happened.partition_point(|&happened| happened < floor);
         }
         self.seen.resize(walk.others.names.max(self.seen.len()), 0);
+        let waiting = self.late.len();
         for event in new {
             let known = run.known(event);
             if lane.enters(run.happened[event], known) < self.at {
@@ -90,9 +100,14 @@ impl Cursor {
                     self.add(walk, event);
                 }
             } else if !walk.punctual(event) {
-                let place = self.late.partition_point(|&late| run.known(late) <= known);
-                self.late.insert(place, event);
+                self.late.push_back(event);
             }
+        }
+        // Only what stands behind the earliest of them moves, and all at once.
+        if let Some(first) = self.late.iter().skip(waiting).map(|&late| run.known(late)).min() {
+            let late = self.late.make_contiguous();
+            let place = late[..waiting].partition_point(|&late| run.known(late) <= first);
+            late[place..].sort_by_key(|&late| run.known(late));
         }
     }
 
@@ -160,39 +175,46 @@ impl Walk<'_> {
             }
             cursor.at = at;
             let max = if lane.span.is_some() { cursor.greatest.front().map(|&e| run.value(e)) } else { None };
-            fits &= self.answer(asked.sinks, row, at, max, cursor);
+            fits &= put_answers((lane, asked.sinks), (row, at), &cursor.totals, cursor.different, max);
         }
         fits
     }
+}
 
-    fn answer(&self, sinks: &[Sink], row: u32, at: i64, max: Option<i64>, cursor: &Cursor) -> bool {
-        let Cursor { totals, different, .. } = cursor;
-        let max = max.unwrap_or(totals.max);
-        let mut fits = true;
-        for (&(_, aggregate), sink) in self.lane.outputs.iter().zip(sinks) {
-            let row = row as usize;
-            match (aggregate, sink) {
-                (Aggregate::Count, Sink::Count(cells)) => cells[row].set(totals.count),
-                (Aggregate::Distinct, Sink::Count(cells)) => cells[row].set(*different),
-                (Aggregate::Sum, Sink::Integer(cells)) => match i64::try_from(totals.sum) {
-                    Ok(sum) if sum != NO_VALUE => cells[row].set(sum),
-                    _ => fits = false,
-                },
-                (Aggregate::Max, Sink::Integer(cells)) if totals.valued > 0 => cells[row].set(max),
-                (Aggregate::SinceLast, Sink::Integer(cells)) if totals.count > 0 => {
-                    cells[row].set(at.saturating_sub(totals.last));
-                }
-                (Aggregate::Mean, Sink::Real(cells)) if totals.valued > 0 => {
-                    cells[row].set(totals.sum as f64 / f64::from(totals.valued));
-                }
-                (Aggregate::Rate { prior, weight }, Sink::Real(cells)) => {
-                    cells[row].set(smoothed(totals.hits, totals.count, prior, weight));
-                }
-                _ => {}
+/// Puts the answers of a lane to one query: from totals, the number of different other keys, and the greatest value where that
+/// is not the totals'. `false` if a sum left the 64 bits.
+pub(super) fn put_answers(
+    (lane, sinks): (&Lane, &[Sink]),
+    (row, at): (u32, i64),
+    totals: &Totals,
+    different: u32,
+    max: Option<i64>,
+) -> bool {
+    let max = max.unwrap_or(totals.max);
+    let mut fits = true;
+    for (&(_, aggregate), sink) in lane.outputs.iter().zip(sinks) {
+        let row = row as usize;
+        match (aggregate, sink) {
+            (Aggregate::Count, Sink::Count(cells)) => cells[row].set(totals.count),
+            (Aggregate::Distinct, Sink::Count(cells)) => cells[row].set(different),
+            (Aggregate::Sum, Sink::Integer(cells)) => match i64::try_from(totals.sum) {
+                Ok(sum) if sum != NO_VALUE => cells[row].set(sum),
+                _ => fits = false,
+            },
+            (Aggregate::Max, Sink::Integer(cells)) if totals.valued > 0 => cells[row].set(max),
+            (Aggregate::SinceLast, Sink::Integer(cells)) if totals.count > 0 => {
+                cells[row].set(at.saturating_sub(totals.last));
             }
+            (Aggregate::Mean, Sink::Real(cells)) if totals.valued > 0 => {
+                cells[row].set(real(totals.sum) / f64::from(totals.valued));
+            }
+            (Aggregate::Rate { prior, weight }, Sink::Real(cells)) => {
+                cells[row].set(smoothed(totals.hits, totals.count, prior, weight));
+            }
+            _ => {}
         }
-        fits
     }
+    fits
 }
 
 /// Takes an event into the queue of greatest values, wherever its row stands among those already in it.
