@@ -114,7 +114,10 @@ pub(super) fn keep(kind: Personal, text: &str, key: &PersonalKey) -> Result<Kept
             let ip: IpAddr = text.trim().parse().map_err(|_| Reason::NotAnIp)?;
             let ip = ip.to_canonical();
             let network = match ip {
-                IpAddr::V4(v4) => format!("{:?}/24", &v4.octets()[..3]),
+                IpAddr::V4(v4) => {
+                    let [a, b, c, _] = v4.octets();
+                    format!("[{a}, {b}, {c}]/24")
+                }
                 IpAddr::V6(v6) => format!("{:?}/48", &v6.octets()[..6]),
             };
             Ok(Kept { hash: key.hash(kind, &ip.to_string()), part: Some(key.hash(kind, &network)) })

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::ingest::discover::SourceFile;
 use crate::ingest::plan::SourcePlan;
 use crate::quarantine::Reason;
-use arrow::array::StringBuilder;
+use arrow::array::{Array, StringBuilder};
 use csv::ByteRecord;
 use encoding_rs::{Encoding, UTF_8};
 
@@ -94,7 +94,14 @@ fn append(record: &ByteRecord, encoding: &'static Encoding, columns: &mut [Strin
 }
 
 fn chunk(header: &[String], columns: &mut [StringBuilder], rows: &mut Vec<u64>, broken: &mut Vec<Broken>) -> Chunk {
-    let columns = header.iter().cloned().zip(columns.iter_mut().map(|c| Cells::Text(c.finish()))).collect();
+    let finish = |column: &mut StringBuilder| {
+        let texts = column.finish();
+        // The next chunk is about as long: what grows by and by is copied on the way.
+        let bytes = texts.values().len();
+        *column = StringBuilder::with_capacity(texts.len(), bytes + bytes / 8);
+        Cells::Text(texts)
+    };
+    let columns = header.iter().cloned().zip(columns.iter_mut().map(finish)).collect();
     Chunk { columns, rows: std::mem::take(rows), broken: std::mem::take(broken), absent: Vec::new() }
 }
 

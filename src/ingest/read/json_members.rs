@@ -2,10 +2,12 @@
 //!
 //! A number must not pass through a float on its way to exact money, so the text of each value is kept.
 
+use std::borrow::Cow;
+
 /// Names and value texts of an object's members, in order; `None` if the value is not an object.
 ///
 /// The text must be valid JSON; a name that occurs twice occurs twice.
-pub(super) fn members(text: &str) -> Option<Vec<(String, &str)>> {
+pub(super) fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     let bytes = text.as_bytes();
     let mut at = skip_blank(bytes, 0);
     if bytes.get(at) != Some(&b'{') {
@@ -15,7 +17,7 @@ pub(super) fn members(text: &str) -> Option<Vec<(String, &str)>> {
     let mut found = Vec::new();
     while bytes.get(at) == Some(&b'"') {
         let name_end = value_end(bytes, at);
-        let name = serde_json::from_str(&text[at..name_end]).ok()?;
+        let name = string(&text[at..name_end])?;
         // Past the blank, the colon and the blank.
         let start = skip_blank(bytes, skip_blank(bytes, name_end) + 1);
         let end = value_end(bytes, start);
@@ -26,6 +28,12 @@ pub(super) fn members(text: &str) -> Option<Vec<(String, &str)>> {
         }
     }
     Some(found)
+}
+
+/// A JSON string, not copied where it holds no escape; `None` if it is none.
+pub(super) fn string(text: &str) -> Option<Cow<'_, str>> {
+    let plain = serde_json::from_str::<&str>(text).ok().map(Cow::Borrowed);
+    plain.or_else(|| serde_json::from_str::<String>(text).ok().map(Cow::Owned))
 }
 
 fn skip_blank(bytes: &[u8], mut at: usize) -> usize {
@@ -77,7 +85,7 @@ mod tests {
     #[test]
     fn numbers_keep_every_digit() {
         let found = members(r#" {"a" : 12345678901234567.10 , "b\"":"x,}\"", "c":[1,{"d":"]"}],"e":null } "#).unwrap();
-        let shown: Vec<_> = found.iter().map(|(n, v)| (n.as_str(), *v)).collect();
+        let shown: Vec<_> = found.iter().map(|(n, v)| (n.as_ref(), *v)).collect();
         assert_eq!(
             shown,
             [("a", "12345678901234567.10"), ("b\"", r#""x,}\"""#), ("c", r#"[1,{"d":"]"}]"#), ("e", "null")]
@@ -106,7 +114,7 @@ mod tests {
             let object: Value = values.clone().into_iter().collect();
             let text = if pretty { serde_json::to_string_pretty(&object) } else { serde_json::to_string(&object) }.unwrap();
             let read: std::collections::BTreeMap<String, Value> =
-                members(&text).unwrap().into_iter().map(|(n, v)| (n, serde_json::from_str(v).unwrap())).collect();
+                members(&text).unwrap().into_iter().map(|(n, v)| (n.into_owned(), serde_json::from_str(v).unwrap())).collect();
             prop_assert_eq!(read, values);
         }
     }

@@ -1,6 +1,6 @@
 //! One JSON object a line.
 
-use super::json_members::members;
+use super::json_members::{members, string};
 use super::{Broken, CHUNK_ROWS, Cells, Chunk, Sink, text};
 use crate::error::{Error, Result};
 use crate::ingest::discover::SourceFile;
@@ -8,22 +8,67 @@ use crate::ingest::plan::SourcePlan;
 use crate::quarantine::Reason;
 use arrow::array::StringBuilder;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::io::{BufRead, Read};
 
 /// The longest line that is taken for a record; a longer one is a file without line breaks.
 const MAX_LINE_BYTES: u64 = 16 << 20;
 
-/// A line in hand: its record number and the text of its members, null for JSON null.
-type Record = (u64, BTreeMap<String, Option<String>>);
+/// A line in hand: its members by the numbers of their names, each with its text, null for JSON null.
+type Record = Vec<(usize, Option<String>)>;
+
+/// The names of members, numbered. The needed ones come first; those of the first chunk follow, in the order in which they
+/// turned up, and a name that only turns up later and that nothing needs is left out.
+struct Names {
+    names: Vec<String>,
+    numbers: HashMap<String, usize>,
+    needed: usize,
+    /// The number that stood at each place of the records before: records are mostly alike.
+    likely: Vec<usize>,
+    /// The columns there are, by name; `None` in the first chunk.
+    columns: Option<Vec<usize>>,
+}
+
+impl Names {
+    fn new(plan: &SourcePlan) -> Self {
+        let names: Vec<String> = plan.needed.iter().cloned().collect();
+        let numbers = names.iter().cloned().zip(0..).collect();
+        Self { needed: names.len(), names, numbers, likely: Vec::new(), columns: None }
+    }
+
+    fn needs(&self, name: &str) -> bool {
+        self.numbers.get(name).is_some_and(|number| *number < self.needed)
+    }
+
+    /// The number of the name that stands at a place of a record.
+    fn number(&mut self, place: usize, name: &str) -> Option<usize> {
+        if let Some(&likely) = self.likely.get(place)
+            && self.names[likely] == name
+        {
+            return Some(likely);
+        }
+        let number = match self.numbers.get(name) {
+            Some(&known) => known,
+            None if self.columns.is_some() => return None,
+            None => {
+                self.names.push(name.to_owned());
+                self.numbers.insert(name.to_owned(), self.names.len() - 1);
+                self.names.len() - 1
+            }
+        };
+        self.likely.resize(self.likely.len().max(place + 1), number);
+        self.likely[place] = number;
+        Some(number)
+    }
+}
 
 pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) -> Result<()> {
     let encoding = text::encoding(plan.source.encoding.as_deref());
     let mut reader = text::open(&file.path)?;
-    let mut names: Option<Vec<String>> = None;
-    let (mut records, mut broken): (Vec<Record>, Vec<Broken>) = (Vec::new(), Vec::new());
+    let mut names = Names::new(plan);
+    let (mut rows, mut records, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     let (mut row, mut line) = (0_u64, Vec::new());
-    let mut absent = plan.needed.clone();
+    let mut is_there = vec![false; names.needed];
     loop {
         line.clear();
         match (&mut reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut line) {
@@ -47,28 +92,34 @@ pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) ->
             continue;
         }
         row += 1;
-        match record(&line, encoding, plan) {
+        match record(&line, encoding, &mut names) {
             Ok(record) => {
-                absent.retain(|name| !record.contains_key(name));
-                records.push((row, record));
+                for (name, _) in &record {
+                    if let Some(is_there) = is_there.get_mut(*name) {
+                        *is_there = true;
+                    }
+                }
+                rows.push(row);
+                records.push(record);
             }
             Err((reason, detail)) => {
                 broken.push(Broken { row, reason, detail, raw: String::from_utf8_lossy(&line).trim_end().to_owned() });
             }
         }
         if records.len() >= CHUNK_ROWS || broken.len() >= CHUNK_ROWS {
-            sink(chunk(&mut names, plan, &mut records, &mut broken))?;
+            sink(chunk(&mut names, &mut rows, &mut records, &mut broken))?;
         }
     }
-    let last = chunk(&mut names, plan, &mut records, &mut broken);
-    sink(Chunk { absent: absent.into_iter().collect(), ..last })
+    let last = chunk(&mut names, &mut rows, &mut records, &mut broken);
+    let absent = plan.needed.iter().zip(is_there).filter(|(_, is_there)| !is_there).map(|(name, _)| name.clone());
+    sink(Chunk { absent: absent.collect(), ..last })
 }
 
 fn record(
     line: &[u8],
     encoding: &'static encoding_rs::Encoding,
-    plan: &SourcePlan,
-) -> Result<BTreeMap<String, Option<String>>, (Reason, String)> {
+    names: &mut Names,
+) -> Result<Record, (Reason, String)> {
     let text = text::decode(line, encoding)
         .ok_or_else(|| (Reason::BadEncoding, format!("bytes that are not {} text", encoding.name())))?;
     // serde_json's messages say what was expected, never the text itself; their line is always 1 here.
@@ -78,48 +129,49 @@ fn record(
         (Reason::NotJson, format!("{said}, at byte {} of the line", e.column()))
     })?;
     let found = members(&text).ok_or_else(|| (Reason::NotAnObject, "JSON, but not an object".to_owned()))?;
-    let mut record = BTreeMap::new();
-    for (name, value) in found {
+    if let Some((name, _)) = found.iter().find(|(name, value)| value.starts_with(['{', '[']) && names.needs(name)) {
+        return Err((Reason::NestedValue, format!("`{name}` holds a list or an object")));
+    }
+    let mut record = Vec::with_capacity(found.len());
+    for (place, (name, value)) in found.into_iter().enumerate() {
+        let Some(number) = names.number(place, &name) else { continue };
         let text = match value.as_bytes().first() {
             Some(b'n') => None,
-            Some(b'"') => serde_json::from_str::<Cow<'_, str>>(value).ok().map(Cow::into_owned),
-            Some(b'{' | b'[') if plan.needed.contains(&name) => {
-                return Err((Reason::NestedValue, format!("`{name}` holds a list or an object")));
-            }
+            Some(b'"') => string(value).map(Cow::into_owned),
             _ => Some(value.to_owned()),
         };
-        record.insert(name, text);
+        record.push((number, text));
     }
     Ok(record)
 }
 
-fn chunk(
-    names: &mut Option<Vec<String>>,
-    plan: &SourcePlan,
-    records: &mut Vec<Record>,
-    broken: &mut Vec<Broken>,
-) -> Chunk {
-    // The first chunk decides which columns there are; a key that only turns up later and that nothing needs is left out.
-    let names = names.get_or_insert_with(|| {
-        let mut names: Vec<String> = plan.needed.iter().cloned().collect();
-        for (_, record) in records.iter() {
-            for name in record.keys() {
-                if let Err(place) = names.binary_search(name) {
-                    names.insert(place, name.clone());
-                }
-            }
-        }
-        names
+fn chunk(names: &mut Names, rows: &mut Vec<u64>, records: &mut Vec<Record>, broken: &mut Vec<Broken>) -> Chunk {
+    let all = &names.names;
+    let columns = names.columns.get_or_insert_with(|| {
+        let mut columns: Vec<usize> = (0..all.len()).collect();
+        columns.sort_by(|a, b| all[*a].cmp(&all[*b]));
+        columns
     });
-    let mut columns = Vec::with_capacity(names.len());
-    for name in names.iter() {
-        let mut cells = StringBuilder::new();
-        for (_, record) in records.iter() {
-            cells.append_option(record.get(name).and_then(Option::as_deref));
+    // Member by member: a name that few records have takes no more than these.
+    let mut members: Vec<Vec<(usize, Option<&str>)>> = vec![Vec::new(); all.len()];
+    for (at, record) in records.iter().enumerate() {
+        for (name, text) in record {
+            members[*name].push((at, text.as_deref()));
         }
-        columns.push((name.clone(), Cells::Text(cells.finish())));
     }
-    let rows = records.iter().map(|(row, _)| *row).collect();
+    let cells = |number: &usize| {
+        let (mut cells, mut found) = (StringBuilder::new(), members[*number].iter().peekable());
+        for at in 0..records.len() {
+            let mut text = None;
+            // Of a name that occurs twice the last one counts.
+            while let Some((_, here)) = found.next_if(|(row, _)| *row == at) {
+                text = *here;
+            }
+            cells.append_option(text);
+        }
+        (all[*number].clone(), Cells::Text(cells.finish()))
+    };
+    let columns = columns.iter().map(cells).collect();
     records.clear();
-    Chunk { columns, rows, broken: std::mem::take(broken), absent: Vec::new() }
+    Chunk { columns, rows: std::mem::take(rows), broken: std::mem::take(broken), absent: Vec::new() }
 }
