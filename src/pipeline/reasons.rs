@@ -28,7 +28,7 @@ pub(super) fn reasons_of(
     let Scored::Present { model, .. } = scored else { return vec![Vec::new(); rows] };
     let known: HashMap<&str, FeatureText> =
         matrix.names.iter().map(|name| (name.as_str(), words(pipeline, name))).collect();
-    let words = |name: &str| known.get(name).cloned();
+    let words = |name: &str| known.get(name);
     let asked: Vec<usize> = (0..rows).filter(|row| asked(*row)).collect();
     let of = |some: &[usize]| -> Vec<Vec<Reason>> {
         let rows: Vec<Vec<f64>> = some.iter().map(|row| matrix.row(*row)).collect();

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 use super::boosted::forest::Forest;
 use super::calibrate::Calibration;
@@ -65,10 +66,10 @@ pub enum Learner {
 }
 
 /// What one feature did to one score.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Contribution {
-    /// The feature.
-    pub feature: String,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Contribution<'a> {
+    /// The feature, as the model names it.
+    pub feature: &'a str,
     /// Its value in the row, in its own unit; NaN when it was missing.
     pub value: f64,
     /// Its average in training, in its own unit.
@@ -131,7 +132,7 @@ fn add_up(prepare: &Prepare, linear: &Linear, matrix: &Matrix, first: usize, out
 }
 
 /// Averages of the features, and the log-odds each added to a linear score of one row.
-fn linear_parts(prepare: &Prepare, linear: &Linear, row: &[f64]) -> (Vec<f64>, Vec<f64>) {
+fn linear_parts<'a>(prepare: &Prepare, linear: &Linear, row: &[f64]) -> (Cow<'a, [f64]>, Vec<f64>) {
     let mut all = vec![0.0; row.len()];
     let mut coefficients = linear.coefficients.iter();
     prepare.each(row, |feature, scaled| all[feature] += scaled * coefficients.next().copied().unwrap_or(0.0));
@@ -175,7 +176,7 @@ impl Model {
     }
 
     /// What each feature did to the score of one row, in feature order: [`Self::contributions_of`] that row.
-    pub fn contributions(&self, row: &[f64]) -> Vec<Contribution> {
+    pub fn contributions(&self, row: &[f64]) -> Vec<Contribution<'_>> {
         self.contributions_of(&[row.to_vec()]).pop().unwrap_or_default()
     }
 
@@ -183,8 +184,8 @@ impl Model {
     ///
     /// They add up: [`Self::base_log_odds`] plus all contributions is the log-odds of the row's probability (to
     /// rounding). A row has one value a feature, in the model's order.
-    pub fn contributions_of(&self, rows: &[Vec<f64>]) -> Vec<Vec<Contribution>> {
-        let parts: Vec<(Vec<f64>, Vec<f64>)> = match &self.learner {
+    pub fn contributions_of<'a>(&'a self, rows: &[Vec<f64>]) -> Vec<Vec<Contribution<'a>>> {
+        let parts: Vec<(Cow<'_, [f64]>, Vec<f64>)> = match &self.learner {
             Learner::Logistic { prepare, linear } => {
                 rows.iter().map(|row| linear_parts(prepare, linear, row)).collect()
             }
@@ -193,7 +194,7 @@ impl Model {
                 rows.iter().map(|row| linear_parts(prepare, &linear, row)).collect()
             }
             Learner::Boosted { averages, forest } => {
-                forest.contributions(rows).into_iter().map(|raw| (averages.clone(), raw)).collect()
+                forest.contributions(rows).into_iter().map(|raw| (averages.into(), raw)).collect()
             }
             Learner::Blend { prepare, linear, forest } => {
                 let both = rows.iter().zip(forest.contributions(rows));
@@ -206,18 +207,19 @@ impl Model {
             }
         };
         let base = self.base_raw();
-        let of_row = |(row, (averages, raw)): (&Vec<f64>, (Vec<f64>, Vec<f64>))| {
+        let mut all = Vec::with_capacity(rows.len());
+        for (row, (averages, raw)) in rows.iter().zip(parts) {
             let slope = self.calibration.slope(base, base + raw.iter().sum::<f64>());
-            let named = self.features.iter().zip(row).zip(averages.into_iter().zip(raw));
-            let one = |((feature, &value), (average, raw)): ((&String, &f64), (f64, f64))| Contribution {
-                feature: feature.clone(),
+            let named = self.features.iter().zip(row).zip(averages.iter().zip(&raw));
+            let one = |((feature, &value), (&average, &raw)): ((&'a String, &f64), (&f64, &f64))| Contribution {
+                feature,
                 value,
                 average,
                 contribution: slope * raw,
             };
-            named.map(one).collect()
-        };
-        rows.iter().zip(parts).map(of_row).collect()
+            all.push(named.map(one).collect());
+        }
+        all
     }
 
     /// Refuses feature names that are not exactly the model's.

@@ -61,21 +61,25 @@ pub struct Reason {
 ///
 /// Equal ones keep the order of the features. What raises the odds by less than 5 % is no reason. `text` looks up the
 /// words of a feature; one it does not know is called by its name.
-pub fn reasons(contributions: &[Contribution], k: usize, text: &dyn Fn(&str) -> Option<FeatureText>) -> Vec<Reason> {
-    let mut raising: Vec<&Contribution> = contributions.iter().filter(|c| c.contribution >= LEAST).collect();
+pub fn reasons<'t>(
+    contributions: &[Contribution<'_>],
+    k: usize,
+    text: &dyn Fn(&str) -> Option<&'t FeatureText>,
+) -> Vec<Reason> {
+    let mut raising: Vec<&Contribution<'_>> = contributions.iter().filter(|c| c.contribution >= LEAST).collect();
     raising.sort_by(|a, b| b.contribution.total_cmp(&a.contribution));
     let top = raising.into_iter().take(k);
     top.map(|c| Reason {
-        feature: c.feature.clone(),
+        feature: c.feature.to_owned(),
         value: c.value,
         contribution: c.contribution,
-        text: describe(c, text(&c.feature).as_ref()),
+        text: describe(c, text(c.feature)),
     })
     .collect()
 }
 
 /// One contribution in words: `7 orders from this device in 24 h (average 0.3), raises the odds 4.1 times`.
-pub fn describe(contribution: &Contribution, text: Option<&FeatureText>) -> String {
+pub fn describe(contribution: &Contribution<'_>, text: Option<&FeatureText>) -> String {
     let fallback;
     let text = match text {
         Some(text) => text,
@@ -214,8 +218,8 @@ fn number(value: f64) -> String {
 mod tests {
     use super::*;
 
-    fn contribution(feature: &str, value: f64, average: f64, contribution: f64) -> Contribution {
-        Contribution { feature: feature.to_owned(), value, average, contribution }
+    fn contribution(feature: &str, value: f64, average: f64, contribution: f64) -> Contribution<'_> {
+        Contribution { feature, value, average, contribution }
     }
 
     fn text(unit: Unit, label: &str) -> Option<FeatureText> {
