@@ -9,7 +9,7 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 use polars::prelude::{Column, DataFrame};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Rows of a row group. Large enough to compress well, small enough that a reader who wants one order skips most of a
 /// file; it also bounds the memory of writing, because a frame is handed over one row group at a time.
@@ -30,6 +30,10 @@ const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
 /// Rows that a column is judged by.
 const SAMPLE_ROWS: usize = 256;
+
+/// Different numbers up to which a column of a short file stays as it is: it has a thousand bytes or so, and what prepares to
+/// compress them takes longer than all the rest of the column. Of features of a day more than half are of this kind.
+const FEW: usize = 4;
 
 /// Names the writer in every file. No version: a new release must not change the bytes of unchanged rows.
 const CREATED_BY: &str = "ordersight";
@@ -56,8 +60,15 @@ pub fn encode(frame: &DataFrame, options: FileOptions<'_>, metadata: &BTreeMap<S
         .map_err(Error::parquet("describing the columns of a file"))?;
     let level = if frame.height() <= SHORT { ZSTD_LEVEL_OF_SHORT } else { ZSTD_LEVEL };
     let mut properties = properties(&descriptor, options, metadata, level)?;
-    for column in frame.columns().iter().filter(|column| is_mostly_distinct(column)) {
-        properties = properties.set_column_dictionary_enabled(ColumnPath::from(vec![column.name().to_string()]), false);
+    for column in frame.columns() {
+        let path = || ColumnPath::from(vec![column.name().to_string()]);
+        properties = match variety(column) {
+            Variety::Mostly => properties.set_column_dictionary_enabled(path(), false),
+            Variety::Few if frame.height() <= SHORT => {
+                properties.set_column_compression(path(), Compression::UNCOMPRESSED)
+            }
+            Variety::Few | Variety::Some => properties,
+        };
     }
     let writer_options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), first.schema(), writer_options)
@@ -108,15 +119,30 @@ fn properties(
     Ok(builder)
 }
 
-/// Whether a dictionary of a column's numbers would be about as long as the column: half of a sample are different ones. To
-/// look each up takes longer than to compress them.
-fn is_mostly_distinct(column: &Column) -> bool {
-    let Ok(numbers) = column.f64() else { return false };
+/// How different the numbers of a column are.
+enum Variety {
+    /// Half of a sample or more are different ones: a dictionary would be about as long as the column, and to look each up takes
+    /// longer than to compress them.
+    Mostly,
+    /// No more than [`FEW`]: as places in a dictionary they take two bits each.
+    Few,
+    /// What is between, and what is no column of such numbers.
+    Some,
+}
+
+fn variety(column: &Column) -> Variety {
+    let Ok(numbers) = column.f64() else { return Variety::Some };
     let step = (numbers.len() / SAMPLE_ROWS).max(1);
-    let sample: Vec<u64> =
+    let mut sample: Vec<u64> =
         (0..numbers.len()).step_by(step).filter_map(|row| numbers.get(row)).map(f64::to_bits).collect();
-    let distinct: BTreeSet<&u64> = sample.iter().collect();
-    sample.len() >= SAMPLE_ROWS / 4 && 2 * distinct.len() > sample.len()
+    let sampled = sample.len();
+    sample.sort_unstable();
+    sample.dedup();
+    match sample.len() {
+        different if sampled >= SAMPLE_ROWS / 4 && 2 * different > sampled => Variety::Mostly,
+        different if different <= FEW => Variety::Few,
+        _ => Variety::Some,
+    }
 }
 
 #[cfg(test)]
