@@ -3,16 +3,19 @@
 use crate::error::Result;
 use crate::ingest::Group;
 use crate::saved::{Reader, Section};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 /// Nothing is awaited of a group.
 const NEVER: i64 = i64::MAX;
 
+/// Instants (microseconds) that wait together: an epoch mostly takes all of them, and those of the last minute it looks through.
+const TOGETHER: i64 = 60_000_000;
+
 /// Groups by the next instant at which they are to be looked at.
 #[derive(Default)]
 pub(super) struct Agenda {
-    due: BinaryHeap<Reverse<(i64, Group)>>,
+    /// By the minute, and in no order within one.
+    due: BTreeMap<i64, Vec<(i64, Group)>>,
     /// The next instant of each group; what else stands of it in `due` has been replaced since.
     next: Vec<i64>,
 }
@@ -26,7 +29,7 @@ impl Agenda {
             self.next.resize(place + 1, NEVER);
         }
         if std::mem::replace(&mut self.next[place], at) != at && at != NEVER {
-            self.due.push(Reverse((at, group)));
+            self.due.entry(at.div_euclid(TOGETHER)).or_default().push((at, group));
         }
     }
 
@@ -44,22 +47,31 @@ impl Agenda {
     pub(super) fn read(mut from: Reader<'_>) -> Result<Self> {
         let next: Vec<i64> = from.column()?;
         from.finish()?;
-        let due = (0..).zip(&next).filter(|(_, at)| **at != NEVER).map(|(group, at)| Reverse((*at, group)));
-        Ok(Self { due: due.collect(), next })
+        let mut due: BTreeMap<i64, Vec<(i64, Group)>> = BTreeMap::new();
+        for (group, &at) in (0..).zip(&next).filter(|(_, at)| **at != NEVER) {
+            due.entry(at.div_euclid(TOGETHER)).or_default().push((at, group));
+        }
+        Ok(Self { due, next })
     }
 
-    /// Takes out the groups that are to be looked at up to this instant.
+    /// Takes out the groups that are to be looked at up to this instant, earliest first.
     pub(super) fn take(&mut self, until: i64) -> Vec<Group> {
-        let mut groups = Vec::new();
-        while let Some(Reverse((at, group))) = self.due.peek().copied().filter(|Reverse((at, _))| *at <= until) {
-            self.due.pop();
-            let next = &mut self.next[group as usize];
-            if *next == at {
-                *next = NEVER;
-                groups.push(group);
-            }
+        let later = self.due.split_off(&until.div_euclid(TOGETHER).saturating_add(1));
+        let mut due: Vec<(i64, Group)> = std::mem::replace(&mut self.due, later).into_values().flatten().collect();
+        let rest: Vec<(i64, Group)> = due.extract_if(.., |(at, _)| *at > until).collect();
+        if !rest.is_empty() {
+            self.due.insert(until.div_euclid(TOGETHER), rest);
         }
-        groups
+        due.sort_unstable();
+        due.retain(|&(at, group)| {
+            let next = &mut self.next[group as usize];
+            let is_due = *next == at;
+            if is_due {
+                *next = NEVER;
+            }
+            is_due
+        });
+        due.into_iter().map(|(_, group)| group).collect()
     }
 }
 
