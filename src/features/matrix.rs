@@ -51,6 +51,10 @@ impl Matrix {
 
     /// Adds rows below. A feature that one of the two lacks has no value in its rows.
     pub fn append(&mut self, below: Self) {
+        if self.names == below.names {
+            self.columns.par_iter_mut().zip(below.columns).for_each(|(column, more)| column.extend(more));
+            return;
+        }
         let (above, more) = (self.rows(), below.rows());
         for (name, column) in below.names.into_iter().zip(below.columns) {
             match self.names.iter().position(|known| *known == name) {

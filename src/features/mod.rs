@@ -34,6 +34,7 @@ use events::Settled;
 use labels::Outcomes;
 use matrix::Matrix;
 use polars::prelude::DataFrame;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use tables::Tables;
 
@@ -232,13 +233,18 @@ fn together(
     }
     let orders = tables.orders();
     let (mut of_lines, mut over_lines) = (Matrix::default(), Vec::new());
-    for (spec, window) in possible.iter().zip(windows) {
+    let over = |(level, values): &(Level, Vec<f64>)| match level {
+        Level::Order => None,
+        Level::Line => Some(basket::over_lines(values, &order_of_line, orders)),
+    };
+    let over: Vec<_> = windows.par_iter().map(|window| window.as_ref().and_then(over)).collect();
+    for ((spec, window), over) in possible.iter().zip(windows).zip(over) {
         let Some((level, values)) = window else { continue };
         described.push(describe::window(spec, Vec::new()));
         match level {
             Level::Order => matrix.push(spec.name.clone(), values),
             Level::Line => {
-                for (over, values) in ["max", "mean"].iter().zip(basket::over_lines(&values, &order_of_line, orders)) {
+                for (over, values) in ["max", "mean"].iter().zip(over.into_iter().flatten()) {
                     let name = format!("basket_{over}_{}", spec.name);
                     described.push(describe::over_lines(over, spec));
                     over_lines.push(name.clone());

@@ -3,6 +3,7 @@
 use crate::contract::input::{Kind, Table, table};
 use crate::error::{Error, Result};
 use polars::prelude::*;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 
 /// Times that lie in the future by their nature: a promise is known when it is made.
@@ -18,15 +19,14 @@ pub(super) fn known_at(
     tables: &mut BTreeMap<&'static str, DataFrame>,
     as_of: i64,
 ) -> Result<BTreeMap<&'static str, u64>> {
-    let mut later = BTreeMap::new();
-    for (name, frame) in tables.iter_mut() {
-        let Some(contract) = table(name) else { continue };
+    let look_back = |(name, frame): (&&'static str, &mut DataFrame)| {
+        let Some(contract) = table(name) else { return Ok((*name, 0)) };
         let before = frame.height();
         *frame = known(contract, frame, as_of)?;
-        if before > frame.height() {
-            later.insert(*name, (before - frame.height()) as u64);
-        }
-    }
+        Ok((*name, (before - frame.height()) as u64))
+    };
+    let mut later = tables.par_iter_mut().map(look_back).collect::<Result<BTreeMap<_, _>>>()?;
+    later.retain(|_, rows| *rows > 0);
     if later.contains_key("orders")
         && let (Some(orders), Some(lines)) = (tables.get("orders"), tables.get("order_items"))
     {

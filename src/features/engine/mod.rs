@@ -22,7 +22,7 @@ use super::kernel::{SortedQueries, State, Values};
 use crate::config::FeatureSpec;
 use crate::error::{Error, Result};
 use input::{Asked, Input};
-use plan::{Plan, StatePlan};
+use plan::{Formula, Plan, StatePlan};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -96,11 +96,20 @@ impl Engine {
             Ok(columns)
         });
         let answers = answers.collect::<Result<Vec<_>>>()?;
-        let mut terms = Terms::new(&self.plan);
+        let mut terms: Vec<Option<Values>> = vec![None; self.plan.terms];
         for (plan, columns) in self.plan.states.iter().zip(answers) {
             for (declaration, values) in columns {
-                terms.take(&self.plan, plan.terms[declaration], values, facts, each)?;
+                terms[plan.terms[declaration]] = Some(values);
             }
+        }
+        // All terms are there at once, so that no feature waits for another.
+        let feature = |(level, formula): &(Level, Formula)| {
+            let is_there = formula.terms().iter().all(|&term| terms[term].is_some());
+            is_there.then(|| formula.values(&terms, facts.grid(*level)))
+        };
+        let features: Vec<Option<Vec<f64>>> = self.plan.formulas.par_iter().map(feature).collect();
+        for (feature, (values, (level, _))) in features.into_iter().zip(&self.plan.formulas).enumerate() {
+            values.map_or(Ok(()), |values| each(feature, *level, values))?;
         }
         Ok(())
     }

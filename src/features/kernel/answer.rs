@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// Events and queries that one task takes on at least: enough to be worth a task, little enough to share out evenly.
-const TASK_ROWS: usize = 16_384;
+const TASK_ROWS: usize = 4_096;
 
 /// Queries of an entity and its events: no run and no step has more rows than 32 bits count.
 struct Group {

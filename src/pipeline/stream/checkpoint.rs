@@ -6,6 +6,7 @@
 //! longer. Rows never change once they are accepted, so that only what is looked up is written again each time.
 
 use super::journal::Journal;
+use super::pool::pool;
 use super::scoring::Scoring;
 use crate::config::Pipeline;
 use crate::contract::output::STATE_DIR;
@@ -74,7 +75,7 @@ impl Checkpoints {
     /// Starts the thread, which ends when this is dropped. What an earlier process did not bring to an end is gone then.
     ///
     /// # Errors
-    /// [`Error::Environment`] when the folder cannot be made.
+    /// [`Error::Environment`] when the folder cannot be made, and as [`pool`].
     pub(super) fn start<'scope>(
         scope: &'scope std::thread::Scope<'scope, '_>,
         pipeline: &Pipeline,
@@ -84,9 +85,10 @@ impl Checkpoints {
         let (ask, asked) = channel::<Making>();
         let (tell, done) = channel();
         let (folder, whose) = (Folder::of(out)?, whose(pipeline, key)?);
+        let pool = pool("checkpoint")?;
         scope.spawn(move || {
             for making in asked {
-                if tell.send(folder.write(&whose, making)).is_err() {
+                if tell.send(pool.install(|| folder.write(&whose, making))).is_err() {
                     break;
                 }
             }

@@ -293,9 +293,13 @@ impl Found {
                 .par_iter()
                 .map(|(day, of_day)| of_day.read(published.as_ref(), **day))
                 .collect::<Result<Vec<_>>>()?;
-            columns.par_iter_mut().zip(names).for_each(|(column, name)| {
+            columns.par_iter_mut().zip(names).enumerate().for_each(|(likely, (column, name))| {
                 for ((_, of_day), (matrix, at)) in days.iter().zip(&read) {
-                    let Some(place) = matrix.names.iter().position(|known| known == name) else { continue };
+                    // Mostly all days have the same features.
+                    let is_there = matrix.names.get(likely) == Some(name);
+                    let place =
+                        is_there.then_some(likely).or_else(|| matrix.names.iter().position(|known| known == name));
+                    let Some(place) = place else { continue };
                     let values = matrix.column(place);
                     of_day.rows.iter().zip(at).for_each(|(row, at)| column[*row] = values[*at as usize]);
                 }

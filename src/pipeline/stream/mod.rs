@@ -20,6 +20,7 @@ mod journal;
 mod learned;
 mod learning;
 mod log;
+mod pool;
 mod published;
 mod publishing;
 mod resuming;
@@ -141,8 +142,8 @@ fn follow(
     let lines = options.lines.take();
     let options = &*options;
     std::thread::scope(|scope| {
-        let retelling = Retelling::start(scope, pipeline, options, &key);
-        let publishing = Publishing::start(scope, pipeline, options, publisher);
+        let retelling = Retelling::start(scope, pipeline, options, &key)?;
+        let publishing = Publishing::start(scope, pipeline, options, publisher)?;
         let checkpoints = Checkpoints::start(scope, pipeline, &key, &options.out)?;
         let workers = (publishing, retelling, checkpoints);
         let following = Following::start(pipeline, options, &key, &cache, workers)?;

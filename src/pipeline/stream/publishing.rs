@@ -3,6 +3,7 @@
 
 use super::StreamOptions;
 use super::journal::Offsets;
+use super::pool::pool;
 use super::retelling::Retold;
 use super::scorer::Scorer;
 use super::telling::Figures;
@@ -151,23 +152,27 @@ pub(super) struct Publishing {
 
 impl Publishing {
     /// Starts the thread, which ends when this is dropped.
+    ///
+    /// # Errors
+    /// As [`pool`].
     pub(super) fn start<'scope>(
         scope: &'scope std::thread::Scope<'scope, '_>,
         pipeline: &'scope Pipeline,
         options: &'scope StreamOptions,
         publisher: Publisher,
-    ) -> Self {
+    ) -> Result<Self> {
         let (ask, asked) = channel::<(Publication, Work)>();
         let (tell, done) = channel();
+        let pool = pool("publish")?;
         scope.spawn(move || {
             for (mut publication, work) in asked {
-                let made = publication.publish(pipeline, options, work);
+                let made = pool.install(|| publication.publish(pipeline, options, work));
                 if tell.send((publication, made)).is_err() {
                     break;
                 }
             }
         });
-        Self { ask, done, here: Some(Publication::new(publisher, options)) }
+        Ok(Self { ask, done, here: Some(Publication::new(publisher, options)) })
     }
 
     /// Whether something is in hand.

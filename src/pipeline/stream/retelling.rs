@@ -1,6 +1,7 @@
 //! The whole shop told anew: KPIs, satisfaction, exceptions, customers, the monitor. It costs more the larger the shop is, and
 //! scores do not wait for it: it is computed beside the epochs, of what one of them had, and published with a later one.
 
+use super::pool::pool;
 use super::scoring::Scoring;
 use super::{StreamOptions, clock};
 use crate::config::Pipeline;
@@ -165,12 +166,15 @@ pub(super) struct Retelling<'a> {
 
 impl<'a> Retelling<'a> {
     /// Starts the thread, which ends when this is dropped.
+    ///
+    /// # Errors
+    /// As [`pool`].
     pub(super) fn start<'scope>(
         scope: &'scope std::thread::Scope<'scope, '_>,
         pipeline: &'scope Pipeline,
         options: &'scope StreamOptions,
         key: &'scope PersonalKey,
-    ) -> Self
+    ) -> Result<Self>
     where
         'a: 'scope,
     {
@@ -178,19 +182,21 @@ impl<'a> Retelling<'a> {
         let (tell, told) = channel();
         let give_up = Arc::new(AtomicBool::new(false));
         let gives_up = Arc::clone(&give_up);
+        let pool = pool("look")?;
         scope.spawn(move || {
             for job in asked {
                 let stages = Stopwatch::giving_up(Arc::clone(&gives_up));
                 let cache = options.out.join(CACHE_DIR);
-                let retold = Typist::new(pipeline, &cache, key)
-                    .and_then(|typist| retell(pipeline, options, &typist, (&job, ScoresToo::No), (stages, &|_| {})));
+                let look =
+                    |typist: Typist<'_>| retell(pipeline, options, &typist, (&job, ScoresToo::No), (stages, &|_| {}));
+                let retold = Typist::new(pipeline, &cache, key).and_then(|typist| pool.install(|| look(typist)));
                 drop(job);
                 if tell.send(retold).is_err() {
                     break;
                 }
             }
         });
-        Self { ask, told, give_up, begun: None, ready: None, last: None }
+        Ok(Self { ask, told, give_up, begun: None, ready: None, last: None })
     }
 
     /// Whether it is time for a look: the last one is long enough ago, and none is in hand.

@@ -23,6 +23,7 @@ use crate::pipeline::training::feature_terms;
 use crate::types::time::local_day;
 use foldhash::quality::FixedState;
 use polars::prelude::*;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
@@ -237,17 +238,22 @@ impl<'a> Scoring<'a> {
         let all = tables.clone();
         let tables = self.known(out, tables, as_of)?;
         let numbers = self.numbers(&tables)?;
-        let mut rows = BTreeMap::new();
-        for name in EVENTS {
-            let (Some(frame), Some(contract)) = (tables.get(name), table(name)) else { continue };
-            rows.insert(name, key_hashes(contract, frame)?);
-        }
+        let hashes = |name: &&'static str| {
+            let (frame, contract) = (tables.get(name)?, table(name)?);
+            Some(key_hashes(contract, frame).map(|hashes| (*name, hashes)))
+        };
+        let rows: BTreeMap<&'static str, Vec<u128>> = EVENTS.par_iter().filter_map(hashes).collect::<Result<_>>()?;
         if let Some(before) = before {
             self.late(&tables, &rows, asking.len(), before, stepped)?;
         }
         // Fallen away, or placed later than the clock by a correction; those that wait were never told of.
-        let there: HashSet<Group, FixedState> = numbers.iter().copied().collect();
-        let gone: Vec<Group> = order.iter().copied().filter(|group| !there.contains(group)).collect();
+        let gone: Vec<Group> = match numbers.len() == order.len() {
+            true => Vec::new(),
+            false => {
+                let there: HashSet<Group, FixedState> = numbers.iter().copied().collect();
+                order.iter().copied().filter(|group| !there.contains(group)).collect()
+            }
+        };
         let sub = Sub { tables: &tables, orders: &numbers, gone: &gone, asking: asking.len(), rows: &rows };
         let terms = feature_terms(self.pipeline, as_of);
         // Everything was entered when it came: what is made anew changes nothing of that.
