@@ -31,10 +31,6 @@ const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// Rows that a column is judged by.
 const SAMPLE_ROWS: usize = 256;
 
-/// Different numbers up to which a column of a short file stays as it is: it has a thousand bytes or so, and what prepares to
-/// compress them takes longer than all the rest of the column. Of features of a day more than half are of this kind.
-const FEW: usize = 4;
-
 /// Names the writer in every file. No version: a new release must not change the bytes of unchanged rows.
 const CREATED_BY: &str = "ordersight";
 
@@ -60,15 +56,8 @@ pub fn encode(frame: &DataFrame, options: FileOptions<'_>, metadata: &BTreeMap<S
         .map_err(Error::parquet("describing the columns of a file"))?;
     let level = if frame.height() <= SHORT { ZSTD_LEVEL_OF_SHORT } else { ZSTD_LEVEL };
     let mut properties = properties(&descriptor, options, metadata, level)?;
-    for column in frame.columns() {
-        let path = || ColumnPath::from(vec![column.name().to_string()]);
-        properties = match variety(column) {
-            Variety::Mostly => properties.set_column_dictionary_enabled(path(), false),
-            Variety::Few if frame.height() <= SHORT => {
-                properties.set_column_compression(path(), Compression::UNCOMPRESSED)
-            }
-            Variety::Few | Variety::Some => properties,
-        };
+    for column in frame.columns().iter().filter(|column| is_mostly_distinct(column)) {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(vec![column.name().to_string()]), false);
     }
     let writer_options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), first.schema(), writer_options)
@@ -119,29 +108,21 @@ fn properties(
     Ok(builder)
 }
 
-/// How different the numbers of a column are.
-enum Variety {
-    /// Half of a sample or more are different ones: a dictionary would be about as long as the column, and to look each up takes
-    /// longer than to compress them.
-    Mostly,
-    /// No more than [`FEW`]: as places in a dictionary they take two bits each.
-    Few,
-    /// What is between, and what is no column of such numbers.
-    Some,
-}
-
-fn variety(column: &Column) -> Variety {
-    let Ok(numbers) = column.f64() else { return Variety::Some };
-    let step = (numbers.len() / SAMPLE_ROWS).max(1);
-    let mut sample: Vec<u64> =
-        (0..numbers.len()).step_by(step).filter_map(|row| numbers.get(row)).map(f64::to_bits).collect();
-    let sampled = sample.len();
-    sample.sort_unstable();
-    sample.dedup();
-    match sample.len() {
-        different if sampled >= SAMPLE_ROWS / 4 && 2 * different > sampled => Variety::Mostly,
-        different if different <= FEW => Variety::Few,
-        _ => Variety::Some,
+/// Whether a dictionary of a column's numbers or texts would be about as long as the column: half of a sample are different ones.
+/// To look each up takes longer than to compress them.
+fn is_mostly_distinct(column: &Column) -> bool {
+    fn is_so<T: Ord>(sample: impl Iterator<Item = T>) -> bool {
+        let mut sample: Vec<T> = sample.collect();
+        let all = sample.len();
+        sample.sort_unstable();
+        sample.dedup();
+        all >= SAMPLE_ROWS / 4 && 2 * sample.len() > all
+    }
+    let rows = (0..column.len()).step_by((column.len() / SAMPLE_ROWS).max(1));
+    match (column.f64(), column.str()) {
+        (Ok(numbers), _) => is_so(rows.filter_map(|row| numbers.get(row)).map(f64::to_bits)),
+        (_, Ok(texts)) => is_so(rows.filter_map(|row| texts.get(row))),
+        _ => false,
     }
 }
 
@@ -202,11 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_hardly_repeat_get_no_dictionary() {
+    fn what_hardly_repeats_gets_no_dictionary_and_everything_is_compressed() {
         let numbers = |of: &dyn Fn(i64) -> f64| (0..10_000).map(of).collect::<Vec<_>>();
+        let texts = |of: &dyn Fn(i64) -> i64| (0..10_000).map(|n| format!("text {}", of(n))).collect::<Vec<_>>();
         let frame = df!(
             "few" => numbers(&|n| (n % 20) as f64),
             "many" => numbers(&|n| (n as f64).sqrt()),
+            "names" => texts(&|n| n % 20),
+            "ids" => texts(&|n| n),
         );
         let bytes = encode(&frame.unwrap(), FileOptions::default(), &BTreeMap::new()).unwrap();
         let mut file = tempfile::tempfile().unwrap();
@@ -214,7 +198,8 @@ mod tests {
         let reader = SerializedFileReader::new(file).unwrap();
         let columns = reader.metadata().row_group(0).columns();
         let with: Vec<bool> = columns.iter().map(|c| c.dictionary_page_offset().is_some()).collect();
-        assert_eq!(with, [true, false]);
+        assert_eq!(with, [true, false, true, false]);
+        assert!(columns.iter().all(|c| matches!(c.compression(), Compression::ZSTD(_))));
     }
 
     #[test]

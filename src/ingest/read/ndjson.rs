@@ -8,7 +8,7 @@ use crate::ingest::plan::SourcePlan;
 use crate::quarantine::Reason;
 use arrow::array::StringBuilder;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{BufRead, Read};
 
 /// The longest line that is taken for a record; a longer one is a file without line breaks.
@@ -30,8 +30,8 @@ struct Names {
 }
 
 impl Names {
-    fn new(plan: &SourcePlan) -> Self {
-        let names: Vec<String> = plan.needed.iter().cloned().collect();
+    fn new(needed: &BTreeSet<String>) -> Self {
+        let names: Vec<String> = needed.iter().cloned().collect();
         let numbers = names.iter().cloned().zip(0..).collect();
         Self { needed: names.len(), names, numbers, likely: Vec::new(), columns: None }
     }
@@ -65,7 +65,7 @@ impl Names {
 pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) -> Result<()> {
     let encoding = text::encoding(plan.source.encoding.as_deref());
     let mut reader = text::open(&file.path)?;
-    let mut names = Names::new(plan);
+    let mut names = Names::new(&plan.needed);
     let (mut rows, mut records, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     let (mut row, mut line) = (0_u64, Vec::new());
     let mut is_there = vec![false; names.needed];
@@ -174,4 +174,74 @@ fn chunk(names: &mut Names, rows: &mut Vec<u64>, records: &mut Vec<Record>, brok
     let columns = columns.iter().map(cells).collect();
     records.clear();
     Chunk { columns, rows: std::mem::take(rows), broken: std::mem::take(broken), absent: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    type Members = Vec<(char, Option<u8>)>;
+
+    fn line(members: &Members) -> String {
+        let text = |value: &Option<u8>| value.map_or("null".to_owned(), |value| format!("\"{value}\""));
+        let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{}", text(value))).collect();
+        format!("{{{}}}", members.join(","))
+    }
+
+    /// The columns of chunks, each with its cells, from maps by name: the last of two members of one name counts, and names
+    /// that turn up after the first chunk and are not needed are left out.
+    fn expected(needed: &BTreeSet<String>, chunks: &[Vec<Members>]) -> Vec<BTreeMap<String, Vec<Option<String>>>> {
+        let of_first = chunks.first().into_iter().flatten().flatten().map(|(name, _)| name.to_string());
+        let columns: BTreeSet<String> = needed.iter().cloned().chain(of_first).collect();
+        let cell = |members: &Members, column: &String| {
+            let found: BTreeMap<String, Option<u8>> = members.iter().map(|(n, v)| (n.to_string(), *v)).collect();
+            found.get(column).copied().flatten().map(|value| value.to_string())
+        };
+        let of_chunk = |chunk: &Vec<Members>| {
+            let cells = |column: &String| chunk.iter().map(|members| cell(members, column)).collect();
+            columns.iter().map(|column| (column.clone(), cells(column))).collect()
+        };
+        chunks.iter().map(of_chunk).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn members_go_into_columns_by_name_wherever_they_stand_in_a_record(
+            chunks in prop::collection::vec(
+                prop::collection::vec(
+                    prop::collection::vec((prop::char::range('a', 'f'), prop::option::of(0..9_u8)), 0..6), 0..5),
+                1..4),
+            needed in prop::collection::btree_set("[a-h]", 0..3),
+        ) {
+            let mut names = Names::new(&needed);
+            let mut found: Vec<BTreeMap<String, Vec<Option<String>>>> = Vec::new();
+            for records in &chunks {
+                let record = |members| record(line(members).as_bytes(), encoding_rs::UTF_8, &mut names).unwrap();
+                let mut records: Vec<Record> = records.iter().map(record).collect();
+                let mut rows = (0..records.len() as u64).collect();
+                let chunk = chunk(&mut names, &mut rows, &mut records, &mut Vec::new());
+                let named: Vec<&String> = chunk.columns.iter().map(|(name, _)| name).collect();
+                prop_assert!(named.is_sorted(), "{named:?}");
+                let cells = |cells: Cells| -> Vec<Option<String>> {
+                    let Cells::Text(texts) = cells else { return Vec::new() };
+                    texts.iter().map(|text| text.map(str::to_owned)).collect()
+                };
+                found.push(chunk.columns.into_iter().map(|(name, column)| (name, cells(column))).collect());
+            }
+            prop_assert_eq!(found, expected(&needed, &chunks));
+        }
+    }
+
+    #[test]
+    fn a_list_is_refused_where_it_is_needed_and_nowhere_else() {
+        let mut names = Names::new(&BTreeSet::from(["a".to_owned()]));
+        let mut read =
+            |text: &str| record(text.as_bytes(), encoding_rs::UTF_8, &mut names).map_err(|(reason, _)| reason);
+        assert_eq!(read(r#"{"b": [1], "a": "x"}"#), Ok(vec![(1, Some("[1]".to_owned())), (0, Some("x".to_owned()))]));
+        assert_eq!(read(r#"{"c": 1, "a": {}}"#), Err(Reason::NestedValue));
+        // Nothing of a refused record becomes a column.
+        assert_eq!(names.names, ["a", "b"]);
+    }
 }

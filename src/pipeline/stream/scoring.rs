@@ -258,13 +258,17 @@ impl<'a> Scoring<'a> {
         let terms = feature_terms(self.pipeline, as_of);
         // Everything was entered when it came: what is made anew changes nothing of that.
         let enters = before.is_some() || self.steps == 0;
-        let mut following = std::mem::take(&mut self.following);
-        let (step, awaited) = rayon::join(
-            || following.step(&sub, &self.pipeline.features, &terms),
-            || if enters { self.awaited(&order, &all, as_of) } else { Ok(Vec::new()) },
-        );
-        self.following = following;
-        order.iter().zip(awaited?).for_each(|(group, at)| self.agenda.enter(*group, at));
+        let (mut following, mut agenda) = (std::mem::take(&mut self.following), std::mem::take(&mut self.agenda));
+        let enter = || -> Result<()> {
+            if enters {
+                let awaited = self.awaited(&order, &all, as_of)?;
+                order.iter().zip(awaited).for_each(|(group, at)| agenda.enter(*group, at));
+            }
+            Ok(())
+        };
+        let (step, entered) = rayon::join(|| following.step(&sub, &self.pipeline.features, &terms), enter);
+        (self.following, self.agenda) = (following, agenda);
+        entered?;
         step
     }
 
