@@ -78,38 +78,54 @@ pub(super) fn when_placed(orders: &DataFrame) -> Result<DataFrame> {
 }
 
 fn known(contract: &Table, frame: &DataFrame, as_of: i64) -> Result<DataFrame> {
-    let has = |name: &str| frame.get_column_index(name).is_some();
-    let past = |name: &str| col(name).to_physical().lt_eq(lit(as_of));
-    let mut lazy = frame.clone().lazy();
+    let stage = || Error::frames("looking back to the run's clock");
+    let mut frame = frame.clone();
     for clock in [contract.clock, "known_at"] {
-        if !clock.is_empty() && has(clock) {
-            lazy = lazy.filter(past(clock).or(col(clock).is_null()));
+        if let Some(later) = later(&frame, clock, as_of)? {
+            frame = frame.filter(&!later).map_err(stage())?;
         }
     }
+    let times = contract.columns.iter().filter(|c| c.kind == Kind::Instant && !PROMISES.contains(&c.name));
+    let times = times.filter_map(|c| Some(later(&frame, c.name, as_of).transpose()?.map(|later| (c.name, later))));
+    let times: Vec<(&str, BooleanChunked)> = times.collect::<Result<_>>()?;
+    let mut blanked: Vec<(&str, BooleanChunked)> = Vec::new();
     // Who cancelled is known when it is known that someone did; likewise a fraud, and how a ticket ended.
     for (name, clock, facts) in [
         ("orders", "cancelled_at", &["cancelled_by", "cancel_reason"][..]),
         ("orders", "fraud_known_at", &["fraud"][..]),
         ("tickets", "solved_at", &["outcome"][..]),
     ] {
-        if contract.name == name && has(clock) {
-            let blanked = facts
-                .iter()
-                .filter(|f| has(f))
-                .map(|f| when(past(clock).or(col(clock).is_null())).then(col(*f)).otherwise(lit(NULL)).alias(*f));
-            lazy = lazy.with_columns(blanked.collect::<Vec<_>>());
-        }
+        let of_clock = times.iter().find(|(time, _)| contract.name == name && *time == clock);
+        blanked.extend(of_clock.into_iter().flat_map(|(_, later)| facts.iter().map(|fact| (*fact, later.clone()))));
     }
-    let times: Vec<_> = contract
-        .columns
-        .iter()
-        .filter(|c| c.kind == Kind::Instant && has(c.name) && !PROMISES.contains(&c.name))
-        .collect();
     // A row that tells of a time after the clock was written after it, and so was its status.
-    if contract.name == "orders" && has("status") {
-        let written_later = times.iter().fold(lit(false), |any, c| any.or(past(c.name).not().fill_null(lit(false))));
-        lazy = lazy.with_column(when(written_later).then(lit(NULL)).otherwise(col("status")).alias("status"));
+    if contract.name == "orders" {
+        let written_later = times.iter().map(|(_, later)| later.clone()).reduce(|any, later| any | later);
+        blanked.extend(written_later.map(|later| ("status", later)));
     }
-    let blanked = times.iter().map(|c| when(past(c.name)).then(col(c.name)).otherwise(lit(NULL)).alias(c.name));
-    lazy.with_columns(blanked.collect::<Vec<_>>()).collect().map_err(Error::frames("looking back to the run's clock"))
+    for (name, later) in blanked.into_iter().chain(times) {
+        blank(&mut frame, name, &later).map_err(stage())?;
+    }
+    Ok(frame)
+}
+
+/// Rows in which a column tells of a time after the clock; `None` where no row does, which is what mostly is, and where there
+/// is no such column.
+fn later(frame: &DataFrame, name: &str, as_of: i64) -> Result<Option<BooleanChunked>> {
+    let stage = || Error::frames("looking back to the run's clock");
+    let Ok(column) = frame.column(name) else { return Ok(None) };
+    let times = column.to_physical_repr().cast(&DataType::Int64).map_err(stage())?;
+    let times = times.i64().map_err(stage())?;
+    match times.max().is_some_and(|latest| latest > as_of) {
+        true => times.gt(as_of).fill_null_with_values(false).map(Some).map_err(stage()),
+        false => Ok(None),
+    }
+}
+
+/// Makes a column null in some rows; nothing where the frame lacks it.
+fn blank(frame: &mut DataFrame, name: &str, rows: &BooleanChunked) -> PolarsResult<()> {
+    let Ok(column) = frame.column(name) else { return Ok(()) };
+    let nulls = Series::full_null(column.name().clone(), column.len(), column.dtype());
+    let blanked = nulls.zip_with(rows, column.as_materialized_series())?;
+    frame.with_column(blanked.into_column()).map(|_| ())
 }
