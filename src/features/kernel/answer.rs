@@ -55,6 +55,7 @@ impl State {
             self.heavies.clear();
             self.compact();
         }
+        self.heavies.forget_behind(entity, at);
         let places = Places::of(&self.runs, &asked);
         if few {
             let kept = Kept { lanes: &self.declarations.lanes, lives: &self.lives, horizon: self.horizon };

@@ -4,14 +4,15 @@
 //! small and an entity has much, its events are kept a second time, with a [`Cursor`] for each lane: a later step costs what it
 //! adds, what leaves, and a search. Rows that happened before others cost a move of those after them; a T before the latest
 //! one a whole walk, as does the first step after a load, a merge or an expiry, which forget all of this. No answer depends
-//! on it.
+//! on it. Where events are only counted they are not kept again: a [`Tally`] for each lane does.
 
 use super::NO_KEY;
-use super::declare::Lane;
+use super::declare::{Lane, Needs};
 use super::life::Life;
 use super::others::Others;
 use super::run::{Places, Run, rows_of};
 use super::sweep::{Asked, Before};
+use super::tally::Tally;
 use super::walk::{Cursor, Walk};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -57,6 +58,19 @@ impl Heavies {
         self.entities.remove(&entity);
     }
 
+    /// Forgets counts of entities that are asked of an earlier T than before: they only go forwards. Queries are sorted by
+    /// entity and T.
+    pub(super) fn forget_behind(&mut self, entity: &[u32], at: &[i64]) {
+        let mut start = 0;
+        self.entities.retain(|&of, heavy| {
+            let Heavy::Counted(tallies) = heavy else { return true };
+            let queries = rows_of(entity, of, start);
+            start = queries.end;
+            let first = at[queries].first();
+            first.is_none_or(|first| tallies.iter().all(|tally| tally.at <= *first))
+        });
+    }
+
     /// Takes in what is to be retained of a step.
     pub(super) fn take(&mut self, kept: Kept, run: &Run) {
         let mut start = 0;
@@ -73,7 +87,7 @@ impl Heavies {
     pub(super) fn gather(&mut self, kept: Kept, runs: &[Run], asked: &Places<'_>) {
         let much = |at: &usize| asked.events(*at) >= self.from && !self.has(asked.entities[*at]);
         let new: Vec<usize> = (0..asked.entities.len()).filter(much).collect();
-        let one = |&at: &usize| (asked.entities[at], Heavy::new(kept, runs, asked.entities[at]));
+        let one = |&at: &usize| (asked.entities[at], Heavy::new(kept, runs, asked, at));
         let made: Vec<_> = new.par_iter().map(one).collect();
         self.entities.extend(made);
     }
@@ -99,7 +113,53 @@ pub(super) struct HeavyGroup<'a> {
 
 /// One entity.
 #[derive(Debug, Clone)]
-pub(super) struct Heavy {
+pub(super) enum Heavy {
+    /// By lane, where all of them only count.
+    Counted(Vec<Tally>),
+    Walked(Walked),
+}
+
+impl Heavy {
+    fn new(kept: Kept, runs: &[Run], asked: &Places<'_>, place: usize) -> Self {
+        let entity = asked.entities[place];
+        if kept.lanes.iter().any(|lane| lane.needs != Needs::default()) {
+            return Self::Walked(Walked::new(kept, runs, entity));
+        }
+        let begun = |(lane, life): (&Lane, &Life)| {
+            let mut tally = Tally::new(life.columns().before(entity).totals.count);
+            let of_runs = runs.iter().zip(asked.of_entity(place));
+            of_runs.for_each(|(run, rows)| tally.take(lane, &run.rows(), rows, kept.horizon));
+            tally
+        };
+        Self::Counted(kept.lanes.iter().zip(kept.lives).map(begun).collect())
+    }
+
+    /// Takes in new events.
+    fn take(&mut self, kept: Kept, new: &Run, rows: Range<usize>) {
+        match self {
+            Self::Counted(tallies) => {
+                let lanes = kept.lanes.iter().zip(tallies);
+                lanes.for_each(|(lane, tally)| tally.take(lane, &new.rows(), rows.clone(), kept.horizon));
+            }
+            Self::Walked(walked) => walked.take(kept, new, rows),
+        }
+    }
+
+    /// Answers queries in a lane. `false` if a sum left the 64 bits.
+    pub(super) fn answer(&mut self, number: usize, lane: &Lane, before: Before, asked: Asked) -> bool {
+        match self {
+            Self::Counted(tallies) => {
+                tallies.iter_mut().skip(number).take(1).for_each(|tally| tally.answer(lane, asked));
+                true
+            }
+            Self::Walked(walked) => walked.answer(number, lane, before, asked),
+        }
+    }
+}
+
+/// One entity with a walk for each lane.
+#[derive(Debug, Clone)]
+pub(super) struct Walked {
     /// Its events; other keys by their numbers in `names`.
     run: Run,
     /// Small numbers of other keys.
@@ -116,7 +176,7 @@ fn number(names: &mut HashMap<u32, u32>, other: u32) -> u32 {
     *names.entry(other).or_insert(next)
 }
 
-impl Heavy {
+impl Walked {
     fn new(kept: Kept, runs: &[Run], entity: u32) -> Self {
         let mut run = Run::of_entities(runs, &Places::of(runs, &[entity]), |_| true);
         let mut names = HashMap::new();
@@ -124,10 +184,10 @@ impl Heavy {
             life.columns().before(entity).others.iter().for_each(|&(_, other)| _ = number(&mut names, other));
         }
         run.other.edit().iter_mut().for_each(|other| *other = number(&mut names, *other));
-        let mut heavy = Self { run, names, cursors: Vec::new() };
-        let begun = |(lane, life): (_, &Life)| heavy.begin(lane, life.columns().before(entity), kept.horizon);
-        heavy.cursors = kept.lanes.iter().zip(kept.lives).map(begun).collect();
-        heavy
+        let mut walked = Self { run, names, cursors: Vec::new() };
+        let begun = |(lane, life): (_, &Life)| walked.begin(lane, life.columns().before(entity), kept.horizon);
+        walked.cursors = kept.lanes.iter().zip(kept.lives).map(begun).collect();
+        walked
     }
 
     fn begin(&self, lane: &Lane, before: Before, horizon: i64) -> Cursor {
@@ -168,8 +228,8 @@ impl Heavy {
         }
     }
 
-    /// Answers queries in a lane. `false` if a sum left the 64 bits.
-    pub(super) fn answer(&mut self, number: usize, lane: &Lane, before: Before, asked: Asked) -> bool {
+    /// As [`Heavy::answer`].
+    fn answer(&mut self, number: usize, lane: &Lane, before: Before, asked: Asked) -> bool {
         let Some(at) = self.cursors.get(number).map(|cursor| cursor.at) else { return true };
         // What is asked of an earlier T than the latest needs a walk of its own.
         let back = asked.at.partition_point(|&asked| asked < at);

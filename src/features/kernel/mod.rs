@@ -32,6 +32,7 @@ mod saved;
 mod sort;
 mod state;
 mod sweep;
+mod tally;
 mod walk;
 
 #[cfg(test)]
