@@ -3,14 +3,15 @@
 //! A walk over all that is kept of an entity costs as much as there is, however few rows a step brings. So where a step is
 //! small and an entity has much, its events are kept a second time, with a [`Cursor`] for each lane: a later step costs what it
 //! adds, what leaves, and a search. Rows that happened before others cost a move of those after them; a T before the latest
-//! one a whole walk, as does the first step after a load, a merge or an expiry, which forget all of this. No answer depends
-//! on it. Where events are only counted they are not kept again: a [`Tally`] for each lane does.
+//! one a whole walk, as does the first step after a load, a merge or an expiry, which forget it. No answer depends on it. Where
+//! events are only counted they are not kept again: a [`Tally`] for each lane does, and an expiry changes nothing of it.
 
 use super::NO_KEY;
 use super::declare::{Lane, Needs};
 use super::life::Life;
 use super::others::Others;
 use super::run::{Places, Run, rows_of};
+use super::state::renamed;
 use super::sweep::{Asked, Before};
 use super::tally::Tally;
 use super::walk::{Cursor, Walk};
@@ -56,6 +57,25 @@ impl Heavies {
     /// Forgets an entity whose lifetime totals change.
     pub(super) fn forget(&mut self, entity: u32) {
         self.entities.remove(&entity);
+    }
+
+    /// Forgets the walks, which begin with totals that change when the horizon moves. What only counts has what entered in its
+    /// number already.
+    pub(super) fn forget_walks(&mut self) {
+        self.entities.retain(|_, heavy| matches!(heavy, Heavy::Counted(_)));
+    }
+
+    /// Gives entities new numbers, by their old ones; those without one are forgotten, and all walks.
+    pub(super) fn rename(&mut self, entities: &[u32]) {
+        self.forget_walks();
+        let before = std::mem::take(&mut self.entities).into_iter();
+        let before: Vec<_> = before.map(|(entity, heavy)| (renamed(entities, entity), heavy)).collect();
+        let named = before.iter().filter(|(entity, _)| *entity != NO_KEY).count();
+        self.entities.extend(before.into_iter().filter(|(entity, _)| *entity != NO_KEY));
+        // Two that become one have more events than either.
+        if self.entities.len() < named {
+            self.clear();
+        }
     }
 
     /// Forgets counts of entities that are asked of an earlier T than before: they only go forwards. Queries are sorted by

@@ -216,18 +216,12 @@ impl Run {
 
     /// Puts the events from `first` on into an order.
     pub(super) fn reorder_from(&mut self, first: usize, order: &[u32]) {
-        fn column<T: Copy>(column: &mut [T], first: usize, order: &[u32]) {
-            if !column.is_empty() {
-                let moved: Vec<T> = order.iter().map(|&at| column[at as usize]).collect();
-                column[first..].copy_from_slice(&moved);
-            }
-        }
-        column(self.entity.edit(), first, order);
-        column(self.happened.edit(), first, order);
-        column(self.known.edit(), first, order);
-        column(self.value.edit(), first, order);
-        column(self.other.edit(), first, order);
-        column(&mut self.label, first, order);
+        put_in_order(self.entity.edit(), first, order);
+        put_in_order(self.happened.edit(), first, order);
+        put_in_order(self.known.edit(), first, order);
+        put_in_order(self.value.edit(), first, order);
+        put_in_order(self.other.edit(), first, order);
+        put_in_order(&mut self.label, first, order);
     }
 
     /// Two runs as one; linear.
@@ -264,35 +258,52 @@ impl Run {
     /// The events of entities that `wanted` wants out of several runs, which say where they are.
     pub(super) fn of_entities(runs: &[Self], places: &Places<'_>, wanted: impl Fn(u32) -> bool) -> Self {
         let of_runs: Vec<Rows> = runs.iter().map(Self::rows).collect();
-        let events = (0..places.entities.len()).map(|at| places.events(at)).sum();
-        let (mut names, mut picked) = (Vec::with_capacity(events), Vec::<(u32, u32)>::with_capacity(events));
-        for (at, &entity) in places.entities.iter().enumerate().filter(|(_, entity)| wanted(**entity)) {
-            let first = picked.len();
-            let mut from = 0;
-            for (number, rows) in places.of_entity(at).enumerate().filter(|(_, rows)| !rows.is_empty()) {
-                from += 1;
-                picked.extend(rows.map(|row| (number as u32, row as u32)));
-            }
-            names.resize(picked.len(), entity);
-            if from > 1 {
-                // Sorted stretches in a row: a merge sort takes them as they are.
-                picked[first..].sort_by_key(|&(run, row)| of_runs[run as usize].happened[row as usize]);
-            }
-        }
         let has = |column: &dyn Fn(&Rows) -> bool| of_runs.iter().any(column);
-        fn pick<T>(is_there: bool, picked: &[(u32, u32)], of: impl Fn(usize, usize) -> T) -> Vec<T> {
-            match is_there {
-                true => picked.iter().map(|&(run, row)| of(run as usize, row as usize)).collect(),
-                false => Vec::new(),
+        let (has_known, has_value) = (has(&|run| !run.known.is_empty()), has(&|run| !run.value.is_empty()));
+        let events = (0..places.entities.len()).map(|at| places.events(at)).sum();
+        fn room<T>(is_there: bool, events: usize) -> Vec<T> {
+            Vec::with_capacity(if is_there { events } else { 0 })
+        }
+        let (mut entities, mut happened) = (room(true, events), room::<i64>(true, events));
+        let (mut known, mut value) = (room(has_known, events), room(has_value, events));
+        let mut other = room(has(&|run| !run.other.is_empty()), events);
+        let mut label = room(has(&|run| !run.label.is_empty()), events);
+        for (at, &entity) in places.entities.iter().enumerate().filter(|(_, entity)| wanted(**entity)) {
+            let first = happened.len();
+            for (run, rows) in of_runs.iter().zip(places.of_entity(at)).filter(|(_, rows)| !rows.is_empty()) {
+                happened.extend_from_slice(&run.happened[rows.clone()]);
+                if has_known {
+                    known.extend_from_slice(&run.known_or_happened()[rows.clone()]);
+                }
+                if has_value {
+                    match run.value.get(rows.clone()) {
+                        Some(values) => value.extend_from_slice(values),
+                        None => value.resize(happened.len(), NO_VALUE),
+                    }
+                }
+                other.extend_from_slice(run.other.get(rows.clone()).unwrap_or_default());
+                label.extend_from_slice(run.label.get(rows).unwrap_or_default());
+            }
+            entities.resize(happened.len(), entity);
+            // The stretches of two runs follow one another as a rule: what comes later happened later.
+            if !happened[first..].is_sorted() {
+                let mut order: Vec<u32> = (first as u32..happened.len() as u32).collect();
+                // Sorted stretches in a row: a merge sort takes them as they are.
+                order.sort_by_key(|&row| happened[row as usize]);
+                put_in_order(&mut happened, first, &order);
+                put_in_order(&mut known, first, &order);
+                put_in_order(&mut value, first, &order);
+                put_in_order(&mut other, first, &order);
+                put_in_order(&mut label, first, &order);
             }
         }
         Self {
-            entity: names.into(),
-            happened: pick(true, &picked, |run, row| of_runs[run].happened[row]).into(),
-            known: pick(has(&|run| !run.known.is_empty()), &picked, |run, row| of_runs[run].known(row)).into(),
-            value: pick(has(&|run| !run.value.is_empty()), &picked, |run, row| of_runs[run].value(row)).into(),
-            other: pick(has(&|run| !run.other.is_empty()), &picked, |run, row| of_runs[run].other[row]).into(),
-            label: pick(has(&|run| !run.label.is_empty()), &picked, |run, row| of_runs[run].label[row]),
+            entity: entities.into(),
+            happened: happened.into(),
+            known: known.into(),
+            value: value.into(),
+            other: other.into(),
+            label,
         }
     }
 
@@ -314,6 +325,14 @@ impl Run {
         if order.len() < self.len() {
             *self = self.reorder(&order);
         }
+    }
+}
+
+/// Puts the rows of a column from `first` on into an order; an absent (empty) one stays so.
+fn put_in_order<T: Copy>(column: &mut [T], first: usize, order: &[u32]) {
+    if !column.is_empty() {
+        let moved: Vec<T> = order.iter().map(|&at| column[at as usize]).collect();
+        column[first..].copy_from_slice(&moved);
     }
 }
 

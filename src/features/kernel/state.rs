@@ -187,7 +187,7 @@ impl State {
         if before <= self.horizon {
             return;
         }
-        self.heavies.clear();
+        self.heavies.forget_walks();
         let mut runs = std::mem::take(&mut self.runs);
         for run in &mut runs {
             self.settle(run, self.horizon, before);
@@ -238,7 +238,7 @@ impl State {
     ///
     /// Quick where numbers keep their order, as those of [`Interner::keep`](super::Interner::keep) do.
     pub fn rename(&mut self, entities: &[u32], others: &[u32]) {
-        self.heavies.clear();
+        self.heavies.rename(entities);
         self.runs.iter_mut().for_each(|run| run.rename(entities, others));
         self.runs.retain(|run| run.len() > 0);
         self.lives.iter_mut().for_each(|life| life.rename(entities, others));
