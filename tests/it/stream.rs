@@ -217,6 +217,9 @@ fn a_file_that_cannot_be_read_is_set_aside_and_the_rest_goes_on() {
     land(folder.path(), "2.csv", 30..35);
     assert_eq!(finish(&mut stream(folder.path(), &["--once"])).code, 0);
     assert_eq!(orders(folder.path()), 35);
+    let status = finish(&mut stream(folder.path(), &["--status"])).stdout;
+    let files = status.lines().find(|line| line.trim_start().starts_with("files")).unwrap();
+    assert!(files.contains("taken") && !files.contains("waiting"), "{status}");
 }
 
 #[test]

@@ -136,14 +136,14 @@ pub(super) struct HeavyGroup<'a> {
 pub(super) enum Heavy {
     /// By lane, where all of them only count.
     Counted(Vec<Tally>),
-    Walked(Walked),
+    Walked(Box<Walked>),
 }
 
 impl Heavy {
     fn new(kept: Kept, runs: &[Run], asked: &Places<'_>, place: usize) -> Self {
         let entity = asked.entities[place];
         if kept.lanes.iter().any(|lane| lane.needs != Needs::default()) {
-            return Self::Walked(Walked::new(kept, runs, entity));
+            return Self::Walked(Box::new(Walked::new(kept, runs, entity)));
         }
         let begun = |(lane, life): (&Lane, &Life)| {
             let mut tally = Tally::new(life.columns().before(entity).totals.count);

@@ -203,7 +203,11 @@ fn go_on(
         match made {
             Ok(made) => {
                 tell(made);
-                unsettled = following.is_publishing().then_some(gathered);
+                let (is_publishing, drained) = (following.is_publishing(), gathered.drained);
+                if !is_publishing && !gathered_nothing {
+                    telling.took_all(drained);
+                }
+                unsettled = is_publishing.then_some(gathered);
             }
             Err(error) if !options.once && (is_passing(&error) || following.is_spoilt()) => {
                 // Nothing of it counted; it is made again when there is room, or without what is damaged.

@@ -112,6 +112,14 @@ impl Telling {
         });
     }
 
+    /// Says that everything is published that the last look had found, and whether that was all there was.
+    pub(super) fn took_all(&self, drained: bool) {
+        self.change(|status| {
+            status.files_waiting = 0;
+            status.caught_up |= drained;
+        });
+    }
+
     /// A sign of life: long epochs are no standstill.
     pub(super) fn beat(&self) {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
