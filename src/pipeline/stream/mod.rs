@@ -203,9 +203,9 @@ fn go_on(
         match made {
             Ok(made) => {
                 tell(made);
-                let (is_publishing, drained) = (following.is_publishing(), gathered.drained);
+                let is_publishing = following.is_publishing();
                 if !is_publishing && !gathered_nothing {
-                    telling.took_all(drained);
+                    telling.took_all(&gathered);
                 }
                 unsettled = is_publishing.then_some(gathered);
             }

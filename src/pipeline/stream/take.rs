@@ -43,6 +43,8 @@ pub(super) struct Gathered {
     /// Lines of standard input, those that are no records included.
     pub(super) lines: u64,
     pub(super) refused: Vec<RefusedLine>,
+    /// Lines that were read and are left for a later epoch.
+    pub(super) lines_left: u64,
     /// Files that have not landed whole.
     pub(super) growing: u64,
     /// Whether a file is there that could not be read and is tried again soon.
@@ -128,6 +130,7 @@ impl Intake {
                 tracing::warn!(%why, "standard input");
             }
             gathered.drained &= batch.ended || (!self.once && batch.lines == 0);
+            gathered.lines_left = lines.held().lines as u64;
             let has_ended = batch.ended;
             (gathered.records, gathered.lines, gathered.refused) = (batch.by_source, batch.lines, batch.refused);
             if has_ended {
@@ -193,3 +196,26 @@ impl Intake {
 
 /// Lines are NDJSON, whatever the files of their source are.
 pub(super) const LINES_FORMAT: Format = Format::Ndjson;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::LinesSettings;
+
+    #[test]
+    fn lines_beyond_an_epoch_are_left_for_the_next_and_counted() {
+        let text = "name = \"shop\"\n[sources.o]\npath = \"o/*.csv\"\n[tables.orders]\nsource = \"o\"\n\
+                    columns = { order_id = \"id\", placed_at = \"at\", customer_id = \"c\", amount = \"a\" }\n";
+        let folder = tempfile::tempdir().unwrap();
+        let sets = ["stream.epoch_lines=2".to_owned()];
+        let pipeline = Pipeline::parse(text, "shop.toml", folder.path(), &sets, &|_| None).unwrap();
+        let lines = "{\"source\":\"o\",\"id\":1,\"at\":1}\n".repeat(5);
+        let sources = BTreeSet::from(["o".to_owned()]);
+        let lines = Lines::start(std::io::Cursor::new(lines), &sources, LinesSettings::default()).unwrap();
+        let journal = Journal::new(&pipeline).unwrap();
+        let mut intake = Intake::new(&pipeline, Some(lines), (true, 0), &journal, || 0).unwrap();
+        // All five are read in one go and handed over together.
+        let mut left = || intake.gather(&journal, &Stop::manual()).map(|g| (g.lines, g.lines_left, g.drained)).unwrap();
+        assert_eq!([left(), left(), left()], [(2, 3, false), (2, 1, false), (1, 0, true)]);
+    }
+}

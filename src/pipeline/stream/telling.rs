@@ -108,15 +108,16 @@ impl Telling {
             status.caught_up |= gathered.drained && gathered.is_empty();
             status.files_waiting = gathered.files.len() as u64;
             status.files_growing = gathered.growing;
+            status.lines_waiting = gathered.lines + gathered.lines_left;
             of_offsets(status, offsets);
         });
     }
 
-    /// Says that everything is published that the last look had found, and whether that was all there was.
-    pub(super) fn took_all(&self, drained: bool) {
+    /// Says that everything is published that the last look took.
+    pub(super) fn took_all(&self, gathered: &Gathered) {
         self.change(|status| {
-            status.files_waiting = 0;
-            status.caught_up |= drained;
+            (status.files_waiting, status.lines_waiting) = (0, gathered.lines_left);
+            status.caught_up |= gathered.drained;
         });
     }
 
