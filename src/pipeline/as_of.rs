@@ -129,3 +129,45 @@ fn blank(frame: &mut DataFrame, name: &str, rows: &BooleanChunked) -> PolarsResu
     let blanked = nulls.zip_with(rows, column.as_materialized_series())?;
     frame.with_column(blanked.into_column()).map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_later_is_left_out_and_what_is_told_of_it_is_blank() {
+        let orders = df!(
+            "order_id" => ["a", "b", "c", "d"],
+            "placed_at" => [1_i64, 2, 9, 3],
+            "cancelled_at" => [Some(9_i64), None, Some(9), Some(5)],
+            "cancelled_by" => [Some("buyer"), Some("seller"), None, Some("buyer")],
+            "fraud_known_at" => [Some(4_i64), None, None, Some(6)],
+            "fraud" => [Some(true), Some(false), None, Some(true)],
+            "status" => ["cancelled", "delivered", "cancelled", "cancelled"],
+            "promised_delivery_at" => [Some(90_i64), None, None, None],
+        );
+        let lines = df!("order_id" => ["a", "c", "c", "d"], "line" => ["1", "1", "2", "1"]);
+        let mut tables = BTreeMap::from([("orders", orders.unwrap()), ("order_items", lines.unwrap())]);
+        let later = known_at(&mut tables, 5).unwrap();
+        assert_eq!(later, BTreeMap::from([("orders", 1), ("order_items", 2)]));
+        let expected = df!(
+            "order_id" => ["a", "b", "d"],
+            "placed_at" => [1_i64, 2, 3],
+            "cancelled_at" => [None, None, Some(5_i64)],
+            // Who cancelled is told where nobody says when.
+            "cancelled_by" => [None, Some("seller"), Some("buyer")],
+            "fraud_known_at" => [Some(4_i64), None, None],
+            "fraud" => [Some(true), Some(false), None],
+            "status" => [None, Some("delivered"), None],
+            "promised_delivery_at" => [Some(90_i64), None, None],
+        );
+        assert!(tables["orders"].equals_missing(&expected.unwrap()), "{}", tables["orders"]);
+        let lines =
+            tables["order_items"].column("order_id").unwrap().str().unwrap().iter().flatten().collect::<Vec<_>>();
+        assert_eq!(lines, ["a", "d"]);
+        // With everything known nothing is changed.
+        let before = tables.clone();
+        assert!(known_at(&mut tables, 90).unwrap().is_empty());
+        assert!(tables.iter().all(|(name, frame)| frame.equals_missing(&before[name])));
+    }
+}
