@@ -59,16 +59,22 @@ impl Heavies {
         self.entities.remove(&entity);
     }
 
-    /// Forgets the walks, which begin with totals that change when the horizon moves. What only counts has what entered in its
-    /// number already.
-    pub(super) fn forget_walks(&mut self) {
-        self.entities.retain(|_, heavy| matches!(heavy, Heavy::Counted(_)));
+    /// Lets go of what no query from `before` on needs: the walks, which begin with totals that change when the horizon moves,
+    /// and of what only counts the times that are over, be it asked again or not.
+    pub(super) fn expire(&mut self, before: i64) {
+        self.entities.retain(|_, heavy| match heavy {
+            Heavy::Counted(tallies) => {
+                tallies.iter_mut().for_each(|tally| tally.pass(before));
+                true
+            }
+            Heavy::Walked(_) => false,
+        });
     }
 
     /// Gives entities new numbers, by their old ones; those without one are forgotten, and all walks.
     pub(super) fn rename(&mut self, entities: &[u32]) {
-        self.forget_walks();
         let before = std::mem::take(&mut self.entities).into_iter();
+        let before = before.filter(|(_, heavy)| matches!(heavy, Heavy::Counted(_)));
         let before: Vec<_> = before.map(|(entity, heavy)| (renamed(entities, entity), heavy)).collect();
         let named = before.iter().filter(|(entity, _)| *entity != NO_KEY).count();
         self.entities.extend(before.into_iter().filter(|(entity, _)| *entity != NO_KEY));
@@ -169,7 +175,9 @@ impl Heavy {
     pub(super) fn answer(&mut self, number: usize, lane: &Lane, before: Before, asked: Asked) -> bool {
         match self {
             Self::Counted(tallies) => {
-                tallies.iter_mut().skip(number).take(1).for_each(|tally| tally.answer(lane, asked));
+                if let Some(tally) = tallies.get_mut(number) {
+                    tally.answer(lane, asked);
+                }
                 true
             }
             Self::Walked(walked) => walked.answer(number, lane, before, asked),

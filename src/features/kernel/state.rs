@@ -187,7 +187,7 @@ impl State {
         if before <= self.horizon {
             return;
         }
-        self.heavies.forget_walks();
+        self.heavies.expire(before);
         let mut runs = std::mem::take(&mut self.runs);
         for run in &mut runs {
             self.settle(run, self.horizon, before);
