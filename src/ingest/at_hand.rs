@@ -88,7 +88,7 @@ impl<'r> AtHand<'r> {
 /// Whether a Parquet file gives a column back in the type that it had; of others that is not relied upon.
 fn is_read_as_it_is(dtype: &DataType) -> bool {
     match dtype {
-        DataType::Int64 | DataType::Float64 | DataType::Boolean | DataType::Utf8 => true,
+        DataType::Int64 | DataType::Float64 | DataType::Boolean | DataType::Utf8View => true,
         DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) => &**zone == "UTC",
         _ => false,
     }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::ingest::cache;
     use arrow::array::{
-        ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+        ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, StringViewArray, TimestampMicrosecondArray,
     };
     use arrow::buffer::NullBuffer;
     use arrow::datatypes::{Field, Schema};
@@ -108,9 +108,10 @@ mod tests {
     fn batch(first: i64, rows: i64) -> RecordBatch {
         let numbers = || (first..first + rows).map(|n| (n % 5 != 0).then_some(n));
         // Under a null something may stand, as under a word that says that there is nothing.
-        let texts = (first..first + rows).map(|n| Some("text ".repeat(n as usize % 7) + "ä")).collect::<StringArray>();
+        let texts =
+            (first..first + rows).map(|n| Some("text ".repeat(n as usize % 7) + "ä")).collect::<StringViewArray>();
         let is_there: NullBuffer = numbers().map(|n| n.is_some()).collect();
-        let texts = StringArray::new(texts.offsets().clone(), texts.values().clone(), Some(is_there));
+        let texts = StringViewArray::new(texts.views().clone(), texts.data_buffers(), Some(is_there));
         let columns: [(&str, ArrayRef); 5] = [
             ("_row", Arc::new(Int64Array::from_iter_values(first..first + rows))),
             ("text", Arc::new(texts)),

@@ -1,5 +1,6 @@
 //! For each source column: its type, taken from its declaration or from the contract column it is mapped to.
 
+use super::personal;
 use super::value::TimeFormat;
 use crate::config::{ColumnType, Pipeline, Source};
 use crate::contract::input::{self, Kind, Personal};
@@ -91,6 +92,13 @@ impl SourcePlan {
     /// Whether the column holds personal data.
     pub(super) fn is_personal(&self, column: &str) -> bool {
         self.columns.get(column).is_some_and(|c| matches!(c.becomes, Becomes::Personal(_)))
+    }
+
+    /// Whether a typed column holds hashes: of personal values, or of the networks of addresses.
+    pub(super) fn is_hash(&self, column: &str) -> bool {
+        let network = personal::part_suffix(Personal::Ip);
+        let of = column.rsplit_once("__").filter(|(_, part)| Some(*part) == network).map_or(column, |(of, _)| of);
+        self.is_personal(of)
     }
 
     /// Whether any column holds personal data.

@@ -3,7 +3,7 @@
 use super::WITHHELD;
 use super::personal::{self, PersonalKey, mask_if_personal};
 use super::plan::{Becomes, ColumnPlan, CurrencyOf, SourcePlan};
-use super::read::{Cells, Chunk};
+use super::read::{Cells, Chunk, texts};
 use super::value;
 use crate::error::{Error, Result};
 use crate::quarantine::{Reason, Rejected};
@@ -11,7 +11,7 @@ use crate::types::money::Currencies;
 use crate::types::time::Resolution;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Float64Builder, Int64Array, Int64Builder, RecordBatch,
-    StringArray, StringBuilder, TimestampMicrosecondBuilder,
+    StringViewArray, StringViewBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, filter_record_batch};
@@ -171,8 +171,10 @@ impl Typer<'_> {
         }
         let text = cells.as_text().map_err(|e| Error::Invariant(format!("reading `{}` as text: {e}", self.file)))?;
         let nulls: Vec<&str> = self.plan.nulls.iter().chain(&plan.nulls).map(String::as_str).collect();
-        let longest = nulls.iter().map(|null| null.len()).max().unwrap_or(0);
-        let is_null = |text: &str| text.len() <= longest && nulls.contains(&text);
+        // Most values begin with what no such word begins with.
+        let mut begins = [false; 256];
+        nulls.iter().for_each(|null| begins[first_byte(null)] = true);
+        let is_null = |text: &str| begins[first_byte(text)] && nulls.contains(&text);
         let values = text.iter().map(|v| v.filter(|t| !is_null(t)));
         let decimal = self.plan.decimal;
         Ok(match &plan.becomes {
@@ -232,7 +234,7 @@ impl Typer<'_> {
                 vec![(None, Arc::new(out.finish()))]
             }
             Becomes::Personal(kind) => {
-                let (mut hashes, mut parts) = (StringBuilder::new(), StringBuilder::new());
+                let (mut hashes, mut parts) = (StringViewBuilder::new(), StringViewBuilder::new());
                 for (at, v) in values.enumerate() {
                     let kept = match v.map(|v| personal::keep(*kind, v, self.key)).transpose() {
                         Ok(kept) => kept,
@@ -333,10 +335,10 @@ fn native(plan: &ColumnPlan, cells: &Cells) -> Option<ArrayRef> {
 
 impl Cells {
     /// All values as text.
-    fn as_text(&self) -> Result<StringArray, arrow::error::ArrowError> {
+    fn as_text(&self) -> Result<StringViewArray, arrow::error::ArrowError> {
         match self {
             Self::Text(text) => Ok(text.clone()),
-            Self::Native(array) => Ok(cast(array, &DataType::Utf8)?.as_string::<i32>().clone()),
+            Self::Native(array) => texts(array),
         }
     }
 
@@ -348,8 +350,8 @@ impl Cells {
                 array.is_valid(at).then(|| array.as_primitive::<Int64Type>().value(at).to_string())
             }
             Self::Native(array) => {
-                let one = cast(&array.slice(at, 1), &DataType::Utf8).ok()?;
-                one.is_valid(0).then(|| one.as_string::<i32>().value(0).to_owned())
+                let one = texts(&array.slice(at, 1)).ok()?;
+                one.is_valid(0).then(|| one.value(0).to_owned())
             }
         }
     }
@@ -379,13 +381,18 @@ fn each<'a, T>(
     }
 }
 
+/// What a text begins with; a nought for one that is empty.
+fn first_byte(text: &str) -> usize {
+    text.as_bytes().first().map_or(0, |byte| usize::from(*byte))
+}
+
 /// The same texts, null where one says that there is none; they are not copied.
-fn nulled(texts: &StringArray, is_null: impl Fn(&str) -> bool) -> StringArray {
+fn nulled(texts: &StringViewArray, is_null: impl Fn(&str) -> bool) -> StringViewArray {
     if !texts.iter().flatten().any(&is_null) {
         return texts.clone();
     }
     let is_there: NullBuffer = texts.iter().map(|text| text.is_some_and(|text| !is_null(text))).collect();
-    StringArray::new(texts.offsets().clone(), texts.values().clone(), Some(is_there))
+    StringViewArray::new(texts.views().clone(), texts.data_buffers(), Some(is_there))
 }
 
 /// A value for a message: short, and masked if it looks personal.

@@ -3,7 +3,7 @@
 use super::layout::PartitionType;
 use super::order::order;
 use super::parallel;
-use super::parquet::{FileOptions, encode};
+use super::parquet::{FileOptions, Packing, encode};
 use super::record::PartitionColumn;
 use crate::contract::output::OutputTable;
 use crate::error::{Error, Result};
@@ -42,7 +42,8 @@ impl Prepared {
         threads: usize,
     ) -> Result<Self> {
         let (parts, rows) = files_of(table, frame)?;
-        let files = parallel::map(&parts.parts, threads, |part| encoded(table, &rows, part, metadata))?;
+        let files =
+            parallel::map(&parts.parts, threads, |part| encoded(table, &rows, part, (metadata, Packing::Small)))?;
         Ok(Self { table, partition: partition_of(table, &parts), files })
     }
 }
@@ -66,7 +67,7 @@ pub(super) fn encoded(
     table: &OutputTable,
     frame: &DataFrame,
     part: &Part,
-    metadata: &BTreeMap<String, String>,
+    (metadata, packing): (&BTreeMap<String, String>, Packing),
 ) -> Result<Encoded> {
     let rows = match &part.rows {
         // What comes in the order of the files, as large tables do, is not held twice.
@@ -76,7 +77,7 @@ pub(super) fn encoded(
         },
         None => frame.clone(),
     };
-    let options = FileOptions { sorted_by: table.sort, bloom: table.bloom };
+    let options = FileOptions { sorted_by: table.sort, bloom: table.bloom, packing };
     let bytes = encode(&rows, options, metadata)?;
     let content = content(&rows, &bytes);
     Ok(Encoded { partition: part.value.clone(), rows: rows.height() as u64, bytes, content })

@@ -2,7 +2,7 @@
 
 use super::layout::{begun_by, file_path, is_appended, staged_path, staging_name};
 use super::made::MadeFile;
-use super::parquet::{FileOptions, encode};
+use super::parquet::{FileOptions, Packing, encode};
 use super::parts::{Encoded, Prepared, encoded, files_of, partition_of};
 use super::record::{FileEntry, PartitionColumn, Record};
 use super::{Inner, commit, disk, fault::Step, parallel};
@@ -127,13 +127,14 @@ impl Staging {
     /// [`PartitionType::of_nothing`] for where it stands. A file that equals the published one is not written again.
     /// Each table is written at most once a run.
     pub fn write(&mut self, table: &OutputTable, frame: &DataFrame) -> Result<()> {
-        self.write_parts(table, frame)?;
+        self.write_parts(table, frame, Packing::Small)?;
         self.whole.extend(crate::contract::output::output(table.name).map(|known| known.name));
         Ok(())
     }
 
     /// As [`write`](Self::write) for the partitions that `frame` has rows of; those published before and not among them
-    /// stay as they are. Without any row nothing is written, unless the table was never published.
+    /// stay as they are. Without any row nothing is written, unless the table was never published. Whoever writes partitions
+    /// one by one writes them often: they are compressed the [quick](Packing::Quick) way.
     ///
     /// # Errors
     /// As [`write`](Self::write).
@@ -142,7 +143,7 @@ impl Staging {
         if frame.height() == 0 && before {
             return Ok(());
         }
-        self.write_parts(table, frame)
+        self.write_parts(table, frame, Packing::Quick)
     }
 
     /// Adds to what the files say that are written from now on; the same in equal runs.
@@ -219,12 +220,12 @@ impl Staging {
         Ok(known.name)
     }
 
-    fn write_parts(&mut self, table: &OutputTable, frame: &DataFrame) -> Result<()> {
+    fn write_parts(&mut self, table: &OutputTable, frame: &DataFrame, packing: Packing) -> Result<()> {
         let name = self.begin_table(table)?;
         let (parts, rows) = files_of(table, frame)?;
         let threads = rayon::current_num_threads();
         let files = parallel::map(&parts.parts, threads, |part| {
-            self.stage_encoded(table, &encoded(table, &rows, part, &self.metadata)?)
+            self.stage_encoded(table, &encoded(table, &rows, part, (&self.metadata, packing))?)
         })?;
         self.files.extend(files);
         self.partitions.extend(partition_of(table, &parts).map(|column| (name.to_owned(), column)));
@@ -262,16 +263,16 @@ impl Staging {
     pub fn append(&mut self, table: &OutputTable, frame: &DataFrame) -> Result<()> {
         let stage = || Error::frames(format!("writing `{}`", table.name));
         let Some(newest) = self.grown(table).pop().filter(|f| f.rows < FULL_ROWS) else {
-            return self.write_parts(table, frame);
+            return self.write_parts(table, frame, Packing::Small);
         };
         let path = self.inner.out.join(&newest.path);
         let file = std::fs::File::open(&path).map_err(Error::io("read", &path))?;
         let mut rows = ParquetReader::new(file).finish().map_err(stage())?;
         if rows.schema() != frame.schema() {
-            return self.write_parts(table, frame);
+            return self.write_parts(table, frame, Packing::Small);
         }
         rows.vstack_mut(frame).map_err(stage())?;
-        let options = FileOptions { sorted_by: table.sort, bloom: table.bloom };
+        let options = FileOptions { sorted_by: table.sort, bloom: table.bloom, packing: Packing::Small };
         let bytes = encode(&rows, options, &self.metadata)?;
         let entry = self.stage(table.name, None, newest.path.clone(), &bytes, rows.height() as u64)?;
         self.files.push(entry);
@@ -322,8 +323,7 @@ impl Staging {
         let stage = || Error::frames(format!("emptying `{}`", old.path));
         let file = std::fs::File::open(&path).map_err(Error::io("read", &path))?;
         let nothing = ParquetReader::new(file).with_slice(Some((0, 0))).finish().map_err(stage())?;
-        let options = FileOptions { sorted_by: &[], bloom: &[] };
-        let bytes = encode(&nothing.clear(), options, &self.metadata)?;
+        let bytes = encode(&nothing.clear(), FileOptions::default(), &self.metadata)?;
         let entry = self.stage(&old.table, old.partition.clone(), old.path.clone(), &bytes, 0)?;
         Ok(FileEntry { emptied_at: Some(self.seq), ..entry })
     }

@@ -5,6 +5,7 @@ use crate::contract::input::Table;
 use crate::error::{Error, Result};
 use polars::prelude::*;
 use rayon::prelude::*;
+use siphasher::sip128::SipHasher13;
 use std::collections::BTreeMap;
 
 /// Whether a row was written by the run's clock, and when.
@@ -90,7 +91,8 @@ pub(in crate::ingest) fn versions(table: &Table, frame: &DataFrame) -> Result<Ve
     })
 }
 
-/// A hash of each row's key: half of a 256-bit hash, in which no two keys of any shop collide.
+/// A hash of each row's key: 128 bits, in which no two keys of any shop collide unless somebody who may write its files wants
+/// them to.
 ///
 /// # Errors
 /// [`Error::Invariant`] only for defects.
@@ -107,23 +109,21 @@ pub fn key_hashes(table: &Table, frame: &DataFrame) -> Result<Vec<u128>> {
     }
     let mut text_parts: Vec<_> = texts.iter().map(|t| t.iter()).collect();
     let mut time_parts: Vec<_> = times.iter().map(|t| t.iter()).collect();
-    let mut hasher = blake3::Hasher::new();
+    let (hasher, mut key) = (SipHasher13::new(), Vec::new());
     let one = |_| {
-        hasher.reset();
+        key.clear();
         for parts in &mut text_parts {
             let part = parts.next().flatten();
-            hasher.update(&[u8::from(part.is_some())]);
-            hasher.update(&part.map_or(0, str::len).to_le_bytes());
-            hasher.update(part.unwrap_or_default().as_bytes());
+            key.push(u8::from(part.is_some()));
+            key.extend_from_slice(&part.map_or(0, str::len).to_le_bytes());
+            key.extend_from_slice(part.unwrap_or_default().as_bytes());
         }
         for parts in &mut time_parts {
             let part = parts.next().flatten();
-            hasher.update(&[u8::from(part.is_some())]);
-            hasher.update(&part.unwrap_or_default().to_le_bytes());
+            key.push(u8::from(part.is_some()));
+            key.extend_from_slice(&part.unwrap_or_default().to_le_bytes());
         }
-        let mut half = [0_u8; 16];
-        half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        u128::from_le_bytes(half)
+        hasher.hash(&key).as_u128()
     };
     Ok((0..frame.height()).map(one).collect())
 }

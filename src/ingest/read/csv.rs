@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::ingest::discover::SourceFile;
 use crate::ingest::plan::SourcePlan;
 use crate::quarantine::Reason;
-use arrow::array::{Array, StringBuilder};
+use arrow::array::StringViewBuilder;
 use csv::ByteRecord;
 use encoding_rs::{Encoding, UTF_8};
 
@@ -37,7 +37,7 @@ pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) ->
             &format!("columns {} and {} have the same name{name} in the first row", first + 1, second + 1),
         ));
     }
-    let mut columns: Vec<StringBuilder> = header.iter().map(|_| StringBuilder::new()).collect();
+    let mut columns: Vec<StringViewBuilder> = header.iter().map(|_| StringViewBuilder::new()).collect();
     let (mut rows, mut broken) = (Vec::new(), Vec::new());
     let mut row = 0_u64;
     loop {
@@ -76,7 +76,7 @@ pub(super) fn read(file: &SourceFile, plan: &SourcePlan, sink: &mut Sink<'_>) ->
 }
 
 /// Appends the fields of a record, each to its column; nothing, and `false`, if one of them is not in the encoding.
-fn append(record: &ByteRecord, encoding: &'static Encoding, columns: &mut [StringBuilder]) -> bool {
+fn append(record: &ByteRecord, encoding: &'static Encoding, columns: &mut [StringViewBuilder]) -> bool {
     // All at once: a record is many short fields, and what is text as a whole is so between characters.
     let whole = if encoding == UTF_8 { std::str::from_utf8(record.as_slice()).ok() } else { None };
     let field = |at: usize| whole.and_then(|whole| whole.get(record.range(at)?));
@@ -93,14 +93,8 @@ fn append(record: &ByteRecord, encoding: &'static Encoding, columns: &mut [Strin
     true
 }
 
-fn chunk(header: &[String], columns: &mut [StringBuilder], rows: &mut Vec<u64>, broken: &mut Vec<Broken>) -> Chunk {
-    let finish = |column: &mut StringBuilder| {
-        let texts = column.finish();
-        // The next chunk is about as long: what grows by and by is copied on the way.
-        let bytes = texts.values().len();
-        *column = StringBuilder::with_capacity(texts.len(), bytes + bytes / 8);
-        Cells::Text(texts)
-    };
+fn chunk(header: &[String], columns: &mut [StringViewBuilder], rows: &mut Vec<u64>, broken: &mut Vec<Broken>) -> Chunk {
+    let finish = |column: &mut StringViewBuilder| Cells::Text(column.finish());
     let columns = header.iter().cloned().zip(columns.iter_mut().map(finish)).collect();
     Chunk { columns, rows: std::mem::take(rows), broken: std::mem::take(broken), absent: Vec::new() }
 }

@@ -12,7 +12,10 @@ use super::plan::SourcePlan;
 use crate::config::Format;
 use crate::error::Result;
 use crate::quarantine::Reason;
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::{ArrayRef, AsArray, StringViewArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 
 /// Records a chunk holds at most: bounds memory whatever the size of the file.
 pub(super) const CHUNK_ROWS: usize = 32_768;
@@ -35,9 +38,20 @@ pub(super) struct Chunk {
 #[derive(Debug, Clone)]
 pub(super) enum Cells {
     /// Text as it came; null only where the format itself has a null.
-    Text(StringArray),
+    Text(StringViewArray),
     /// Typed values of a Parquet file.
     Native(ArrayRef),
+}
+
+/// Values of any kind as texts, as polars holds them: whoever takes rows at hand has not to copy them.
+///
+/// # Errors
+/// For what has no text form.
+pub(super) fn texts(array: &ArrayRef) -> Result<StringViewArray, ArrowError> {
+    let is_text = matches!(array.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    // Decimals and others have no way to views of their own.
+    let array = if is_text { array.clone() } else { cast(array, &DataType::Utf8)? };
+    Ok(cast(&array, &DataType::Utf8View)?.as_string_view().clone())
 }
 
 /// A record that could not be split into columns.

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::ingest::discover::SourceFile;
 use crate::ingest::plan::SourcePlan;
 use crate::quarantine::Reason;
-use arrow::array::StringBuilder;
+use arrow::array::StringViewBuilder;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::io::{BufRead, Read};
@@ -160,7 +160,7 @@ fn chunk(names: &mut Names, rows: &mut Vec<u64>, records: &mut Vec<Record>, brok
         }
     }
     let cells = |number: &usize| {
-        let (mut cells, mut found) = (StringBuilder::new(), members[*number].iter().peekable());
+        let (mut cells, mut found) = (StringViewBuilder::new(), members[*number].iter().peekable());
         for at in 0..records.len() {
             let mut text = None;
             // Of a name that occurs twice the last one counts.

@@ -1,10 +1,10 @@
 //! Parquet: typed columns, read in row-group batches.
 
-use super::{CHUNK_ROWS, Cells, Chunk, Sink};
+use super::{CHUNK_ROWS, Cells, Chunk, Sink, texts};
 use crate::error::{Error, Result};
 use crate::ingest::discover::SourceFile;
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use arrow::array::{Array, ArrayRef, StringArray};
+use arrow::array::{Array, ArrayRef, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use std::fs::File;
@@ -35,7 +35,7 @@ pub(super) fn read(file: &SourceFile, sink: &mut Sink<'_>) -> Result<()> {
         sink(Chunk { columns, rows, broken: Vec::new(), absent: Vec::new() })?;
     }
     if !any {
-        let empty = |name: &String| (name.clone(), Cells::Text(StringArray::from(Vec::<Option<&str>>::new())));
+        let empty = |name: &String| (name.clone(), Cells::Text(StringViewArray::from(Vec::<Option<&str>>::new())));
         let columns = schema.fields().iter().filter(|f| !f.data_type().is_nested()).map(|f| empty(f.name())).collect();
         sink(Chunk { columns, rows: Vec::new(), broken: Vec::new(), absent: Vec::new() })?;
     }
@@ -49,12 +49,6 @@ fn cells(array: &ArrayRef) -> Result<Cells, arrow::error::ArrowError> {
         }
         kind if kind.is_integer() => Cells::Native(cast(array, &DataType::Int64)?),
         // Text of any layout, dictionaries, decimals (exactly), and whatever else has a text form.
-        _ => {
-            let text = cast(array, &DataType::Utf8)?;
-            match text.as_any().downcast_ref::<StringArray>() {
-                Some(text) => Cells::Text(text.clone()),
-                None => Cells::Native(text),
-            }
-        }
+        _ => Cells::Text(texts(array)?),
     })
 }
