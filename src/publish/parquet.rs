@@ -41,8 +41,7 @@ pub enum Packing {
     #[default]
     Small,
     /// For files that are likely to be written again soon, as the days are that a stream is in: Snappy, and numbers as they are
-    /// instead of by dictionary. `order_features` are a sixth longer by it and `order_scores` a fifth, and a stream takes an
-    /// eighth more orders a second.
+    /// instead of by dictionary. Files are a sixth to two fifths longer by it, and a stream takes an eighth more orders a second.
     Quick,
 }
 
