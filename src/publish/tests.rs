@@ -504,6 +504,28 @@ fn an_epoch_replaces_the_partitions_it_writes_and_rows_that_are_added_join_the_n
 }
 
 #[test]
+fn days_that_an_epoch_writes_are_packed_quickly_and_what_is_written_whole_is_packed_small() {
+    use ::parquet::file::reader::{FileReader, SerializedFileReader};
+    let out = tempfile::tempdir().unwrap();
+    let publisher = Publisher::open(out.path()).unwrap();
+    let packed = || {
+        let days = tree(out.path()).into_iter().filter(|(name, _)| name.starts_with("order_scores/"));
+        let of = |(_, bytes): (_, Vec<u8>)| {
+            let reader = SerializedFileReader::new(bytes::Bytes::from(bytes)).unwrap();
+            reader.metadata().row_group(0).column(0).compression() == ::parquet::basic::Compression::SNAPPY
+        };
+        days.map(of).collect::<Vec<_>>()
+    };
+    let days = [(0, 1), (1, 2)];
+    epoch(&publisher, 1, &days, None).unwrap();
+    assert_eq!(packed(), [true, true]);
+    let mut staging = publisher.begin_replacing(Replaces::Epoch, "whole", BTreeMap::new()).unwrap();
+    staging.write(table("order_scores"), &scores(&days, 1)).unwrap();
+    staging.commit().unwrap();
+    assert_eq!(packed(), [false, false]);
+}
+
+#[test]
 fn a_partition_that_lost_its_rows_stays_without_them_for_readers_that_listed_it_and_goes_later() {
     let out = tempfile::tempdir().unwrap();
     let publisher = Publisher::open(out.path()).unwrap();
