@@ -30,7 +30,7 @@ const RULE: [(f64, f64); 5] = [
 const _: () = assert!(MAX_DEPTH <= 2 * RULE.len(), "more features on a way down need more points");
 
 /// Rows that go down all ways side by side.
-const BLOCK: usize = 64;
+const BLOCK: usize = 256;
 
 /// All ways down all trees.
 #[derive(Debug, Clone)]
