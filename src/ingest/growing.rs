@@ -46,10 +46,14 @@ pub struct Changed {
     pub decided_on: Vec<Group>,
 }
 
+/// Columns by table that are let go of once their rows are accepted.
+pub type Unread = BTreeMap<&'static str, Vec<&'static str>>;
+
 /// Accepted tables so far.
 pub struct Growing<'a> {
     pipeline: &'a Pipeline,
     wanted: &'static [&'static str],
+    unread: Unread,
     rates: Rates,
     /// Whether orders were looked at: before, nothing can point to them.
     has_orders: bool,
@@ -67,11 +71,12 @@ pub struct Growing<'a> {
 }
 
 impl<'a> Growing<'a> {
-    /// Nothing yet; of the tables only those named are kept.
-    pub fn new(pipeline: &'a Pipeline, wanted: &'static [&'static str]) -> Self {
+    /// Nothing yet; of the tables only those named are kept, without the columns that nobody will read.
+    pub fn new(pipeline: &'a Pipeline, wanted: &'static [&'static str], unread: Unread) -> Self {
         Self {
             pipeline,
             wanted,
+            unread,
             rates: Rates::none(&pipeline.raw.money.base, pipeline.base_exponent),
             has_orders: false,
             groups: Groups::default(),
@@ -113,6 +118,7 @@ impl<'a> Growing<'a> {
             if !is_fed(&self.files, mapping) {
                 // What is mapped and has not come yet is a table without rows, so that nothing changes when it comes.
                 if let Some(nothing) = mapping::nothing_yet(contract, mapping)? {
+                    let nothing = nothing.drop_many(self.unread(contract).iter().copied());
                     self.tables.entry(contract.name).or_insert(GrowingTable::of(nothing, &mut self.groups)?);
                 }
                 continue;
@@ -128,7 +134,7 @@ impl<'a> Growing<'a> {
                     changed.extend(before.differing(&self.tables[contract.name])?);
                 }
             } else if anew || first || of_orders || is_new(mapping) {
-                let whole = self.whole(contract, mapping, as_of)?;
+                let whole = self.whole(contract, mapping, as_of)?.drop_many(self.unread(contract).iter().copied());
                 let table = GrowingTable::of(whole, &mut self.groups)?;
                 let before = self.tables.insert(contract.name, table).unwrap_or_default();
                 changed.extend(before.differing(&self.tables[contract.name])?);
@@ -227,11 +233,16 @@ impl<'a> Growing<'a> {
         as_of: i64,
         changed: &mut Vec<Group>,
     ) -> Result<()> {
+        let unread = self.unread.get(contract.name).map_or(&[][..], Vec::as_slice);
         let table = self.tables.entry(contract.name).or_default();
         for part in parts.into_iter().filter(|part| part.frame.height() > 0) {
-            table.accept(contract, part, &self.rates, (&self.names, as_of), &mut self.groups, changed)?;
+            table.accept((contract, unread), part, &self.rates, (&self.names, as_of), &mut self.groups, changed)?;
         }
         table.put_together()
+    }
+
+    fn unread(&self, table: &Table) -> &[&'static str] {
+        self.unread.get(table.name).map_or(&[], Vec::as_slice)
     }
 
     /// The number of an order's group, if it or a row that names it has come.

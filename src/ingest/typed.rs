@@ -171,10 +171,14 @@ impl Typer<'_> {
         }
         let text = cells.as_text().map_err(|e| Error::Invariant(format!("reading `{}` as text: {e}", self.file)))?;
         let nulls: Vec<&str> = self.plan.nulls.iter().chain(&plan.nulls).map(String::as_str).collect();
-        // Most values begin with what no such word begins with.
+        // Most values begin with what no such word begins with, or are empty.
         let mut begins = [false; 256];
         nulls.iter().for_each(|null| begins[first_byte(null)] = true);
-        let is_null = |text: &str| begins[first_byte(text)] && nulls.contains(&text);
+        let is_empty_null = nulls.contains(&"");
+        let is_null = |text: &str| match text.is_empty() {
+            true => is_empty_null,
+            false => begins[first_byte(text)] && nulls.contains(&text),
+        };
         let values = text.iter().map(|v| v.filter(|t| !is_null(t)));
         let decimal = self.plan.decimal;
         Ok(match &plan.becomes {

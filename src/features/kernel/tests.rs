@@ -209,7 +209,7 @@ fn crowd(rows: usize) -> (Vec<Event>, Vec<Query>) {
 
 #[test]
 fn one_thread_and_two_give_the_same_bits_and_so_do_small_steps() {
-    let (mut events, mut queries) = crowd(60_000);
+    let (mut events, mut queries) = crowd(90_000);
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| batch(&events, &queries))
@@ -255,7 +255,7 @@ fn one_thread_and_two_give_the_same_bits_and_so_do_small_steps() {
 
 #[test]
 fn rows_that_ask_about_themselves_are_sorted_once_and_get_the_same_bits() {
-    let (rows, _) = crowd(40_000);
+    let (rows, _) = crowd(70_000);
     let mut state = Keyed::new(declarations());
     let entity = state.entities.intern_all(rows.iter().map(|e| e.entity.map(|key| [key]))).unwrap();
     let other = state.others.intern_all(rows.iter().map(|e| e.other.map(|key| [key]))).unwrap();

@@ -6,7 +6,7 @@ use super::pieces::Pieces;
 use super::standing::Standing;
 use super::table::GrowingTable;
 use super::waiting::Waiting;
-use super::{Files, Growing, is_fed};
+use super::{Files, Growing, Unread, is_fed};
 use crate::config::Pipeline;
 use crate::contract::input::table;
 use crate::error::Result;
@@ -58,12 +58,12 @@ impl<'a> Growing<'a> {
     /// [`crate::error::Error::InputRefused`] for sections that are not of this kind, or point to rows that are not there.
     pub fn load(
         pipeline: &'a Pipeline,
-        wanted: &'static [&'static str],
+        (wanted, unread): (&'static [&'static str], Unread),
         (files, as_of): (&Files, i64),
         sections: &[Reader<'_>],
         rows: &BTreeMap<String, Rows>,
     ) -> Result<Self> {
-        let mut growing = Self::new(pipeline, wanted);
+        let mut growing = Self::new(pipeline, wanted, unread);
         let [first, groups, of_tables @ ..] = sections else { return Err(damaged()) };
         let mut first = first.clone();
         growing.has_orders = first.one()?;

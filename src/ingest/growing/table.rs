@@ -67,10 +67,10 @@ impl GrowingTable {
         Ok(ready)
     }
 
-    /// Takes in the sound rows of a part, and says of which groups.
+    /// Takes in the sound rows of a part, without the columns that nobody will read, and says of which groups.
     pub(super) fn accept(
         &mut self,
-        contract: &'static Table,
+        (contract, unread): (&'static Table, &[&str]),
         part: Waiting,
         rates: &Rates,
         (names, as_of): (&[PathBuf], i64),
@@ -111,11 +111,12 @@ impl GrowingTable {
         if kept.is_empty() && (self.frame.is_some() || !self.fresh.is_empty()) {
             return Ok(());
         }
+        let frame = frame.drop_many(unread.iter().copied().chain([ORIGIN]));
         let rows = match kept.len() == frame.height() {
             true => frame,
             false => frame.take(&IdxCa::from_vec("rows".into(), kept)).map_err(frames())?,
         };
-        self.fresh.push(rows.drop(ORIGIN).map_err(frames())?);
+        self.fresh.push(rows);
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 
 use super::journal::Journal;
 use super::pool::pool;
-use super::scoring::Scoring;
+use super::scoring::{Scoring, unread};
 use crate::config::Pipeline;
 use crate::contract::output::STATE_DIR;
 use crate::error::{Error, Result};
@@ -283,7 +283,7 @@ fn whose(pipeline: &Pipeline, key: &PersonalKey) -> Result<[u8; 32]> {
     let _ = program.and_then(|program| hasher.update_reader(program).map(drop));
     hasher.update(super::journal::mapping(pipeline)?.as_bytes());
     hasher.update(super::journal::declared_features(pipeline).as_bytes());
-    hasher.update(format!("{:?}", feature_terms(pipeline, 0)).as_bytes());
+    hasher.update(format!("{:?} {:?}", feature_terms(pipeline, 0), unread(pipeline)).as_bytes());
     hasher.update(key.fingerprint().as_bytes());
     Ok(*hasher.finalize().as_bytes())
 }

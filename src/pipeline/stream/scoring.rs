@@ -5,9 +5,11 @@
 
 mod lessons;
 mod logged;
+mod read;
 mod saved;
 
 pub(super) use lessons::Lesson;
+pub(super) use read::{READ, unread};
 
 use super::agenda::Agenda;
 use super::log::Log;
@@ -26,9 +28,6 @@ use polars::prelude::*;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
-
-/// Tables that features and decisions read.
-pub(super) const READ: &[&str] = &["orders", "order_items", "returns", "tickets", "feedback", "review_decisions"];
 
 /// Tables whose rows are events of their own.
 const EVENTS: [&str; 3] = ["returns", "tickets", "feedback"];
@@ -90,7 +89,7 @@ impl<'a> Scoring<'a> {
     pub(super) fn new(pipeline: &'a Pipeline) -> Self {
         Self {
             pipeline,
-            growing: Growing::new(pipeline, READ),
+            growing: Growing::new(pipeline, READ, unread(pipeline)),
             following: Following::default(),
             changed: Vec::new(),
             decided_on: Vec::new(),

@@ -1,7 +1,7 @@
 //! Everything that scores are given from, between two processes. What was logged of scored orders is not among it: that is
 //! published.
 
-use super::{READ, Scoring};
+use super::{READ, Scoring, unread};
 use crate::config::Pipeline;
 use crate::error::Result;
 use crate::features::Following;
@@ -42,7 +42,7 @@ impl<'a> Scoring<'a> {
         let (following, tables) = Self::parts(sections)?;
         let terms = feature_terms(pipeline, files.1);
         let (growing, (following, agenda)) = rayon::join(
-            || Growing::load(pipeline, READ, files, tables, rows),
+            || Growing::load(pipeline, (READ, unread(pipeline)), files, tables, rows),
             || {
                 let following = || Following::load(&pipeline.features, &terms, following);
                 rayon::join(following, || Agenda::read(agenda.clone()))
