@@ -199,6 +199,22 @@ pub fn give_back() {
     };
 }
 
+/// Lets the system use the memory for something else in which it keeps some bytes of a file, which are on the disk. Whoever
+/// reads them waits for the disk again.
+#[cfg(target_os = "linux")]
+pub fn let_go(file: &std::fs::File, bytes: Range<u64>) {
+    use std::os::fd::AsRawFd;
+    let numbers = [bytes.start, bytes.end.saturating_sub(bytes.start)].map(libc::off64_t::try_from);
+    if let [Ok(start), Ok(length)] = numbers {
+        // SAFETY: the file is open, and advice changes no contents. Whether it is followed does not matter.
+        unsafe { libc::posix_fadvise64(file.as_raw_fd(), start, length, libc::POSIX_FADV_DONTNEED) };
+    }
+}
+
+/// Other systems are not asked.
+#[cfg(not(target_os = "linux"))]
+pub fn let_go(_: &std::fs::File, _: Range<u64>) {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

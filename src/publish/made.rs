@@ -2,7 +2,7 @@
 
 use super::bridge;
 use crate::error::{Error, Result};
-use crate::memory::Mapped;
+use crate::memory::{Mapped, let_go};
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::error::ArrowError;
@@ -128,7 +128,8 @@ unsafe fn batch_in(file: Buffer) -> Result<RecordBatch, ArrowError> {
 /// Length of what ends an Arrow file: the length of the footer, and the magic bytes.
 const TRAILER: usize = 10;
 
-/// A file that is put on the disk bit by bit.
+/// A file that is put on the disk bit by bit. What is in it is held in memory already, and is read when a process starts
+/// again: what is on the disk takes no memory a second time.
 struct Synced {
     file: File,
     hasher: blake3::Hasher,
@@ -144,6 +145,7 @@ impl Synced {
 
     fn finish(self, path: &Path) -> Result<MadeFile> {
         self.file.sync_all().map_err(Error::io("sync", path))?;
+        let_go(&self.file, 0..self.written);
         let blake3 = self.hasher.finalize().to_hex().to_string();
         Ok(MadeFile { path: path.to_owned(), size_in_bytes: self.written, blake3 })
     }
@@ -157,6 +159,7 @@ impl Write for Synced {
         self.written += length as u64;
         if self.written - self.synced >= SYNC_EVERY {
             self.file.sync_data()?;
+            let_go(&self.file, self.synced..self.written);
             self.synced = self.written;
         }
         Ok(length)
