@@ -27,6 +27,8 @@ pub(super) struct Encoded {
     pub(super) rows: u64,
     /// A hash of its rows: all of it but what tells of the run.
     pub(super) content: String,
+    /// A hash of all of it.
+    pub(super) blake3: String,
 }
 
 impl Prepared {
@@ -79,8 +81,8 @@ pub(super) fn encoded(
     };
     let options = FileOptions { sorted_by: table.sort, bloom: table.bloom, packing };
     let bytes = encode(&rows, options, metadata)?;
-    let content = content(&rows, &bytes);
-    Ok(Encoded { partition: part.value.clone(), rows: rows.height() as u64, bytes, content })
+    let (content, blake3) = hashes(&rows, &bytes);
+    Ok(Encoded { partition: part.value.clone(), rows: rows.height() as u64, bytes, content, blake3 })
 }
 
 /// The first of rows that follow one another.
@@ -90,17 +92,21 @@ fn run_of(rows: &IdxCa) -> Option<IdxSize> {
     (first + 1..).zip(rows).all(|(next, row)| row == Some(next)).then_some(first)
 }
 
-/// A hash of a Parquet file but for its footer, which tells of the run, and of the columns, which only the footer names.
-fn content(rows: &DataFrame, bytes: &[u8]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for (name, kind) in rows.schema().iter() {
-        hasher.update(name.as_bytes()).update(b"\0").update(kind.to_string().as_bytes()).update(b"\n");
-    }
+/// A hash of a Parquet file but for its footer, which tells of the run, and of the columns, which only the footer names; and
+/// one of the whole file. What they share is gone through once.
+fn hashes(rows: &DataFrame, bytes: &[u8]) -> (String, String) {
     // A file ends with its footer, the footer's length in four bytes, and the mark of the format.
     let length = bytes.len().checked_sub(8).and_then(|at| bytes.get(at..at + 4)?.try_into().ok());
     let footer = length.map_or(0, u32::from_le_bytes) as usize + 8;
-    hasher.update(&bytes[..bytes.len().saturating_sub(footer)]);
-    hasher.finalize().to_hex().to_string()
+    let (data, footer) = bytes.split_at(bytes.len().saturating_sub(footer));
+    let mut content = blake3::Hasher::new();
+    content.update(data);
+    let mut whole = content.clone();
+    whole.update(footer);
+    for (name, kind) in rows.schema().iter() {
+        content.update(name.as_bytes()).update(b"\0").update(kind.to_string().as_bytes()).update(b"\n");
+    }
+    (content.finalize().to_hex().to_string(), whole.finalize().to_hex().to_string())
 }
 
 /// The rows of one file.

@@ -162,7 +162,7 @@ impl Staging {
     /// # Errors
     /// [`Error::Environment`] when it cannot be written.
     pub fn write_state(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        let entry = self.stage(STATE_DIR, None, format!("{STATE_DIR}/{name}"), bytes, 0)?;
+        let entry = self.stage(STATE_DIR, None, format!("{STATE_DIR}/{name}"), hashed(bytes), 0)?;
         self.files.push(entry);
         Ok(())
     }
@@ -243,14 +243,15 @@ impl Staging {
         {
             return Ok(FileEntry { staged: false, ..old.clone() });
         }
-        let entry = self.stage(table.name, file.partition.clone(), path, &file.bytes, file.rows)?;
+        let entry =
+            self.stage(table.name, file.partition.clone(), path, (&file.bytes, file.blake3.clone()), file.rows)?;
         Ok(FileEntry { content: Some(file.content.clone()), ..entry })
     }
 
     /// Writes the evaluation's own document of a target, `evaluation/TARGET.json`, which is no table.
     pub fn write_document(&mut self, target: &str, bytes: &[u8]) -> Result<()> {
         let path = format!("{EVALUATION_DIR}/{target}.json");
-        let entry = self.stage(EVALUATION_DIR, Some(target.to_owned()), path, bytes, 0)?;
+        let entry = self.stage(EVALUATION_DIR, Some(target.to_owned()), path, hashed(bytes), 0)?;
         self.files.push(entry);
         Ok(())
     }
@@ -274,7 +275,7 @@ impl Staging {
         rows.vstack_mut(frame).map_err(stage())?;
         let options = FileOptions { sorted_by: table.sort, bloom: table.bloom, packing: Packing::Small };
         let bytes = encode(&rows, options, &self.metadata)?;
-        let entry = self.stage(table.name, None, newest.path.clone(), &bytes, rows.height() as u64)?;
+        let entry = self.stage(table.name, None, newest.path.clone(), hashed(&bytes), rows.height() as u64)?;
         self.files.push(entry);
         Ok(())
     }
@@ -324,7 +325,7 @@ impl Staging {
         let file = std::fs::File::open(&path).map_err(Error::io("read", &path))?;
         let nothing = ParquetReader::new(file).with_slice(Some((0, 0))).finish().map_err(stage())?;
         let bytes = encode(&nothing.clear(), FileOptions::default(), &self.metadata)?;
-        let entry = self.stage(&old.table, old.partition.clone(), old.path.clone(), &bytes, 0)?;
+        let entry = self.stage(&old.table, old.partition.clone(), old.path.clone(), hashed(&bytes), 0)?;
         Ok(FileEntry { emptied_at: Some(self.seq), ..entry })
     }
 
@@ -333,7 +334,7 @@ impl Staging {
         table: &str,
         partition: Option<String>,
         path: String,
-        bytes: &[u8],
+        (bytes, blake3): (&[u8], String),
         rows: u64,
     ) -> Result<FileEntry> {
         self.inner.faults.check(Step::WriteFile)?;
@@ -347,7 +348,7 @@ impl Staging {
             path,
             size_in_bytes: bytes.len() as u64,
             rows,
-            blake3: blake3::hash(bytes).to_hex().to_string(),
+            blake3,
             staged: !kept,
             emptied_at: None,
             content: None,
@@ -429,4 +430,9 @@ impl Drop for Staging {
             let _ = disk::remove_folder(&self.folder);
         }
     }
+}
+
+/// Bytes of a file, with the hash of them.
+fn hashed(bytes: &[u8]) -> (&[u8], String) {
+    (bytes, blake3::hash(bytes).to_hex().to_string())
 }

@@ -111,26 +111,28 @@ const LARGE_IN_BYTES: usize = 32 << 20;
 pub struct Grown<T> {
     /// Rows that were saved, each piece with the number of its first row.
     pieces: Vec<(usize, Frozen<T>)>,
+    /// How many these are: every look at a row asks.
+    frozen: usize,
     /// Those after them.
     rest: Vec<T>,
 }
 
 impl<T> From<Vec<T>> for Grown<T> {
     fn from(rest: Vec<T>) -> Self {
-        Self { pieces: Vec::new(), rest }
+        Self { pieces: Vec::new(), frozen: 0, rest }
     }
 }
 
 impl<T> Default for Grown<T> {
     fn default() -> Self {
-        Self { pieces: Vec::new(), rest: Vec::new() }
+        Self::from(Vec::new())
     }
 }
 
 impl<T: bytemuck::Pod + Cell> Grown<T> {
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.frozen() + self.rest.len()
+        self.frozen + self.rest.len()
     }
 
     /// Whether there are none.
@@ -138,13 +140,9 @@ impl<T: bytemuck::Pod + Cell> Grown<T> {
         self.len() == 0
     }
 
-    fn frozen(&self) -> usize {
-        self.pieces.last().map_or(0, |(first, piece)| first + piece.len())
-    }
-
     /// A row.
     pub fn get(&self, at: usize) -> Option<T> {
-        match at.checked_sub(self.frozen()) {
+        match at.checked_sub(self.frozen) {
             Some(at) => self.rest.get(at).copied(),
             None => {
                 let (first, piece) = self.piece_of(at)?;
@@ -160,7 +158,7 @@ impl<T: bytemuck::Pod + Cell> Grown<T> {
 
     /// Rows that were added in one call, such as the bytes of a key.
     pub fn slice(&self, rows: Range<usize>) -> Option<&[T]> {
-        let frozen = self.frozen();
+        let frozen = self.frozen;
         if rows.start >= frozen {
             return self.rest.get(rows.start - frozen..rows.end.checked_sub(frozen)?);
         }
@@ -191,7 +189,8 @@ impl<T: bytemuck::Pod + Cell> Grown<T> {
     /// All rows in few pieces that can be shared.
     pub(super) fn freeze(&mut self) -> impl ExactSizeIterator<Item = &Frozen<T>> {
         if !self.rest.is_empty() {
-            let first = self.frozen();
+            let first = self.frozen;
+            self.frozen += self.rest.len();
             self.pieces.push((first, std::mem::take(&mut self.rest).into()));
         }
         let large = self.pieces.iter().take_while(|(_, piece)| size_of_val(&piece[..]) >= LARGE_IN_BYTES).count();
@@ -205,7 +204,13 @@ impl<T: bytemuck::Pod + Cell> Grown<T> {
     }
 
     pub(super) fn of(pieces: Vec<Frozen<T>>) -> Self {
-        let firsts = pieces.iter().scan(0, |next, piece| Some(std::mem::replace(next, *next + piece.len())));
-        Self { pieces: firsts.collect::<Vec<_>>().into_iter().zip(pieces).collect(), rest: Vec::new() }
+        let mut frozen = 0;
+        let place = |piece: Frozen<T>| {
+            let first = frozen;
+            frozen += piece.len();
+            (first, piece)
+        };
+        let pieces = pieces.into_iter().map(place).collect();
+        Self { pieces, frozen, rest: Vec::new() }
     }
 }

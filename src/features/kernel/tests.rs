@@ -232,7 +232,7 @@ fn one_thread_and_two_give_the_same_bits_and_so_do_small_steps() {
     let whole = batch(&events, &queries);
     let mut state = Keyed::new(declarations());
     let mut start = 0;
-    for (number, length) in [40_000, 9_000, 7, 300, 1, 1_500, 100, 9_092].into_iter().enumerate() {
+    for (number, length) in [70_000, 9_000, 7, 300, 1, 1_500, 100, 9_092].into_iter().enumerate() {
         let rows = start..start + length;
         let answers = step(&mut state, &events[rows.clone()], &queries[rows.clone()]);
         for (answer, all) in answers.iter().zip(&whole) {
