@@ -74,6 +74,7 @@ impl Landing {
         }
         let targets = root().join("pipelines/targets");
         text = text.replace("targets/", &format!("{}/", targets.display()));
+        text = text.replace("matures_after = \"90d\"", "matures_after = \"30d\"");
         std::fs::write(self.shop.path(name), text).unwrap();
     }
 
@@ -86,23 +87,29 @@ impl Landing {
     }
 
     pub(crate) fn command_at(&self, pipeline: &str, verb: &str, out: &Path, sets: &[&str], clock: &str) -> Command {
+        let mut command = self.going_on_at(pipeline, verb, out, sets, clock);
+        if verb == "stream" {
+            command.arg("--once");
+        }
+        command
+    }
+
+    /// A stream that goes on until somebody ends it.
+    pub(crate) fn going_on(&self, out: &Path, sets: &[&str]) -> Command {
+        self.going_on_at("landing.toml", "stream", out, sets, CLOCK)
+    }
+
+    fn going_on_at(&self, pipeline: &str, verb: &str, out: &Path, sets: &[&str], clock: &str) -> Command {
         let pipeline = self.shop.path(pipeline).display().to_string();
         let models = self.models.display().to_string();
         let mut command = ordersight(&[verb, &pipeline, "--out", &out.display().to_string(), "--models", &models]);
-        command.args([
-            "--as-of",
-            clock,
-            "--set",
-            "risk.fraud.label.matures_after=30d",
-            "--set",
-            "stream.stable_for=0s",
-        ]);
+        command.args(["--as-of", clock, "--set", "stream.stable_for=0s"]);
         for set in sets {
             command.args(["--set", set]);
         }
         if verb == "stream" {
             // Every start takes up what the one before wrote down, but the first after a run.
-            command.args(["--once", "--set", "stream.checkpoint_rows=1"]);
+            command.args(["--set", "stream.checkpoint_rows=1"]);
         }
         command.env("ORDERSIGHT_PII_KEY", "the same for all");
         command

@@ -67,6 +67,79 @@ fn files_in_any_order_give_the_same_when_they_are_waited_for_and_what_is_not_wai
 }
 
 #[test]
+fn while_a_stream_goes_on_rules_and_features_see_every_column_that_they_name() {
+    let landing = Landing::new(700, 9, 20);
+    let text = std::fs::read_to_string(landing.shop.path("landing.toml")).unwrap();
+    // No model has seen these features.
+    let (before, risk) = text.split_once("[risk.fraud]").unwrap();
+    let text = before.to_owned() + &risk[risk.find("[decision]").unwrap()..];
+    // Of columns that nothing reads where nobody names them.
+    let more = r#"
+[[decision.rules]]
+name = "named"
+when = """carrier IS NOT NULL AND currency = 'EUR' AND ship_postcode IS NOT NULL AND service_level IS NOT NULL
+  AND ship_from IS NOT NULL AND payment_method IS NOT NULL"""
+effect = "review"
+mode = "shadow"
+reason = "columns of all kinds"
+[[features.declare]]
+entity = "service_level"
+aggregates = ["count"]
+windows = ["7d"]
+[[features.declare]]
+entity = "warehouse"
+events = "return_request"
+aggregates = ["sum", "mean"]
+value = "amount"
+windows = ["lifetime"]
+[[features.declare]]
+entity = "customer"
+events = "claim"
+aggregates = ["sum"]
+value = "amount"
+windows = ["lifetime"]
+"#;
+    std::fs::write(landing.shop.path("landing.toml"), text + more).unwrap();
+    let (batch, out) = (landing.shop.path("b"), landing.shop.path("o"));
+    done(&mut landing.command("run", &batch, &[]));
+    let mut live = landing.going_on(&out, &["stream.refresh=9d", "stream.lateness=3d", "stream.epoch_files=9"]);
+    let mut child = live.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let orders = |out: &Path| match out.join("order_scores").is_dir() {
+        true => query(out, "SELECT COUNT(*) AS n FROM order_scores")[0]["n"].as_u64().unwrap(),
+        false => 0,
+    };
+    let until = Instant::now() + Duration::from_secs(60);
+    while orders(&out) < orders(&batch) {
+        assert!(Instant::now() < until && child.try_wait().unwrap().is_none(), "{} orders", orders(&out));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(query(&out, "SELECT * FROM runs").len(), 1, "told whole by its first epoch alone");
+    let hits = "SELECT order_id, shadow_hits, rule_hits FROM order_scores ORDER BY order_id";
+    let hits = [&batch, &out].map(|out| query(out, hits));
+    let of_named = hits[0].iter().filter(|row| row["shadow_hits"].as_array().is_some_and(|hits| !hits.is_empty()));
+    assert!(of_named.count() > 100);
+    assert_eq!(hits[0], hits[1]);
+    let features = |out: &Path| {
+        let mut rows = told(out);
+        rows.retain(|name, _| name.starts_with("order_features"));
+        rows
+    };
+    let of_batch = features(&batch);
+    let names: Vec<String> =
+        of_batch.values().flat_map(|frame| frame.get_column_names_owned()).map(|name| name.to_string()).collect();
+    for name in [
+        "service_level_order_count_7d",
+        "warehouse_return_request_amount_mean_lifetime",
+        "customer_claim_amount_sum_lifetime",
+    ] {
+        assert!(names.iter().any(|known| known == name), "{name} {names:?}");
+    }
+    assert_eq!(differing_rows(&of_batch, &features(&out)), Vec::<String>::new());
+}
+
+#[test]
 fn a_stream_goes_on_from_what_a_batch_has_read() {
     let landing = Landing::new(600, 7, 20);
     let batch = landing.batch();

@@ -85,3 +85,40 @@ pub(in crate::pipeline::stream) fn unread(pipeline: &Pipeline) -> Unread {
     let is_unread = |column: &&&'static str| !named.contains(**column);
     UNREAD.iter().map(|(table, columns)| (*table, columns.iter().filter(is_unread).copied().collect())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::input::{Kind, table};
+    use std::path::Path;
+
+    #[test]
+    fn what_rows_are_told_apart_and_timed_by_is_always_read() {
+        for (name, columns) in UNREAD {
+            let contract = table(name).unwrap();
+            for column in *columns {
+                assert!(!contract.key.contains(column) && contract.clock != *column, "{name}.{column}");
+                let kind = contract.columns.iter().find(|known| known.name == *column).map(|known| known.kind);
+                // What is made of an address stands beside it.
+                assert!(kind.is_some() || ["email_domain", "ip_network"].contains(column), "{name}.{column}");
+                assert!(*name != "orders" || kind != Some(Kind::Instant), "{name}.{column}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_pipeline_names_is_read() {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/demo.toml")).unwrap();
+        let more = "[[decision.rules]]\nname = \"n\"\nwhen = \"carrier = 'x'\"\neffect = \"review\"\nreason = \"r\"\n\
+                    [[features.declare]]\nentity = \"warehouse\"\naggregates = [\"count\"]\nwindows = [\"7d\"]\n";
+        let unread = |text: &str| {
+            let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
+            unread(&Pipeline::parse(text, "demo.toml", &base, &[], &|_| None).unwrap())
+        };
+        let (before, after) = (unread(&text), unread(&(text.clone() + more)));
+        assert!(!before["orders"].contains(&"device_id"), "the shipped features count by it");
+        for column in ["carrier", "warehouse_id"] {
+            assert!(before["orders"].contains(&column) && !after["orders"].contains(&column), "{column}");
+        }
+    }
+}
