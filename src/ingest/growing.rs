@@ -118,7 +118,7 @@ impl<'a> Growing<'a> {
             if !is_fed(&self.files, mapping) {
                 // What is mapped and has not come yet is a table without rows, so that nothing changes when it comes.
                 if let Some(nothing) = mapping::nothing_yet(contract, mapping)? {
-                    let nothing = nothing.drop_many(self.unread(contract).iter().copied());
+                    let nothing = nothing.drop_many(unread_of(&self.unread, contract));
                     self.tables.entry(contract.name).or_insert(GrowingTable::of(nothing, &mut self.groups)?);
                 }
                 continue;
@@ -134,7 +134,7 @@ impl<'a> Growing<'a> {
                     changed.extend(before.differing(&self.tables[contract.name])?);
                 }
             } else if anew || first || of_orders || is_new(mapping) {
-                let whole = self.whole(contract, mapping, as_of)?.drop_many(self.unread(contract).iter().copied());
+                let whole = self.whole(contract, mapping, as_of)?.drop_many(unread_of(&self.unread, contract));
                 let table = GrowingTable::of(whole, &mut self.groups)?;
                 let before = self.tables.insert(contract.name, table).unwrap_or_default();
                 changed.extend(before.differing(&self.tables[contract.name])?);
@@ -233,16 +233,18 @@ impl<'a> Growing<'a> {
         as_of: i64,
         changed: &mut Vec<Group>,
     ) -> Result<()> {
-        let unread = self.unread.get(contract.name).map_or(&[][..], Vec::as_slice);
         let table = self.tables.entry(contract.name).or_default();
         for part in parts.into_iter().filter(|part| part.frame.height() > 0) {
-            table.accept((contract, unread), part, &self.rates, (&self.names, as_of), &mut self.groups, changed)?;
+            table.accept(
+                (contract, &self.unread),
+                part,
+                &self.rates,
+                (&self.names, as_of),
+                &mut self.groups,
+                changed,
+            )?;
         }
         table.put_together()
-    }
-
-    fn unread(&self, table: &Table) -> &[&'static str] {
-        self.unread.get(table.name).map_or(&[], Vec::as_slice)
     }
 
     /// The number of an order's group, if it or a row that names it has come.
@@ -292,6 +294,11 @@ impl<'a> Growing<'a> {
     pub fn files(&self) -> &Files {
         &self.files
     }
+}
+
+/// The columns of a table that are let go of.
+fn unread_of<'u>(unread: &'u Unread, table: &Table) -> impl Iterator<Item = &'static str> + use<'u> {
+    unread.get(table.name).into_iter().flatten().copied()
 }
 
 fn is_fed(files: &Files, mapping: &TableMap) -> bool {

@@ -214,7 +214,8 @@ mod tests {
             let entity: Vec<u32> = (0..rows)
                 .map(|_| if number() % 9 == 0 { NO_KEY } else { (number() % u64::from(most)) as u32 })
                 .collect();
-            let mut time: Vec<i64> = (0..rows).map(|_| (number() as i64).checked_rem(spread).unwrap_or(0) - spread / 2).collect();
+            let mut at = || (number() as i64).checked_rem(spread).unwrap_or(0) - spread / 2;
+            let mut time: Vec<i64> = (0..rows).map(|_| at()).collect();
             if in_time {
                 time.sort_unstable();
             }

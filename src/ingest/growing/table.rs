@@ -1,11 +1,11 @@
 //! One table that grows: its rows by group, and which of them stand.
 
 use super::by_group::ByGroup;
-use super::frames;
 use super::groups::{Group, Groups};
 use super::pieces::Pieces;
 use super::standing::Standing;
 use super::waiting::Waiting;
+use super::{Unread, frames, unread_of};
 use crate::config::ORIGIN;
 use crate::contract::input::Table;
 use crate::error::Result;
@@ -70,7 +70,7 @@ impl GrowingTable {
     /// Takes in the sound rows of a part, without the columns that nobody will read, and says of which groups.
     pub(super) fn accept(
         &mut self,
-        (contract, unread): (&'static Table, &[&str]),
+        (contract, unread): (&'static Table, &Unread),
         part: Waiting,
         rates: &Rates,
         (names, as_of): (&[PathBuf], i64),
@@ -111,7 +111,7 @@ impl GrowingTable {
         if kept.is_empty() && (self.frame.is_some() || !self.fresh.is_empty()) {
             return Ok(());
         }
-        let frame = frame.drop_many(unread.iter().copied().chain([ORIGIN]));
+        let frame = frame.drop_many(unread_of(unread, contract).chain([ORIGIN]));
         let rows = match kept.len() == frame.height() {
             true => frame,
             false => frame.take(&IdxCa::from_vec("rows".into(), kept)).map_err(frames())?,
