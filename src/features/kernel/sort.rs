@@ -110,7 +110,7 @@ impl Sorted {
     }
 }
 
-/// Fewer numbers are sooner compared than counted.
+/// Fewer numbers are compared: two or three passes go over thousands of counters, however few there are.
 const COUNTED: usize = 1024;
 
 /// Bits of a digit at most: so many counters stay in the nearest cache.
