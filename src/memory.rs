@@ -7,10 +7,12 @@
 //! Beyond a limit that the program was given, large blocks lie in files: see [`limit`].
 //! All other memory is the system allocator's; advice that a system cannot follow it ignores.
 
+mod ahead;
 mod aside;
 mod mapped;
 mod spare;
 
+pub use ahead::ask_ahead;
 use aside::ASIDE;
 pub use mapped::Mapped;
 use spare::{SPARES, can_be_kept, class};

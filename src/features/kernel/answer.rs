@@ -2,8 +2,9 @@
 
 use super::columns::{Sink, Spare, Values};
 use super::heavy::{Heavies, Kept};
+use super::life::LifeColumns;
 use super::others::{Named, Others};
-use super::run::{Places, Run};
+use super::run::{AHEAD, Places, Run};
 use super::sort::Sorted;
 use super::state::State;
 use super::sweep::{Asked, Scratch, blank, sweep};
@@ -101,12 +102,13 @@ impl State {
                 .par_iter()
                 .map_init(Scratch::default, |scratch, task| {
                     let mut others = task.named.groups();
-                    task.groups.iter().all(|group| one(scratch, group, others.next().unwrap_or_default()))
+                    let mut groups = ahead(task.groups, life);
+                    groups.all(|group| one(scratch, group, others.next().unwrap_or_default()))
                 })
                 .reduce(|| true, |a, b| a && b);
             let blank_fits = blanks
                 .par_chunks(TASK_ROWS)
-                .all(|groups| groups.iter().all(|it| blank(lane, life.before(it.entity), asked(it.queries()))));
+                .all(|groups| ahead(groups, life).all(|it| blank(lane, life.before(it.entity), asked(it.queries()))));
             if !(fits && heavy_fits && blank_fits) {
                 return Err(too_large());
             }
@@ -157,6 +159,16 @@ fn groups((entity, time): (&[u32], &[i64]), run: &Run, places: &Places<'_>, heav
         first += same.len();
     }
     found
+}
+
+/// Groups one after the other, with what they have from before asked for a few ahead.
+fn ahead<'g>(groups: &'g [Group], life: LifeColumns<'g>) -> impl Iterator<Item = &'g Group> {
+    groups.iter().enumerate().map(move |(nth, group)| {
+        if let Some(next) = groups.get(nth + AHEAD) {
+            life.ask_ahead(next.entity);
+        }
+        group
+    })
 }
 
 /// Groups in stretches of about [`TASK_ROWS`]. They depend on the data alone, and no result depends on them.

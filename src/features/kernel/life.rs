@@ -2,9 +2,11 @@
 
 use super::NO_KEY;
 use super::declare::{Lane, Needs};
+use super::pairs::Pairs;
 use super::run::Run;
 use super::state::renamed;
 use super::sweep::{Before, Totals};
+use crate::memory::ask_ahead;
 use crate::saved::Frozen;
 use rayon::prelude::*;
 
@@ -21,8 +23,8 @@ pub(super) struct Life {
     pub(super) sum: Frozen<i128>,
     pub(super) max: Frozen<i64>,
     pub(super) hits: Frozen<u32>,
-    /// Entity and other key, each pair once, sorted.
-    pub(super) others: Vec<(u32, u32)>,
+    /// The other keys of every entity.
+    pub(super) others: Pairs,
 }
 
 /// The columns of a [`Life`].
@@ -34,7 +36,7 @@ pub(super) struct LifeColumns<'l> {
     sum: &'l [i128],
     max: &'l [i64],
     hits: &'l [u32],
-    others: &'l [(u32, u32)],
+    others: &'l Pairs,
 }
 
 impl<'l> LifeColumns<'l> {
@@ -43,15 +45,21 @@ impl<'l> LifeColumns<'l> {
         if self.count.is_empty() {
             return Before { totals: Totals::default(), others: &[] };
         }
-        let start = self.others.partition_point(|&(owner, _)| owner < entity);
-        // A few, as a rule: not looked for among the pairs of all entities behind it.
-        let rest = &self.others[start..];
-        let mut near = rest.len().min(8);
-        while near < rest.len() && rest[near - 1].0 == entity {
-            near = rest.len().min(2 * near);
+        Before { totals: self.totals(entity as usize), others: self.others.of(entity) }
+    }
+
+    /// Asks for what [`Self::before`] reads of an entity a few entities later: each of millions is somewhere else.
+    pub(super) fn ask_ahead(&self, entity: u32) {
+        if !self.count.is_empty() {
+            let at = entity as usize;
+            ask_ahead(self.count, at);
+            ask_ahead(self.last, at);
+            ask_ahead(self.valued, at);
+            ask_ahead(self.sum, at);
+            ask_ahead(self.max, at);
+            ask_ahead(self.hits, at);
+            self.others.ask_ahead(entity);
         }
-        let length = rest[..near].partition_point(|&(owner, _)| owner == entity);
-        Before { totals: self.totals(entity as usize), others: &rest[..length] }
     }
 
     fn totals(&self, entity: usize) -> Totals {
@@ -128,12 +136,7 @@ impl Life {
         }
         if !pairs.is_empty() {
             pairs.par_sort_unstable();
-            pairs.dedup();
-            match self.others.is_empty() {
-                true => self.others = pairs,
-                false => self.others.append(&mut pairs),
-            }
-            self.sort();
+            self.others.add(pairs);
         }
     }
 
@@ -148,10 +151,7 @@ impl Life {
             let theirs = other.totals(entity as usize);
             self.change(entity as usize, |totals| totals.join(&theirs));
         }
-        if !other.others.is_empty() {
-            self.others.extend(other.others);
-            self.sort();
-        }
+        self.others.add(other.others.into());
     }
 
     /// Makes room for so many entities.
@@ -193,19 +193,7 @@ impl Life {
                 self.change(to as usize, |known| known.join(&totals));
             }
         }
-        self.others = before.others;
-        self.others
-            .iter_mut()
-            .for_each(|(owner, id)| (*owner, *id) = (renamed(entities, *owner), renamed(others, *id)));
-        self.others.retain(|&(owner, id)| owner != NO_KEY && id != NO_KEY);
-        self.sort();
-    }
-
-    fn sort(&mut self) {
-        // Sorted stretches, nearly: a merge sort takes them as they are.
-        self.others.sort();
-        self.others.dedup();
-        self.others.shrink_to_fit();
+        self.others = before.others.renamed(entities, others);
     }
 }
 
@@ -234,15 +222,5 @@ mod tests {
             assert_eq!((life.totals(0), life.entities().collect::<Vec<_>>()), (kept, vec![0]));
         }
         assert_eq!(none.max, NO_VALUE);
-    }
-
-    #[test]
-    fn the_other_keys_of_an_entity_are_its_own_however_many_there_are() {
-        let sizes = [1, 100, 0, 8, 9, 3];
-        let others = (0..).zip(sizes).flat_map(|(entity, size)| (0..size).map(move |other| (entity, other)));
-        let life = Life { count: vec![1; sizes.len()].into(), others: others.collect(), ..Life::default() };
-        let found: Vec<u32> = (0..8).map(|entity| life.columns().before(entity).others.len() as u32).collect();
-        assert_eq!(found, [1, 100, 0, 8, 9, 3, 0, 0]);
-        assert!((0..8).all(|entity| life.columns().before(entity).others.iter().all(|&(owner, _)| owner == entity)));
     }
 }

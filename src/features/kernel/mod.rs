@@ -17,7 +17,8 @@
 //! once, and from then on costs what is new and what leaves its windows (`heavy`).
 //!
 //! Inside: `sort` and `run` bring rows into the order of entity and time, `answer` shares out entities, `sweep`, `glide` and
-//! `walk` answer one entity in one window, `others` numbers what distinct counts count, `life` keeps totals.
+//! `walk` answer one entity in one window, `others` numbers what distinct counts count, `life` keeps totals and `pairs`
+//! what was ever counted as distinct.
 
 mod answer;
 mod columns;
@@ -27,6 +28,7 @@ mod heavy;
 mod interner;
 mod life;
 mod others;
+mod pairs;
 mod run;
 mod saved;
 mod sort;

@@ -5,6 +5,7 @@ use super::sort::{PART_ROWS, Sorted, gather};
 use super::state::renamed;
 use super::{NO_KEY, NO_VALUE};
 use crate::error::{Error, Result};
+use crate::memory::ask_ahead;
 use crate::saved::Frozen;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -38,6 +39,9 @@ pub struct Queries<'a> {
 pub(super) fn broken(what: &str) -> Error {
     Error::Invariant(format!("feature kernel: {what}"))
 }
+
+/// How many entities ahead memory is asked for: what is kept of each lies somewhere else, mostly in no cache.
+pub(super) const AHEAD: usize = 8;
 
 fn countable(rows: usize) -> Result<()> {
     match rows < NO_KEY as usize {
@@ -138,6 +142,15 @@ impl Rows<'_> {
 
     pub(super) fn value(&self, at: usize) -> i64 {
         self.value.get(at).copied().unwrap_or(NO_VALUE)
+    }
+
+    /// Asks for a row that is read some steps later.
+    fn ask_ahead(&self, at: usize) {
+        ask_ahead(self.happened, at);
+        ask_ahead(self.known, at);
+        ask_ahead(self.value, at);
+        ask_ahead(self.other, at);
+        ask_ahead(self.label, at);
     }
 }
 
@@ -268,9 +281,14 @@ impl Run {
         let (mut known, mut value) = (room(has_known, events), room(has_value, events));
         let mut other = room(has(&|run| !run.other.is_empty()), events);
         let mut label = room(has(&|run| !run.label.is_empty()), events);
-        for (at, &entity) in places.entities.iter().enumerate().filter(|(_, entity)| wanted(**entity)) {
-            let first = happened.len();
-            for (run, rows) in of_runs.iter().zip(places.of_entity(at)).filter(|(_, rows)| !rows.is_empty()) {
+        let each_rows = |at| of_runs.iter().zip(places.of_entity(at)).filter(|(_, rows)| !rows.is_empty());
+        let wanted: Vec<usize> = (0..places.entities.len()).filter(|at| wanted(places.entities[*at])).collect();
+        for (nth, &at) in wanted.iter().enumerate() {
+            if let Some(next) = wanted.get(nth + AHEAD) {
+                each_rows(*next).for_each(|(run, rows)| run.ask_ahead(rows.start));
+            }
+            let (first, entity) = (happened.len(), places.entities[at]);
+            for (run, rows) in each_rows(at) {
                 happened.extend_from_slice(&run.happened[rows.clone()]);
                 if has_known {
                     known.extend_from_slice(&run.known_or_happened()[rows.clone()]);

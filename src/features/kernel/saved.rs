@@ -3,6 +3,7 @@
 use super::NO_KEY;
 use super::declare::{Declarations, Needs};
 use super::life::Life;
+use super::pairs::Pairs;
 use super::run::Run;
 use super::state::State;
 use crate::error::Result;
@@ -68,7 +69,7 @@ impl State {
         let pair_fits = |&(entity, other): &(u32, u32)| (entity as usize) < entities && (other as usize) < others;
         self.runs.iter().all(run_fits)
             && self.lives.iter().all(|life| {
-                life.count.len() <= entities && life.others.is_sorted() && life.others.iter().all(pair_fits)
+                life.count.len() <= entities && life.others.iter().all(pair_fits)
             })
     }
 }
@@ -93,10 +94,12 @@ fn read_life(needs: Needs, from: &mut Reader) -> Result<Life> {
         sum: from.frozen()?,
         max: from.frozen()?,
         hits: from.frozen()?,
-        others: Vec::new(),
+        others: Pairs::default(),
     };
     let (entity, other) = (from.cells::<u32>()?, from.cells::<u32>()?);
     let is_whole = life.is_whole() && entity.len() == other.len();
-    life.others = entity.zip(other).collect();
+    let pairs: Vec<(u32, u32)> = entity.zip(other).collect();
+    let is_whole = is_whole && pairs.is_sorted();
+    life.others = pairs.into();
     if is_whole { Ok(life) } else { Err(damaged()) }
 }
