@@ -1,16 +1,16 @@
 //! Answering queries: lane by lane, entities shared out to threads.
 
 use super::columns::{Sink, Spare, Values};
+use super::copied::Copied;
 use super::heavy::{Heavies, Kept};
 use super::life::LifeColumns;
 use super::others::{Named, Others};
-use super::run::{AHEAD, Places, Run};
+use super::run::{AHEAD, Places, Rows};
 use super::sort::Sorted;
 use super::state::State;
 use super::sweep::{Asked, Scratch, blank, sweep};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
-use std::borrow::Cow;
 use std::ops::Range;
 
 /// Events and queries that one task takes on at least: enough to be worth a task, little enough to share out evenly.
@@ -64,14 +64,17 @@ impl State {
         }
         // Dropped if something goes wrong: it is made again.
         let mut heavies = std::mem::take(&mut self.heavies);
-        let run = match self.runs.as_slice() {
-            [] => Cow::Owned(Run::default()),
-            [run] => Cow::Borrowed(run),
-            runs => Cow::Owned(Run::of_entities(runs, &places, |entity| !heavies.has(entity))),
+        let copied;
+        let rows = match self.runs.as_slice() {
+            [] => Rows::default(),
+            [run] => run.rows(),
+            runs => {
+                copied = Copied::of(runs, &places, |entity| !heavies.has(entity));
+                copied.rows()
+            }
         };
-        let Groups { groups, blank: blanks } = groups((entity, at), &run, &places, &heavies);
+        let Groups { groups, blank: blanks } = groups((entity, at), &rows, &places, &heavies);
         drop(places);
-        let rows = run.rows();
         let mut tasks = tasks(&groups);
         if self.declarations.needs.distinct {
             // Once for all lanes: it takes a sort.
@@ -138,9 +141,9 @@ struct Groups {
 }
 
 /// The queries by entity and, in a run that has the events of nobody else or of all, their events.
-fn groups((entity, time): (&[u32], &[i64]), run: &Run, places: &Places<'_>, heavies: &Heavies) -> Groups {
+fn groups((entity, time): (&[u32], &[i64]), rows: &Rows<'_>, places: &Places<'_>, heavies: &Heavies) -> Groups {
     let mut found = Groups::default();
-    let happened = &run.happened[..];
+    let happened = rows.happened;
     let (mut first, mut next) = (0, 0);
     for (at, same) in entity.chunk_by(|a, b| a == b).enumerate() {
         if !heavies.has(same[0]) {

@@ -16,12 +16,13 @@
 //! a batch that is a constant for each row, however heavy its key. In small steps an entity with many events is walked over
 //! once, and from then on costs what is new and what leaves its windows (`heavy`).
 //!
-//! Inside: `sort` and `run` bring rows into the order of entity and time, `answer` shares out entities, `sweep`, `glide` and
-//! `walk` answer one entity in one window, `others` numbers what distinct counts count, `life` keeps totals and `pairs`
-//! what was ever counted as distinct.
+//! Inside: `sort` and `run` bring rows into the order of entity and time, `copied` those of a few entities, `answer` shares
+//! out entities, `sweep`, `glide` and `walk` answer one entity in one window, `others` numbers what distinct counts count,
+//! `life` keeps totals, `pairs` what was ever counted as distinct.
 
 mod answer;
 mod columns;
+mod copied;
 mod declare;
 mod glide;
 mod heavy;

@@ -125,7 +125,7 @@ pub(super) struct Run {
 }
 
 /// The columns of a run, for loops over many of its rows: where a column lies is asked once, and not for each row.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Rows<'r> {
     pub(super) happened: &'r [i64],
     pub(super) known: &'r [i64],
@@ -145,7 +145,7 @@ impl Rows<'_> {
     }
 
     /// Asks for a row that is read some steps later.
-    fn ask_ahead(&self, at: usize) {
+    pub(super) fn ask_ahead(&self, at: usize) {
         ask_ahead(self.happened, at);
         ask_ahead(self.known, at);
         ask_ahead(self.value, at);
@@ -155,7 +155,7 @@ impl Rows<'_> {
 }
 
 impl<'r> Rows<'r> {
-    fn known_or_happened(&self) -> &'r [i64] {
+    pub(super) fn known_or_happened(&self) -> &'r [i64] {
         if self.known.is_empty() { self.happened } else { self.known }
     }
 }
@@ -268,63 +268,6 @@ impl Run {
         }
     }
 
-    /// The events of entities that `wanted` wants out of several runs, which say where they are.
-    pub(super) fn of_entities(runs: &[Self], places: &Places<'_>, wanted: impl Fn(u32) -> bool) -> Self {
-        let of_runs: Vec<Rows> = runs.iter().map(Self::rows).collect();
-        let has = |column: &dyn Fn(&Rows) -> bool| of_runs.iter().any(column);
-        let (has_known, has_value) = (has(&|run| !run.known.is_empty()), has(&|run| !run.value.is_empty()));
-        let events = (0..places.entities.len()).map(|at| places.events(at)).sum();
-        fn room<T>(is_there: bool, events: usize) -> Vec<T> {
-            Vec::with_capacity(if is_there { events } else { 0 })
-        }
-        let (mut entities, mut happened) = (room(true, events), room::<i64>(true, events));
-        let (mut known, mut value) = (room(has_known, events), room(has_value, events));
-        let mut other = room(has(&|run| !run.other.is_empty()), events);
-        let mut label = room(has(&|run| !run.label.is_empty()), events);
-        let each_rows = |at| of_runs.iter().zip(places.of_entity(at)).filter(|(_, rows)| !rows.is_empty());
-        let wanted: Vec<usize> = (0..places.entities.len()).filter(|at| wanted(places.entities[*at])).collect();
-        for (nth, &at) in wanted.iter().enumerate() {
-            if let Some(next) = wanted.get(nth + AHEAD) {
-                each_rows(*next).for_each(|(run, rows)| run.ask_ahead(rows.start));
-            }
-            let (first, entity) = (happened.len(), places.entities[at]);
-            for (run, rows) in each_rows(at) {
-                happened.extend_from_slice(&run.happened[rows.clone()]);
-                if has_known {
-                    known.extend_from_slice(&run.known_or_happened()[rows.clone()]);
-                }
-                if has_value {
-                    match run.value.get(rows.clone()) {
-                        Some(values) => value.extend_from_slice(values),
-                        None => value.resize(happened.len(), NO_VALUE),
-                    }
-                }
-                other.extend_from_slice(run.other.get(rows.clone()).unwrap_or_default());
-                label.extend_from_slice(run.label.get(rows).unwrap_or_default());
-            }
-            entities.resize(happened.len(), entity);
-            // The stretches of two runs follow one another as a rule: what comes later happened later.
-            if !happened[first..].is_sorted() {
-                let mut order: Vec<u32> = (first as u32..happened.len() as u32).collect();
-                // Sorted stretches in a row: a merge sort takes them as they are.
-                order.sort_by_key(|&row| happened[row as usize]);
-                put_in_order(&mut happened, first, &order);
-                put_in_order(&mut known, first, &order);
-                put_in_order(&mut value, first, &order);
-                put_in_order(&mut other, first, &order);
-                put_in_order(&mut label, first, &order);
-            }
-        }
-        Self {
-            entity: entities.into(),
-            happened: happened.into(),
-            known: known.into(),
-            value: value.into(),
-            other: other.into(),
-            label,
-        }
-    }
-
     /// Gives keys new numbers; events of entities without one go, other keys without one become null.
     pub(super) fn rename(&mut self, entities: &[u32], others: &[u32]) {
         self.retain(|run, at| renamed(entities, run.entity[at]) != NO_KEY);
@@ -347,7 +290,7 @@ impl Run {
 }
 
 /// Puts the rows of a column from `first` on into an order; an absent (empty) one stays so.
-fn put_in_order<T: Copy>(column: &mut [T], first: usize, order: &[u32]) {
+pub(super) fn put_in_order<T: Copy>(column: &mut [T], first: usize, order: &[u32]) {
     if !column.is_empty() {
         let moved: Vec<T> = order.iter().map(|&at| column[at as usize]).collect();
         column[first..].copy_from_slice(&moved);

@@ -68,9 +68,7 @@ impl State {
         };
         let pair_fits = |&(entity, other): &(u32, u32)| (entity as usize) < entities && (other as usize) < others;
         self.runs.iter().all(run_fits)
-            && self.lives.iter().all(|life| {
-                life.count.len() <= entities && life.others.iter().all(pair_fits)
-            })
+            && self.lives.iter().all(|life| life.count.len() <= entities && life.others.iter().all(pair_fits))
     }
 }
 
