@@ -6,7 +6,7 @@ use super::labels::Outcomes;
 use super::tables::{NO_ROW, Tables};
 use crate::config::FeatureSpec;
 use crate::contract::feature::{EventKind, STANDING};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
 /// The column of lines that says when each arrived.
@@ -72,10 +72,22 @@ pub(super) fn table_of(events: EventKind) -> &'static str {
 pub(super) trait Fresh {
     /// The rows whose placement is an event; `None`: all.
     fn placed(&self, level: Level) -> Option<Vec<u32>>;
+    /// Orders whose keys have numbers already, and need not be read; none in a batch.
+    fn kept(&self) -> Option<Kept> {
+        None
+    }
     /// Whether a row of a table of its own is.
     fn row(&mut self, table: &'static str, row: usize) -> bool;
     /// Whether an outcome of a row is: when it was told, and whether it adds (1) or takes back (-1).
     fn outcome(&mut self, stream: Stream, row: usize, at: i64, sign: i64) -> bool;
+}
+
+/// Orders whose keys have numbers already.
+pub(super) struct Kept {
+    /// How many orders come before them.
+    pub(super) read: usize,
+    /// Their keys, by entity.
+    pub(super) keys: BTreeMap<&'static str, Vec<u32>>,
 }
 
 /// Everything.
@@ -108,7 +120,7 @@ pub(super) fn facts(
     facts.orders.placed_at.clone_from(&tables.placed_at);
     facts.lines.placed_at = facts.order_of_line.iter().map(|&row| at(&tables.placed_at, row)).collect();
     let mut kinds = BTreeMap::new();
-    read_keys(specs, tables, keys, &mut facts)?;
+    read_keys(specs, tables, fresh.kept(), keys, &mut facts)?;
     for spec in specs {
         if let Some(value) = spec.value
             && spec.events.is_placement()
@@ -183,18 +195,32 @@ fn at(column: &[i64], row: u32) -> i64 {
 }
 
 /// The keys of every entity that features name.
-fn read_keys(specs: &[FeatureSpec], tables: &Tables, keys: &mut Keys, facts: &mut Facts) -> Result<()> {
+fn read_keys(
+    specs: &[FeatureSpec],
+    tables: &Tables,
+    kept: Option<Kept>,
+    keys: &mut Keys,
+    facts: &mut Facts,
+) -> Result<()> {
     let mut columns = BTreeMap::new();
     for entity in specs.iter().flat_map(|spec| [Some(spec.entity), spec.with, spec.other]).flatten() {
         let table = if entity.of_line { "order_items" } else { "orders" };
         if !entity.column.is_empty()
             && let Some(column) = tables.text_column(table, entity.column)?
         {
+            let column = match &kept {
+                Some(kept) if !entity.of_line => column.slice(0, kept.read),
+                _ => column,
+            };
             columns.insert(entity.name, (entity, column));
         }
     }
     let columns: Vec<_> = columns.into_values().collect();
-    for ((entity, _), numbers) in columns.iter().zip(keys.number_all(&columns)?) {
+    for ((entity, _), mut numbers) in columns.iter().zip(keys.number_all(&columns)?) {
+        if let Some(kept) = kept.as_ref().filter(|_| !entity.of_line) {
+            let kept = kept.keys.get(entity.name).ok_or_else(|| Error::Invariant("orders without keys".to_owned()))?;
+            numbers.extend(kept);
+        }
         let grid = if entity.of_line { &mut facts.lines } else { &mut facts.orders };
         grid.keys.insert(entity.name, numbers);
     }

@@ -6,18 +6,22 @@
 //! engine, and it is made anew of everything: [`Following::step`] says so. So the features of an order never depend on how
 //! its past came in.
 
+mod keys;
 mod saved;
+#[cfg(test)]
+mod tests;
 mod told;
 
 use super::engine::{Engine, Level, Stream, Units};
-use super::events::{self, Fresh};
+use super::events::{self, Fresh, Kept};
 use super::kernel::NO_KEY;
-use super::tables::{NO_ROW, Tables};
+use super::tables::Tables;
 use super::{Features, Known, Terms, Windows, own, possible, together};
 use crate::config::FeatureSpec;
 use crate::contract::input::table;
 use crate::error::{Error, Result};
 use foldhash::quality::FixedState;
+use keys::ToldKeys;
 use polars::prelude::{DataFrame, DataType};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -36,6 +40,9 @@ pub struct Sub<'a> {
     pub gone: &'a [u32],
     /// How many of the orders, from the first on, are asked of: those that have no features yet.
     pub asking: usize,
+    /// How many of them have all their columns. Of the others, which [`Following::keeps`] and of whose placement nothing has
+    /// changed, texts need not be there.
+    pub whole: usize,
     /// A number for each row of `returns`, `tickets` and `feedback`, the same in every step, by table.
     pub rows: &'a BTreeMap<&'static str, Vec<u128>>,
 }
@@ -50,6 +57,8 @@ pub struct Following {
     orders: ToldOrders,
     /// By row of other tables: a hash of what was told of it.
     rows: HashMap<u128, u64, FixedState>,
+    /// The keys of orders as the engine numbers them; none that another process has told.
+    keys: ToldKeys,
     /// The earliest time that can still be asked for.
     horizon: i64,
 }
@@ -96,6 +105,7 @@ impl Following {
         if telling.is_changed() {
             return Ok(self.forget());
         }
+        self.keys.keep(&sub.orders[..sub.whole], &facts.orders.keys);
         let lines_asking = known.order_of_line.iter().take_while(|order| (**order as usize) < sub.asking).count();
         facts.orders.asking = Some((0..sub.asking as u32).collect());
         facts.lines.asking = Some((0..lines_asking as u32).collect());
@@ -126,7 +136,7 @@ impl Following {
     /// As [`Engine::expire`].
     pub fn expire(&mut self, before: i64) -> Result<()> {
         if let Some(engine) = &mut self.engine {
-            engine.expire(before)?;
+            self.keys.rename(&engine.expire(before)?);
             self.horizon = self.horizon.max(before);
         }
         Ok(())
@@ -135,6 +145,11 @@ impl Following {
     /// Whether a row of another table was told.
     pub fn knows(&self, row: u128) -> bool {
         self.rows.contains_key(&row)
+    }
+
+    /// Whether of an order that was told nothing need be read again for what becomes known of it.
+    pub fn keeps(&self, order: u32) -> bool {
+        self.keys.has(order) && self.orders.content(order).is_some()
     }
 
     /// Orders that were told, and events that are kept.
@@ -162,6 +177,8 @@ fn first_orders(sub: &Sub<'_>, lines: usize) -> BTreeMap<&'static str, DataFrame
 struct Telling<'f> {
     following: &'f mut Following,
     orders: &'f [u32],
+    /// How many of them were read.
+    whole: usize,
     rows: &'f BTreeMap<&'static str, Vec<u128>>,
     /// Orders and lines whose placement is new.
     placed: Vec<u32>,
@@ -186,28 +203,40 @@ impl<'f> Telling<'f> {
         let placements = ["order_items", "orders"].map(|name| (name, read_of(name, specs)));
         let told = placements.into_iter().chain(sub.rows.keys().map(|name| (*name, told_of(name, specs))));
         let told: Vec<_> = told.collect();
-        let hash = |(name, columns): &(&'static str, Vec<&str>)| Ok((*name, row_hashes(tables.frame(name), columns)?));
+        // Lines are in the order of their orders.
+        let is_whole = |order: &u32| (*order as usize) < sub.whole;
+        let lines_whole = order_of_line.iter().rposition(is_whole).map_or(0, |last| last + 1);
+        let hash = |(name, columns): &(&'static str, Vec<&str>)| {
+            let frame = tables.frame(name);
+            let rows = match *name {
+                "orders" => row_hashes(&frame.slice(0, sub.whole), columns),
+                "order_items" => row_hashes(&frame.slice(0, lines_whole), columns),
+                _ => row_hashes(frame, columns),
+            };
+            Ok((*name, rows?))
+        };
         let mut contents: BTreeMap<_, _> = told.par_iter().map(hash).collect::<Result<_>>()?;
         let mut contents_of = |name: &str| contents.remove(name).unwrap_or_default();
         let (line_contents, mut of_orders) = (contents_of("order_items"), contents_of("orders"));
-        for (line, order) in order_of_line.iter().enumerate().filter(|(_, order)| **order != NO_ROW) {
+        for (order, content) in order_of_line.iter().zip(line_contents).filter(|(order, _)| is_whole(order)) {
             // In any order of lines.
             let hash = &mut of_orders[*order as usize];
-            *hash = hash.wrapping_add(HASH.hash_one(line_contents[line]));
+            *hash = hash.wrapping_add(HASH.hash_one(content));
         }
         let hash = |name: Option<&str>| HASH.hash_one(name) as u32 | 1;
         let names = tables.text_column("order_items", "line")?;
         let lines = names.map(|names| super::tables::values(&names).map(hash).collect()).unwrap_or_default();
         let (mut placed, mut before, mut of_order, mut changed) = (Vec::new(), Vec::new(), Vec::new(), false);
-        for (row, (order, content)) in sub.orders.iter().zip(&of_orders).enumerate() {
-            let first = before.len();
-            match following.orders.content(*order) {
-                None => {
+        for (row, order) in sub.orders.iter().enumerate() {
+            let (first, content) = (before.len(), of_orders.get(row));
+            match (following.orders.content(*order), content) {
+                (None, Some(content)) => {
                     placed.push(row as u32);
                     following.orders.place(*order, *content);
                 }
-                Some(told) => {
-                    changed |= told != *content;
+                (told, content) => {
+                    // One that was not read has to have been told.
+                    changed |= told.is_none() || content.is_some_and(|content| told != Some(*content));
                     before.extend(following.orders.of(*order).map(|told| (told, false)));
                 }
             }
@@ -224,6 +253,7 @@ impl<'f> Telling<'f> {
         Ok(Self {
             following,
             orders: sub.orders,
+            whole: sub.whole,
             rows: sub.rows,
             placed,
             placed_lines,
@@ -248,6 +278,11 @@ impl Fresh for Telling<'_> {
             Level::Order => self.placed.clone(),
             Level::Line => self.placed_lines.clone(),
         })
+    }
+
+    fn kept(&self) -> Option<Kept> {
+        let (read, rest) = (self.whole, &self.orders[self.whole..]);
+        (!rest.is_empty()).then(|| Kept { read, keys: self.following.keys.of(rest) })
     }
 
     fn row(&mut self, table: &'static str, row: usize) -> bool {
@@ -358,100 +393,4 @@ pub fn row_hashes(frame: &DataFrame, columns: &[&str]) -> Result<Vec<u64>> {
 /// A number for each stream of outcomes.
 fn of_stream(stream: Stream) -> u8 {
     (stream.kind as u8) << 3 | (stream.phase as u8) << 1 | stream.level as u8
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::tests::{TERMS, declared, frame, instants};
-    use super::*;
-    use crate::saved;
-    use crate::types::time::HOUR;
-    use polars::prelude::Column;
-
-    const COUNTED: &str = r#"
-        [[features.declare]]
-        entity = "customer"
-        events = "return_request"
-        value = "amount"
-        aggregates = ["sum"]
-    "#;
-
-    /// One customer's orders at hours 1, 2 and 3, the first of which is asked back at hour 1½.
-    fn step(
-        following: &mut Following,
-        orders: std::ops::Range<usize>,
-        asking: usize,
-        received: Option<i64>,
-        amount: i64,
-    ) -> Option<Vec<f64>> {
-        let ids: Vec<String> = orders.clone().map(|n| format!("o{n}")).collect();
-        let placed: Vec<Option<i64>> = orders.clone().map(|n| Some((n as i64 + 1) * HOUR)).collect();
-        let orders_table = frame(vec![
-            Column::new("order_id".into(), &ids),
-            instants("placed_at", &placed),
-            Column::new("customer_id".into(), vec!["c"; ids.len()]),
-            Column::new("amount".into(), vec![100_i64; ids.len()]),
-        ]);
-        let returns = frame(vec![
-            Column::new("order_id".into(), ["o0"]),
-            Column::new("return_id".into(), ["r0"]),
-            instants("requested_at", &[Some(3 * HOUR / 2)]),
-            instants("received_at", &[received]),
-            Column::new("amount".into(), [amount]),
-        ]);
-        let tables = BTreeMap::from([("orders", orders_table), ("returns", returns)]);
-        let numbers: Vec<u32> = orders.map(|n| n as u32).collect();
-        let rows = BTreeMap::from([("returns", vec![7_u128])]);
-        let specs = declared(COUNTED);
-        let sub = Sub { tables: &tables, orders: &numbers, gone: &[], asking, rows: &rows };
-        match following.step(&sub, &specs, &TERMS).unwrap() {
-            Step::Anew => None,
-            Step::Features(features) => {
-                let at = features.matrix.names.iter().position(|n| n.contains("return_request")).unwrap();
-                Some(features.matrix.column(at).to_vec())
-            }
-        }
-    }
-
-    #[test]
-    fn only_what_features_count_makes_them_be_counted_anew() {
-        let mut following = Following::default();
-        assert_eq!(step(&mut following, 0..1, 1, None, 50), Some(vec![0.0]));
-        // The parcel came back: nothing that was told has changed.
-        assert_eq!(step(&mut following, 1..2, 1, Some(2 * HOUR), 50), Some(vec![50.0]));
-        // Another amount: what was told was wrong.
-        assert_eq!(step(&mut following, 2..3, 1, Some(2 * HOUR), 60), None);
-        assert_eq!(step(&mut following, 0..3, 3, Some(2 * HOUR), 60), Some(vec![0.0, 60.0, 60.0]));
-    }
-
-    #[test]
-    fn what_was_told_goes_on_where_it_was_saved() {
-        let mut following = Following::default();
-        assert_eq!(step(&mut following, 0..1, 1, None, 50), Some(vec![0.0]));
-        let bytes = saved::whole(&[0; 32], following.save());
-        let specs = declared(COUNTED);
-        let load = |specs: &[FeatureSpec], terms: &Terms| {
-            Following::load(specs, terms, &saved::open(&bytes, &[0; 32]).unwrap())
-        };
-        let mut again = load(&specs, &TERMS).unwrap();
-        assert_eq!(again.size(), following.size());
-        assert!(again.knows(7) && !again.knows(8));
-        // It adds to what was told, and knows what was changed of it.
-        assert_eq!(step(&mut again, 1..2, 1, Some(2 * HOUR), 50), Some(vec![50.0]));
-        assert_eq!(step(&mut again, 2..3, 1, Some(2 * HOUR), 60), None);
-        assert!(load(&[], &TERMS).is_err(), "a feature that is declared no more");
-        let nothing = saved::whole(&[0; 32], Following::default().save());
-        let sections = saved::open(&nothing, &[0; 32]).unwrap();
-        assert!(Following::load(&specs, &TERMS, &sections).unwrap().engine.is_none());
-    }
-
-    #[test]
-    fn rows_that_are_about_no_order_here_can_be_told_alone() {
-        let mut following = Following::default();
-        assert_eq!(step(&mut following, 0..1, 1, None, 50), Some(vec![0.0]));
-        let mut alone = Following::default();
-        assert_eq!(step(&mut alone, 0..0, 0, None, 50), Some(vec![]));
-        assert_eq!(step(&mut following, 0..0, 0, None, 50), Some(vec![]));
-        assert_eq!(step(&mut following, 1..2, 1, None, 50), Some(vec![50.0]));
-    }
 }

@@ -275,6 +275,18 @@ impl<'a> Growing<'a> {
         self.tables.par_iter().map(|(name, table)| Ok((*name, table.of_groups(groups)?))).collect()
     }
 
+    /// As [`Self::of_groups`], without the texts of orders (but for their ids) beyond the first `whole` groups: null.
+    ///
+    /// # Errors
+    /// As [`Self::of_groups`].
+    pub fn of_groups_but(&self, groups: &[Group], whole: usize) -> Result<BTreeMap<&'static str, DataFrame>> {
+        let of_table = |(name, table): (&&'static str, &GrowingTable)| match *name {
+            "orders" if whole < groups.len() => Ok((*name, table.of_groups_but(groups.split_at(whole))?)),
+            _ => Ok((*name, table.of_groups(groups)?)),
+        };
+        self.tables.par_iter().map(of_table).collect()
+    }
+
     /// The place of the group of each row that [`Self::of_groups`] gives of a table.
     pub fn row_places(&self, name: &str, groups: &[Group]) -> Vec<u32> {
         self.tables.get(name).map_or_else(Vec::new, |table| table.row_places(groups))

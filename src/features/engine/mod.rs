@@ -17,6 +17,7 @@ mod tests;
 pub use facts::{Facts, Grid, Happenings, Level, Phase, Stream};
 pub use keys::Keys;
 pub use plan::Units;
+pub use saved::Renamed;
 
 use super::kernel::{SortedQueries, State, Values};
 use crate::config::FeatureSpec;
@@ -131,7 +132,7 @@ impl Engine {
     /// As [`Self::step`] and [`Self::expire`].
     pub fn step_and_expire(&mut self, facts: &mut Facts, before: i64, each: &mut Sink) -> Result<()> {
         self.step_and_drop(facts, Afterwards::Expire(before), each)?;
-        self.expire(before)
+        self.expire(before).map(drop)
     }
 
     fn step_and_drop(&mut self, facts: &mut Facts, afterwards: Afterwards, each: &mut Sink) -> Result<()> {

@@ -92,11 +92,12 @@ impl Engine {
     }
 
     /// Says that nothing placed before `before` will ask: what no window can reach any more becomes totals or is forgotten,
-    /// and so are keys of which nothing is left. Numbers of keys taken before are void.
+    /// and so are keys of which nothing is left. Numbers of keys taken before are void: the new ones by the old ones
+    /// ([`NO_KEY`] where a key was forgotten), for each entity of which any is another now.
     ///
     /// # Errors
     /// [`crate::error::Error::InputRefused`] beyond 2³² − 1 keys.
-    pub fn expire(&mut self, before: i64) -> Result<()> {
+    pub fn expire(&mut self, before: i64) -> Result<Renamed> {
         let mut live: BTreeMap<String, Vec<bool>> =
             self.keys.of.iter().map(|(name, keys)| (name.clone(), vec![false; keys.len()])).collect();
         self.states.par_iter_mut().for_each(|state| state.expire(before));
@@ -124,7 +125,7 @@ impl Engine {
             }
             live.extend([(first.to_owned(), firsts), (second.to_owned(), seconds), (name.clone(), pairs)]);
         }
-        let names = self.keys.forget(&live)?;
+        let mut names = self.keys.forget(&live)?;
         self.plan.states.par_iter().zip(&mut self.states).for_each(|(plan, state)| {
             let of = |who: Who| names.get(&key_set(who)).map_or(SHOP, Vec::as_slice);
             let (entities, others) = (of(plan.who), plan.other.map_or(SHOP, |other| of((other, None))));
@@ -132,7 +133,8 @@ impl Engine {
                 state.rename(entities, others);
             }
         });
-        Ok(())
+        names.retain(|_, names| !are_kept(names));
+        Ok(names)
     }
 
     /// Takes over what another engine of the same features has seen: that of another shard, or another part of the events.
@@ -157,6 +159,9 @@ impl Engine {
         (keys, self.states.iter().map(State::retained).sum())
     }
 }
+
+/// New numbers of keys by the old ones, by entity (or pair of them).
+pub type Renamed = BTreeMap<String, Vec<u32>>;
 
 /// Whether new numbers (ascending, with gaps for what was forgotten) are the old ones.
 fn are_kept(names: &[u32]) -> bool {

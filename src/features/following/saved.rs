@@ -50,6 +50,7 @@ impl Following {
         let read_engine = || has_engine.then(|| Engine::load(&possible, units, engine)).transpose();
         let ((rows, orders), engine) =
             rayon::join(|| rayon::join(read_rows, || ToldOrders::read(own[1].clone())), read_engine);
-        Ok(Self { engine: engine?, orders: orders?, rows: rows?, horizon, possible })
+        let (engine, orders, rows) = (engine?, orders?, rows?);
+        Ok(Self { engine, orders, rows, horizon, possible, ..Self::default() })
     }
 }

@@ -38,6 +38,15 @@ struct Piece {
     name: Option<String>,
 }
 
+/// Which columns are wanted, by name and type.
+type Wanted<'w> = &'w dyn Fn(&str, &DataType) -> bool;
+
+/// Rows with some of their columns.
+fn wanted_of(rows: &DataFrame, wanted: Wanted<'_>) -> Result<DataFrame> {
+    let columns = rows.columns().iter().filter(|column| wanted(column.name(), column.dtype()));
+    DataFrame::new(rows.height(), columns.cloned().collect()).map_err(frames())
+}
+
 impl Piece {
     fn of(mut rows: DataFrame) -> Self {
         rows.rechunk_mut();
@@ -135,6 +144,11 @@ impl Pieces {
 
     /// The rows at these places, in the order of these.
     pub(super) fn take(&self, at: &[IdxSize]) -> Result<DataFrame> {
+        self.take_wanted(at, &|_, _| true)
+    }
+
+    /// As [`Self::take`], with the columns that are `wanted` by their name and type.
+    pub(super) fn take_wanted(&self, at: &[IdxSize], wanted: Wanted<'_>) -> Result<DataFrame> {
         let firsts = self.firsts();
         let piece_of = |at: IdxSize| firsts.partition_point(|first| *first <= at as usize) - 1;
         let row_in = |piece: usize, at: IdxSize| at - firsts[piece] as IdxSize;
@@ -145,7 +159,7 @@ impl Pieces {
                 let piece = piece_of(run[0]);
                 (piece, run.iter().map(|at| row_in(piece, *at)).collect())
             };
-            return self.picked(runs.into_iter().map(of_run).collect());
+            return self.picked(runs.into_iter().map(of_run).collect(), wanted);
         }
         let mut of_piece: Vec<(usize, Vec<IdxSize>)> =
             (0..self.pieces.len()).map(|piece| (piece, Vec::new())).collect();
@@ -160,12 +174,12 @@ impl Pieces {
             std::mem::replace(place, *place + 1) as IdxSize
         });
         let order = IdxCa::from_vec("rows".into(), order.collect());
-        self.picked(of_piece)?.take(&order).map_err(frames())
+        self.picked(of_piece, wanted)?.take(&order).map_err(frames())
     }
 
     /// Rows of pieces one after the other. Texts of one piece are picked without being copied, which polars does where it picks
     /// out of several.
-    fn picked(&self, runs: Vec<(usize, Vec<IdxSize>)>) -> Result<DataFrame> {
+    fn picked(&self, runs: Vec<(usize, Vec<IdxSize>)>, wanted: Wanted<'_>) -> Result<DataFrame> {
         let unread = runs.iter().filter(|(piece, rows)| !rows.is_empty() && !self.pieces[*piece].rows.are_read());
         let unread: BTreeSet<usize> = unread.map(|(piece, _)| *piece).collect();
         // Checked whole when they are read, which takes a while.
@@ -173,7 +187,7 @@ impl Pieces {
         let mut picked = DataFrame::empty();
         for (piece, rows) in runs {
             let Some(first) = rows.first() else { continue };
-            let piece = self.pieces[piece].rows.get()?;
+            let piece = wanted_of(self.pieces[piece].rows.get()?, wanted)?;
             let rows = match rows.windows(2).all(|pair| pair[0] + 1 == pair[1]) {
                 true => piece.slice(i64::from(*first), rows.len()),
                 false => piece.take(&IdxCa::from_vec("rows".into(), rows)).map_err(frames())?,
@@ -185,7 +199,10 @@ impl Pieces {
         }
         if picked.height() == 0 {
             // The newest are read already, most likely.
-            return self.pieces.last().map_or_else(|| Ok(picked), |piece| Ok(piece.rows.get()?.clear()));
+            return self
+                .pieces
+                .last()
+                .map_or_else(|| Ok(picked), |piece| Ok(wanted_of(piece.rows.get()?, wanted)?.clear()));
         }
         picked.rechunk_mut();
         Ok(picked)
@@ -195,6 +212,20 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_that_nobody_wants_are_not_picked() {
+        let mut pieces = Pieces::default();
+        for first in [0_i64, 3] {
+            let names: Vec<String> = (first..first + 3).map(|n| format!("n{n}")).collect();
+            pieces.push(df!("number" => (first..first + 3).collect::<Vec<_>>(), "name" => names).unwrap()).unwrap();
+        }
+        let wanted = |_: &str, dtype: &DataType| *dtype != DataType::String;
+        let taken = pieces.take_wanted(&[5, 0, 4], &wanted).unwrap();
+        assert!(taken.equals(&df!("number" => [5_i64, 0, 4]).unwrap()));
+        assert_eq!(pieces.take_wanted(&[], &wanted).unwrap().schema().len(), 1);
+        assert_eq!(pieces.take(&[1]).unwrap(), df!("number" => [1_i64], "name" => ["n1"]).unwrap());
+    }
 
     #[test]
     fn rows_keep_their_places_in_few_pieces() {

@@ -138,8 +138,27 @@ impl GrowingTable {
     /// The rows of some groups, in the order of these.
     pub(super) fn of_groups(&self, groups: &[Group]) -> Result<DataFrame> {
         let Some(frame) = &self.frame else { return Ok(DataFrame::empty()) };
-        let rows: Vec<IdxSize> = groups.iter().flat_map(|group| self.rows.of(*group)).collect();
-        frame.take(&rows)
+        frame.take(&self.rows_of(groups))
+    }
+
+    /// The rows of some groups, then those of others without their texts.
+    pub(super) fn of_groups_but(&self, (whole, others): (&[Group], &[Group])) -> Result<DataFrame> {
+        let Some(frame) = &self.frame else { return Ok(DataFrame::empty()) };
+        let is_kept = |name: &str, dtype: &DataType| name == "order_id" || *dtype != DataType::String;
+        let (all, mut some) = (self.of_groups(whole)?, frame.take_wanted(&self.rows_of(others), &is_kept)?);
+        for (place, column) in all.columns().iter().enumerate() {
+            if some.get_column_index(column.name()).is_none() {
+                let nulls = Column::full_null(column.name().clone(), some.height(), column.dtype());
+                some.insert_column(place, nulls).map_err(frames())?;
+            }
+        }
+        let mut both = all;
+        both.vstack_mut_owned(some).map_err(frames())?;
+        Ok(both)
+    }
+
+    fn rows_of(&self, groups: &[Group]) -> Vec<IdxSize> {
+        groups.iter().flat_map(|group| self.rows.of(*group)).collect()
     }
 
     /// The place of the group of each of these rows.

@@ -147,7 +147,7 @@ impl<'a> Scoring<'a> {
         self.moved(out, &mut stepped)?;
         touched.extend(self.agenda.take(as_of));
         let touched = each_once(touched);
-        let features = match self.tell_all(out, &touched, (as_of, before), &mut stepped)? {
+        let features = match self.tell_all(out, (&touched, &decided_on), (as_of, before), &mut stepped)? {
             (Step::Features(features), asking) => Some((features, asking)),
             (Step::Anew, _) => {
                 let everything: Vec<Group> = self.growing.groups().collect();
@@ -156,7 +156,7 @@ impl<'a> Scoring<'a> {
                     groups = everything.len(),
                     "what orders had been counted by was corrected, or other features can be fed: counted anew"
                 );
-                match self.tell_all(out, &everything, (as_of, None), &mut stepped)? {
+                match self.tell_all(out, (&everything, &[]), (as_of, None), &mut stepped)? {
                     (Step::Features(features), asking) => Some((features, asking)),
                     (Step::Anew, _) => None,
                 }
@@ -197,12 +197,12 @@ impl<'a> Scoring<'a> {
         Ok(())
     }
 
-    /// Tells the engine of any number of groups; the groups of the orders that asked. Others are told some at a time, so that
-    /// their tables are never held whole, and the last of them with those that ask.
+    /// Tells the engine of any number of groups, some of which were placed anew; the groups of the orders that asked. Others
+    /// are told some at a time, so that their tables are never held whole, and the last of them with those that ask.
     fn tell_all(
         &mut self,
         out: &Path,
-        touched: &[Group],
+        (touched, anew): (&[Group], &[Group]),
         clocks: (i64, Option<i64>),
         stepped: &mut Stepped,
     ) -> Result<(Step, Vec<Group>)> {
@@ -210,11 +210,11 @@ impl<'a> Scoring<'a> {
             touched.iter().copied().partition(|group| self.asks(*group, clocks.0));
         let (before, last) = others.split_at(others.len().saturating_sub(TOLD_AT_ONCE));
         for some in before.chunks(TOLD_AT_ONCE) {
-            if let anew @ Step::Anew = self.tell(out, &[], some, clocks, stepped)? {
-                return Ok((anew, Vec::new()));
+            if let again @ Step::Anew = self.tell(out, &[], (some, anew), clocks, stepped)? {
+                return Ok((again, Vec::new()));
             }
         }
-        Ok((self.tell(out, &asking, last, clocks, stepped)?, asking))
+        Ok((self.tell(out, &asking, (last, anew), clocks, stepped)?, asking))
     }
 
     /// Whether a group has an order from before the clock that was not scored.
@@ -222,18 +222,22 @@ impl<'a> Scoring<'a> {
         self.log.day_of(group).is_none() && self.growing.placed_at(group).is_some_and(|at| at <= as_of)
     }
 
-    /// Tells the engine of groups that ask, in their order, and of others.
+    /// Tells the engine of groups that ask, in their order, and of others, some of which were placed anew (ascending).
     fn tell(
         &mut self,
         out: &Path,
         asking: &[Group],
-        others: &[Group],
+        (others, anew): (&[Group], &[Group]),
         (as_of, before): (i64, Option<i64>),
         stepped: &mut Stepped,
     ) -> Result<Step> {
-        tracing::debug!(asking = asking.len(), others = others.len(), "orders told of");
-        let order: Vec<Group> = asking.iter().chain(others).copied().collect();
-        let tables = self.growing.of_groups(&order)?;
+        // Of an order that was told, and is as it was then, nothing is read again but what happened to it.
+        let is_kept = |group: &Group| self.following.keeps(*group) && anew.binary_search(group).is_err();
+        let (kept, read): (Vec<Group>, Vec<Group>) = others.iter().partition(|group| is_kept(group));
+        tracing::debug!(asking = asking.len(), read = read.len(), kept = kept.len(), "orders told of");
+        let order: Vec<Group> = asking.iter().chain(&read).chain(&kept).copied().collect();
+        let whole = asking.len() + read.len();
+        let tables = self.growing.of_groups_but(&order, whole)?;
         let all = tables.clone();
         let tables = self.known(out, tables, as_of)?;
         let numbers = self.numbers(&tables)?;
@@ -253,7 +257,11 @@ impl<'a> Scoring<'a> {
                 order.iter().copied().filter(|group| !there.contains(group)).collect()
             }
         };
-        let sub = Sub { tables: &tables, orders: &numbers, gone: &gone, asking: asking.len(), rows: &rows };
+        let whole = match gone.is_empty() {
+            true => whole,
+            false => numbers.iter().take_while(|group| kept.binary_search(group).is_err()).count(),
+        };
+        let sub = Sub { tables: &tables, orders: &numbers, gone: &gone, asking: asking.len(), whole, rows: &rows };
         let terms = feature_terms(self.pipeline, as_of);
         // Everything was entered when it came: what is made anew changes nothing of that.
         let enters = before.is_some() || self.steps == 0;

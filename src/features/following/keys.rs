@@ -1,0 +1,156 @@
+//! Numbers of the keys of orders that were told, so that an order of which something becomes known later is not read again.
+
+use crate::features::engine::Renamed;
+use crate::features::kernel::NO_KEY;
+use crate::memory::ask_ahead;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// Orders of a page.
+const PAGE_BITS: u32 = 14;
+
+/// Pages at most, some four million orders: of one that was placed so long ago little is heard.
+const MOST_PAGES: usize = 256;
+
+/// In the place of an order's first key: nothing is kept of it. No key has this number.
+const NOTHING: u32 = NO_KEY - 1;
+
+/// How many orders ahead memory is asked for.
+const AHEAD: usize = 8;
+
+/// By order, the number of its key of every entity.
+#[derive(Default)]
+pub(super) struct ToldKeys {
+    entities: Vec<&'static str>,
+    /// One row an order, one number an entity.
+    pages: BTreeMap<u32, Box<[u32]>>,
+}
+
+/// The page of an order, and its place there.
+fn place(order: u32) -> (u32, usize) {
+    (order >> PAGE_BITS, (order & ((1 << PAGE_BITS) - 1)) as usize)
+}
+
+impl ToldKeys {
+    /// Whether those of an order are kept.
+    pub(super) fn has(&self, order: u32) -> bool {
+        let (page, at) = place(order);
+        self.pages.get(&page).is_some_and(|page| page[at * self.entities.len()] != NOTHING)
+    }
+
+    /// Keeps those of some orders: the first rows of columns of numbers, by entity.
+    pub(super) fn keep(&mut self, orders: &[u32], columns: &BTreeMap<&'static str, Vec<u32>>) {
+        if !self.entities.iter().eq(columns.keys()) {
+            *self = Self { entities: columns.keys().copied().collect(), pages: BTreeMap::new() };
+        }
+        let width = self.entities.len();
+        if width == 0 {
+            return;
+        }
+        let columns: Vec<&[u32]> = columns.values().map(|column| &column[..orders.len()]).collect();
+        // Neighbours mostly lie in one page: it is looked for once.
+        let mut first = 0;
+        for of_page in orders.chunk_by(|a, b| place(*a).0 == place(*b).0) {
+            let number = place(of_page[0]).0;
+            let page = self.pages.entry(number).or_insert_with(|| vec![NOTHING; width << PAGE_BITS].into());
+            for (row, order) in (first..).zip(of_page) {
+                let start = place(*order).1 * width;
+                page[start..start + width].iter_mut().zip(&columns).for_each(|(key, column)| *key = column[row]);
+            }
+            first += of_page.len();
+        }
+        while self.pages.len() > MOST_PAGES {
+            self.pages.pop_first();
+        }
+    }
+
+    /// Those of some orders, by entity; [`NO_KEY`] of one of which nothing is kept.
+    pub(super) fn of(&self, orders: &[u32]) -> BTreeMap<&'static str, Vec<u32>> {
+        let width = self.entities.len();
+        let row = |order: u32| {
+            let (page, at) = place(order);
+            self.pages.get(&page).map(|page| (&page[..], at * width))
+        };
+        let mut columns = vec![Vec::with_capacity(orders.len()); width];
+        for (nth, order) in orders.iter().enumerate() {
+            if let Some((page, start)) = orders.get(nth + AHEAD).and_then(|next| row(*next)) {
+                ask_ahead(page, start);
+            }
+            let keys = row(*order).map(|(page, start)| &page[start..start + width]);
+            let keys = keys.filter(|keys| keys.first() != Some(&NOTHING));
+            for (nth, column) in columns.iter_mut().enumerate() {
+                column.push(keys.map_or(NO_KEY, |keys| keys[nth]));
+            }
+        }
+        self.entities.iter().copied().zip(columns).collect()
+    }
+
+    /// Gives keys their new numbers; nothing more is kept of an order with a key that was forgotten, which would have to be
+    /// entered again.
+    pub(super) fn rename(&mut self, names: &Renamed) {
+        let width = self.entities.len();
+        let renamed: Vec<(usize, &[u32])> = self
+            .entities
+            .iter()
+            .enumerate()
+            .filter_map(|(nth, entity)| Some((nth, names.get(*entity)?.as_slice())))
+            .collect();
+        if renamed.is_empty() {
+            return;
+        }
+        let each_order = |keys: &mut [u32]| {
+            for (nth, names) in &renamed {
+                let new = names.get(keys[*nth] as usize).copied();
+                match (keys[*nth], new) {
+                    (NO_KEY, _) => {}
+                    (_, Some(new)) if new != NO_KEY => keys[*nth] = new,
+                    _ => keys[0] = NOTHING,
+                }
+            }
+        };
+        let mut pages: Vec<&mut Box<[u32]>> = self.pages.values_mut().collect();
+        pages
+            .par_iter_mut()
+            .for_each(|page| page.chunks_exact_mut(width).filter(|keys| keys[0] != NOTHING).for_each(each_order));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(first: &[u32], second: &[u32]) -> BTreeMap<&'static str, Vec<u32>> {
+        BTreeMap::from([("customer", first.to_vec()), ("device", second.to_vec())])
+    }
+
+    #[test]
+    fn keys_are_those_that_were_kept_last() {
+        let mut keys = ToldKeys::default();
+        assert!(!keys.has(0));
+        let far = 5 << PAGE_BITS;
+        keys.keep(&[3, far, 0], &columns(&[7, 8, NO_KEY], &[1, 2, 3]));
+        assert_eq!([0, 1, 3, far, far + 1].map(|order| keys.has(order)), [true, false, true, true, false]);
+        // Columns may be longer than what is kept of them.
+        keys.keep(&[3], &columns(&[9, 9], &[4, 9]));
+        assert_eq!(keys.of(&[far, 3, 0, 1]), columns(&[8, 9, NO_KEY, NO_KEY], &[2, 4, 3, NO_KEY]));
+        // The second customer is forgotten, the ones after it move up; devices stay as they are.
+        keys.keep(&[1, 2], &columns(&[0, 1], &[0, NO_KEY]));
+        keys.rename(&BTreeMap::from([("customer".to_owned(), vec![0, NO_KEY, 1, 2, 3, 4, 5, 6, 7, 8])]));
+        assert_eq!([0, 1, 2, 3, far].map(|order| keys.has(order)), [true, true, false, true, true]);
+        assert_eq!(keys.of(&[0, 1, 2, 3, far]), columns(&[NO_KEY, 0, NO_KEY, 8, 7], &[3, 0, NO_KEY, 4, 2]));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_the_oldest_goes() {
+        let mut keys = ToldKeys::default();
+        for page in 0..=MOST_PAGES as u32 {
+            keys.keep(&[page << PAGE_BITS], &columns(&[page], &[page]));
+        }
+        assert!(!keys.has(0) && keys.has(1 << PAGE_BITS));
+        // Other entities: nothing of before fits.
+        keys.keep(&[7], &BTreeMap::from([("customer", vec![1])]));
+        assert!(keys.has(7) && !keys.has(1 << PAGE_BITS));
+        keys.keep(&[7], &BTreeMap::new());
+        assert!(!keys.has(7));
+    }
+}

@@ -1,0 +1,154 @@
+//! Steps told by hand.
+
+use super::*;
+use crate::features::tests::{TERMS, declared, frame, instants};
+use crate::saved;
+use crate::types::time::HOUR;
+use polars::prelude::Column;
+
+const COUNTED: &str = r#"
+    [[features.declare]]
+    entity = "customer"
+    events = "return_request"
+    value = "amount"
+    aggregates = ["sum"]
+"#;
+
+/// One customer's orders at hours 1, 2 and 3, the first of which is asked back at hour 1½.
+fn step(
+    following: &mut Following,
+    orders: std::ops::Range<usize>,
+    asking: usize,
+    received: Option<i64>,
+    amount: i64,
+) -> Option<Vec<f64>> {
+    let ids: Vec<String> = orders.clone().map(|n| format!("o{n}")).collect();
+    let placed: Vec<Option<i64>> = orders.clone().map(|n| Some((n as i64 + 1) * HOUR)).collect();
+    let orders_table = frame(vec![
+        Column::new("order_id".into(), &ids),
+        instants("placed_at", &placed),
+        Column::new("customer_id".into(), vec!["c"; ids.len()]),
+        Column::new("amount".into(), vec![100_i64; ids.len()]),
+    ]);
+    let returns = frame(vec![
+        Column::new("order_id".into(), ["o0"]),
+        Column::new("return_id".into(), ["r0"]),
+        instants("requested_at", &[Some(3 * HOUR / 2)]),
+        instants("received_at", &[received]),
+        Column::new("amount".into(), [amount]),
+    ]);
+    let tables = BTreeMap::from([("orders", orders_table), ("returns", returns)]);
+    let numbers: Vec<u32> = orders.map(|n| n as u32).collect();
+    let rows = BTreeMap::from([("returns", vec![7_u128])]);
+    let specs = declared(COUNTED);
+    let whole = numbers.len();
+    let sub = Sub { tables: &tables, orders: &numbers, gone: &[], asking, whole, rows: &rows };
+    match following.step(&sub, &specs, &TERMS).unwrap() {
+        Step::Anew => None,
+        Step::Features(features) => {
+            let at = features.matrix.names.iter().position(|n| n.contains("return_request")).unwrap();
+            Some(features.matrix.column(at).to_vec())
+        }
+    }
+}
+
+#[test]
+fn only_what_features_count_makes_them_be_counted_anew() {
+    let mut following = Following::default();
+    assert_eq!(step(&mut following, 0..1, 1, None, 50), Some(vec![0.0]));
+    // The parcel came back: nothing that was told has changed.
+    assert_eq!(step(&mut following, 1..2, 1, Some(2 * HOUR), 50), Some(vec![50.0]));
+    // Another amount: what was told was wrong.
+    assert_eq!(step(&mut following, 2..3, 1, Some(2 * HOUR), 60), None);
+    assert_eq!(step(&mut following, 0..3, 3, Some(2 * HOUR), 60), Some(vec![0.0, 60.0, 60.0]));
+}
+
+/// Orders by number and when they were placed, with their customer where texts were read, and what was asked back of `o0`.
+fn told(
+    following: &mut Following,
+    orders: &[(u32, i64, Option<&str>)],
+    (asking, whole): (usize, usize),
+    returned: bool,
+) -> Option<Vec<f64>> {
+    let ids: Vec<String> = orders.iter().map(|(number, ..)| format!("o{number}")).collect();
+    let placed: Vec<Option<i64>> = orders.iter().map(|(_, at, _)| Some(*at)).collect();
+    let customers: Vec<Option<&str>> = orders.iter().map(|(.., customer)| *customer).collect();
+    let table = frame(vec![
+        Column::new("order_id".into(), &ids),
+        instants("placed_at", &placed),
+        Column::new("customer_id".into(), customers),
+    ]);
+    let returns = frame(vec![
+        Column::new("order_id".into(), ["o0"]),
+        Column::new("return_id".into(), ["r0"]),
+        instants("requested_at", &[Some(3 * HOUR / 2)]),
+        Column::new("amount".into(), [50_i64]),
+    ]);
+    let returns = if returned { returns } else { returns.clear() };
+    let rows = BTreeMap::from([("returns", if returned { vec![7_u128] } else { vec![] })]);
+    let numbers: Vec<u32> = orders.iter().map(|(number, ..)| *number).collect();
+    let tables = BTreeMap::from([("orders", table), ("returns", returns)]);
+    let sub = Sub { tables: &tables, orders: &numbers, gone: &[], asking, whole, rows: &rows };
+    match following.step(&sub, &declared(COUNTED), &TERMS).unwrap() {
+        Step::Anew => None,
+        Step::Features(features) => {
+            let at = features.matrix.names.iter().position(|n| n.contains("return_request")).unwrap();
+            Some(features.matrix.column(at).to_vec())
+        }
+    }
+}
+
+#[test]
+fn an_order_that_was_told_need_not_be_read_again() {
+    let first = [(0, HOUR, Some("c")), (1, HOUR, Some("d"))];
+    let later = |customer| [(2, 2 * HOUR, Some("c")), (3, 2 * HOUR, Some("d")), (0, HOUR, customer)];
+    let begun = || {
+        let mut following = Following::default();
+        assert_eq!(told(&mut following, &first, (2, 2), false), Some(vec![0.0, 0.0]));
+        following
+    };
+    let (mut read, mut kept) = (begun(), begun());
+    assert!(kept.keeps(0) && kept.keeps(1) && !kept.keeps(2));
+    let expected = Some(vec![50.0, 0.0]);
+    assert_eq!(told(&mut read, &later(Some("c")), (2, 3), true), expected);
+    assert_eq!(told(&mut kept, &later(None), (2, 2), true), expected);
+    // What was told can be read again, and is the same.
+    assert_eq!(told(&mut kept, &[(4, 3 * HOUR, Some("c")), (0, HOUR, Some("c"))], (1, 2), true), Some(vec![50.0]));
+    // Without keys it would be counted as somebody else's.
+    assert_eq!(told(&mut kept, &[(5, 3 * HOUR, Some("c")), (0, HOUR, None)], (1, 2), true), None);
+    // Another process knows no keys, and one that nobody told of has none.
+    let bytes = saved::whole(&[0; 32], read.save());
+    let again = Following::load(&declared(COUNTED), &TERMS, &saved::open(&bytes, &[0; 32]).unwrap()).unwrap();
+    assert!(!again.keeps(0));
+    assert_eq!(told(&mut read, &[(6, 3 * HOUR, Some("c")), (7, 3 * HOUR, None)], (1, 1), true), None);
+}
+
+#[test]
+fn what_was_told_goes_on_where_it_was_saved() {
+    let mut following = Following::default();
+    assert_eq!(step(&mut following, 0..1, 1, None, 50), Some(vec![0.0]));
+    let bytes = saved::whole(&[0; 32], following.save());
+    let specs = declared(COUNTED);
+    let load =
+        |specs: &[FeatureSpec], terms: &Terms| Following::load(specs, terms, &saved::open(&bytes, &[0; 32]).unwrap());
+    let mut again = load(&specs, &TERMS).unwrap();
+    assert_eq!(again.size(), following.size());
+    assert!(again.knows(7) && !again.knows(8));
+    // It adds to what was told, and knows what was changed of it.
+    assert_eq!(step(&mut again, 1..2, 1, Some(2 * HOUR), 50), Some(vec![50.0]));
+    assert_eq!(step(&mut again, 2..3, 1, Some(2 * HOUR), 60), None);
+    assert!(load(&[], &TERMS).is_err(), "a feature that is declared no more");
+    let nothing = saved::whole(&[0; 32], Following::default().save());
+    let sections = saved::open(&nothing, &[0; 32]).unwrap();
+    assert!(Following::load(&specs, &TERMS, &sections).unwrap().engine.is_none());
+}
+
+#[test]
+fn rows_that_are_about_no_order_here_can_be_told_alone() {
+    let mut following = Following::default();
+    assert_eq!(step(&mut following, 0..1, 1, None, 50), Some(vec![0.0]));
+    let mut alone = Following::default();
+    assert_eq!(step(&mut alone, 0..0, 0, None, 50), Some(vec![]));
+    assert_eq!(step(&mut following, 0..0, 0, None, 50), Some(vec![]));
+    assert_eq!(step(&mut following, 1..2, 1, None, 50), Some(vec![50.0]));
+}
