@@ -30,14 +30,16 @@ pub struct MadeFile {
 }
 
 impl MadeFile {
-    /// Writes what `fill` puts into it. The folder must be there.
+    /// Writes `head`, which has to tell by a hash what comes after it, and then what `fill` puts into the file: it is known by
+    /// its head, and gigabytes are not hashed twice. The folder must be there.
     ///
     /// # Errors
     /// [`Error::Environment`] when the file cannot be written.
-    pub fn of_bytes(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<Self> {
-        let mut file = Synced::create(path)?;
-        fill(&mut file).map_err(Error::io("write", path))?;
-        file.finish(path)
+    pub fn of_head(path: &Path, head: &[u8], fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<Self> {
+        let mut file = Synced::create(path, None)?;
+        file.write_all(head).and_then(|()| fill(&mut file)).map_err(Error::io("write", path))?;
+        let (size_in_bytes, _) = file.finish(path)?;
+        Ok(Self { path: path.to_owned(), size_in_bytes, blake3: blake3::hash(head).to_hex().to_string() })
     }
 
     /// Removes it: no commit will have it.
@@ -48,16 +50,18 @@ impl MadeFile {
     /// Writes rows as an Arrow file, columns as polars holds them: they are read without being decoded.
     ///
     /// # Errors
-    /// As [`Self::of_bytes`]; [`Error::Parquet`] only for defects.
+    /// As [`Self::of_head`]; [`Error::Parquet`] only for defects.
     pub fn of_rows(path: &Path, rows: &DataFrame) -> Result<Self> {
         let batch = bridge::held(rows)?;
         let failed = |error: ArrowError| match error {
             ArrowError::IoError(_, source) => Error::io("write", path)(source),
             other => bridge::failed(format!("writing {}", path.display()))(other),
         };
-        let mut writer = FileWriter::try_new(Synced::create(path)?, &batch.schema()).map_err(failed)?;
+        let file = Synced::create(path, Some(blake3::Hasher::new()))?;
+        let mut writer = FileWriter::try_new(file, &batch.schema()).map_err(failed)?;
         writer.write(&batch).map_err(failed)?;
-        writer.into_inner().map_err(failed)?.finish(path)
+        let (size_in_bytes, blake3) = writer.into_inner().map_err(failed)?.finish(path)?;
+        Ok(Self { path: path.to_owned(), size_in_bytes, blake3 })
     }
 }
 
@@ -132,22 +136,24 @@ const TRAILER: usize = 10;
 /// again: what is on the disk takes no memory a second time.
 struct Synced {
     file: File,
-    hasher: blake3::Hasher,
+    /// Of all of it, unless something else tells what is in it.
+    hasher: Option<blake3::Hasher>,
     written: u64,
     synced: u64,
 }
 
 impl Synced {
-    fn create(path: &Path) -> Result<Self> {
+    fn create(path: &Path, hasher: Option<blake3::Hasher>) -> Result<Self> {
         let file = File::create(path).map_err(Error::io("write", path))?;
-        Ok(Self { file, hasher: blake3::Hasher::new(), written: 0, synced: 0 })
+        Ok(Self { file, hasher, written: 0, synced: 0 })
     }
 
-    fn finish(self, path: &Path) -> Result<MadeFile> {
+    /// How many bytes it has, and their hash, if it was asked for.
+    fn finish(self, path: &Path) -> Result<(u64, String)> {
         self.file.sync_all().map_err(Error::io("sync", path))?;
         let_go(&self.file, 0..self.written);
-        let blake3 = self.hasher.finalize().to_hex().to_string();
-        Ok(MadeFile { path: path.to_owned(), size_in_bytes: self.written, blake3 })
+        let hash = self.hasher.map(|hasher| hasher.finalize().to_hex().to_string());
+        Ok((self.written, hash.unwrap_or_default()))
     }
 }
 
@@ -155,7 +161,9 @@ impl Write for Synced {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let some = &bytes[..bytes.len().min(SYNC_EVERY as usize)];
         let length = self.file.write(some)?;
-        self.hasher.update(&some[..length]);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&some[..length]);
+        }
         self.written += length as u64;
         if self.written - self.synced >= SYNC_EVERY {
             self.file.sync_data()?;
@@ -225,12 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_bytes_are_one_file() {
+    fn what_comes_after_a_head_is_one_file_with_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bytes");
-        let fill = |file: &mut dyn Write| file.write_all(b"a").and_then(|()| file.write_all(b"bc"));
-        let made = MadeFile::of_bytes(&path, fill).unwrap();
-        assert_eq!((std::fs::read(&path).unwrap(), made.size_in_bytes), (b"abc".to_vec(), 3));
-        assert!(MadeFile::of_bytes(&folder.path().join("nowhere/bytes"), fill).is_err());
+        let fill = |file: &mut dyn Write| file.write_all(b"b").and_then(|()| file.write_all(b"cd"));
+        let made = MadeFile::of_head(&path, b"a", fill).unwrap();
+        assert_eq!((std::fs::read(&path).unwrap(), made.size_in_bytes), (b"abcd".to_vec(), 4));
+        assert_eq!(made.blake3, blake3::hash(b"a").to_hex().to_string());
+        assert!(MadeFile::of_head(&folder.path().join("nowhere/bytes"), b"a", fill).is_err());
     }
 }

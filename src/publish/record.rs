@@ -56,7 +56,7 @@ pub(super) struct FileEntry {
     pub(super) size_in_bytes: u64,
     /// Rows in it.
     pub(super) rows: u64,
-    /// BLAKE3 hash of its bytes, in hex.
+    /// BLAKE3 hash of its bytes, in hex; of a state file whose head has hashes of the rest, of that head.
     pub(super) blake3: String,
     /// True when this run wrote it, so that it comes from the staging folder; false when it stood there already.
     pub(super) staged: bool,

@@ -226,8 +226,7 @@ impl Folder {
         let sections_of = |mut sections: Vec<saved::Section>| {
             let header = saved::header(whose, &mut sections);
             move |path: &Path| {
-                MadeFile::of_bytes(path, |file| {
-                    file.write_all(&header)?;
+                MadeFile::of_head(path, &header, |file| {
                     sections.iter().try_for_each(|section| section.each_part(&mut |part| file.write_all(part)))
                 })
             }
