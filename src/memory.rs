@@ -12,7 +12,7 @@ mod aside;
 mod mapped;
 mod spare;
 
-pub use ahead::ask_ahead;
+pub use ahead::{AHEAD, ask_ahead};
 use aside::ASIDE;
 pub use mapped::Mapped;
 use spare::{SPARES, can_be_kept, class};

@@ -1,5 +1,8 @@
 //! Memory that is going to be read.
 
+/// How many steps ahead: long enough for memory to answer, and not so long that what came has to make room again.
+pub const AHEAD: usize = 8;
+
 /// Asks for an element that is read some steps later, so that whoever reads it need not wait. A hint: nothing is read, an
 /// element that is not there is passed over, and processors that are not asked in this way do as they ever did.
 #[inline]

@@ -2,7 +2,7 @@
 
 use crate::features::engine::Renamed;
 use crate::features::kernel::NO_KEY;
-use crate::memory::ask_ahead;
+use crate::memory::{AHEAD, ask_ahead};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -14,9 +14,6 @@ const MOST_PAGES: usize = 256;
 
 /// In the place of an order's first key: nothing is kept of it. No key has this number.
 const NOTHING: u32 = NO_KEY - 1;
-
-/// How many orders ahead memory is asked for.
-const AHEAD: usize = 8;
 
 /// By order, the number of its key of every entity.
 #[derive(Default)]

@@ -14,6 +14,28 @@ const COUNTED: &str = r#"
     aggregates = ["sum"]
 "#;
 
+/// The return of `o0`, asked for at hour 1½.
+fn asked_back(received: Option<i64>, amount: i64) -> DataFrame {
+    frame(vec![
+        Column::new("order_id".into(), ["o0"]),
+        Column::new("return_id".into(), ["r0"]),
+        instants("requested_at", &[Some(3 * HOUR / 2)]),
+        instants("received_at", &[received]),
+        Column::new("amount".into(), [amount]),
+    ])
+}
+
+/// What was asked back before, of the orders that ask; `None` where all has to be counted anew.
+fn counted(following: &mut Following, sub: &Sub<'_>) -> Option<Vec<f64>> {
+    match following.step(sub, &declared(COUNTED), &TERMS).unwrap() {
+        Step::Anew => None,
+        Step::Features(features) => {
+            let at = features.matrix.names.iter().position(|n| n.contains("return_request")).unwrap();
+            Some(features.matrix.column(at).to_vec())
+        }
+    }
+}
+
 /// One customer's orders at hours 1, 2 and 3, the first of which is asked back at hour 1½.
 fn step(
     following: &mut Following,
@@ -30,26 +52,13 @@ fn step(
         Column::new("customer_id".into(), vec!["c"; ids.len()]),
         Column::new("amount".into(), vec![100_i64; ids.len()]),
     ]);
-    let returns = frame(vec![
-        Column::new("order_id".into(), ["o0"]),
-        Column::new("return_id".into(), ["r0"]),
-        instants("requested_at", &[Some(3 * HOUR / 2)]),
-        instants("received_at", &[received]),
-        Column::new("amount".into(), [amount]),
-    ]);
+    let returns = asked_back(received, amount);
     let tables = BTreeMap::from([("orders", orders_table), ("returns", returns)]);
     let numbers: Vec<u32> = orders.map(|n| n as u32).collect();
     let rows = BTreeMap::from([("returns", vec![7_u128])]);
-    let specs = declared(COUNTED);
     let whole = numbers.len();
     let sub = Sub { tables: &tables, orders: &numbers, gone: &[], asking, whole, rows: &rows };
-    match following.step(&sub, &specs, &TERMS).unwrap() {
-        Step::Anew => None,
-        Step::Features(features) => {
-            let at = features.matrix.names.iter().position(|n| n.contains("return_request")).unwrap();
-            Some(features.matrix.column(at).to_vec())
-        }
-    }
+    counted(following, &sub)
 }
 
 #[test]
@@ -78,24 +87,13 @@ fn told(
         instants("placed_at", &placed),
         Column::new("customer_id".into(), customers),
     ]);
-    let returns = frame(vec![
-        Column::new("order_id".into(), ["o0"]),
-        Column::new("return_id".into(), ["r0"]),
-        instants("requested_at", &[Some(3 * HOUR / 2)]),
-        Column::new("amount".into(), [50_i64]),
-    ]);
+    let returns = asked_back(None, 50);
     let returns = if returned { returns } else { returns.clear() };
     let rows = BTreeMap::from([("returns", if returned { vec![7_u128] } else { vec![] })]);
     let numbers: Vec<u32> = orders.iter().map(|(number, ..)| *number).collect();
     let tables = BTreeMap::from([("orders", table), ("returns", returns)]);
     let sub = Sub { tables: &tables, orders: &numbers, gone: &[], asking, whole, rows: &rows };
-    match following.step(&sub, &declared(COUNTED), &TERMS).unwrap() {
-        Step::Anew => None,
-        Step::Features(features) => {
-            let at = features.matrix.names.iter().position(|n| n.contains("return_request")).unwrap();
-            Some(features.matrix.column(at).to_vec())
-        }
-    }
+    counted(following, &sub)
 }
 
 #[test]

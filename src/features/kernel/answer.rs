@@ -5,11 +5,12 @@ use super::copied::Copied;
 use super::heavy::{Heavies, Kept};
 use super::life::LifeColumns;
 use super::others::{Named, Others};
-use super::run::{AHEAD, Places, Rows};
+use super::run::{Places, Rows};
 use super::sort::Sorted;
 use super::state::State;
 use super::sweep::{Asked, Scratch, blank, sweep};
 use crate::error::{Error, Result};
+use crate::memory::AHEAD;
 use rayon::prelude::*;
 use std::ops::Range;
 

@@ -1,7 +1,8 @@
 //! Events of the few entities that a small step asks of, put together out of all runs.
 
 use super::NO_VALUE;
-use super::run::{AHEAD, Places, Rows, Run, put_in_order};
+use super::run::{Places, Rows, Run, put_in_order};
+use crate::memory::AHEAD;
 use std::cell::RefCell;
 
 /// What a thread keeps for its next step at most, bytes: to be given fresh memory for each of dozens of states costs as much as

@@ -40,9 +40,6 @@ pub(super) fn broken(what: &str) -> Error {
     Error::Invariant(format!("feature kernel: {what}"))
 }
 
-/// How many entities ahead memory is asked for: what is kept of each lies somewhere else, mostly in no cache.
-pub(super) const AHEAD: usize = 8;
-
 fn countable(rows: usize) -> Result<()> {
     match rows < NO_KEY as usize {
         true => Ok(()),
