@@ -1,11 +1,13 @@
 //! Answering queries: lane by lane, entities shared out to threads.
 
+use super::apart::add_up;
 use super::columns::{Sink, Spare, Values};
 use super::copied::Copied;
+use super::declare::Lane;
 use super::heavy::{Heavies, Kept};
 use super::life::LifeColumns;
 use super::others::{Named, Others};
-use super::run::{Places, Rows};
+use super::run::{Places, Rows, Run};
 use super::sort::Sorted;
 use super::state::State;
 use super::sweep::{Asked, Scratch, blank, sweep};
@@ -20,14 +22,17 @@ const TASK_ROWS: usize = 4_096;
 /// Queries of an entity and its events: no run and no step has more rows than 32 bits count.
 struct Group {
     entity: u32,
+    /// Which of the entities asked it is.
+    place: u32,
     queries: Range<u32>,
+    /// Its rows where events are together; where they are apart, as many as there are.
     events: Range<u32>,
 }
 
 impl Group {
-    fn new(entity: u32, queries: &Range<usize>, events: &Range<usize>) -> Self {
+    fn new(entity: u32, place: usize, queries: &Range<usize>, events: &Range<usize>) -> Self {
         let short = |rows: &Range<usize>| rows.start as u32..rows.end as u32;
-        Self { entity, queries: short(queries), events: short(events) }
+        Self { entity, place: place as u32, queries: short(queries), events: short(events) }
     }
 
     fn queries(&self) -> Range<usize> {
@@ -65,17 +70,22 @@ impl State {
         }
         // Dropped if something goes wrong: it is made again.
         let mut heavies = std::mem::take(&mut self.heavies);
+        let runs: Vec<Rows> = self.runs.iter().map(Run::rows).collect();
+        // What adds up is added up where it lies, which is as quick as to put it together and spares doing so.
+        let apart = few && self.declarations.lanes.iter().all(Lane::adds_up);
         let copied;
-        let rows = match self.runs.as_slice() {
-            [] => Rows::default(),
-            [run] => run.rows(),
-            runs => {
-                copied = Copied::of(runs, &places, |entity| !heavies.has(entity));
+        let rows = match runs.as_slice() {
+            [run] => *run,
+            _ if apart || runs.is_empty() => Rows::default(),
+            _ => {
+                copied = Copied::of(&self.runs, &places, |entity| !heavies.has(entity));
                 copied.rows()
             }
         };
-        let Groups { groups, blank: blanks } = groups((entity, at), &rows, &places, &heavies);
-        drop(places);
+        let Groups { groups, blank: blanks } = match apart {
+            true => groups((entity, at), &heavies, apart_events(&runs, &places)),
+            false => groups((entity, at), &heavies, together(&rows, &places)),
+        };
         let mut tasks = tasks(&groups);
         if self.declarations.needs.distinct {
             // Once for all lanes: it takes a sort.
@@ -95,8 +105,12 @@ impl State {
                 horizon: self.horizon,
             };
             let one = |scratch: &mut Scratch, group: &Group, others: Others| {
-                let asked = asked(group.queries());
-                sweep(lane, &rows, group.events(), life.before(group.entity), others, asked, scratch)
+                let (asked, before) = (asked(group.queries()), life.before(group.entity));
+                if apart {
+                    let events = runs.iter().zip(places.of_entity(group.place as usize));
+                    return add_up(lane, events, before.totals, asked, &mut scratch.changes);
+                }
+                sweep(lane, &rows, group.events(), before, others, asked, scratch)
             };
             let heavy_fits = heavy
                 .par_iter_mut()
@@ -141,28 +155,48 @@ struct Groups {
     blank: Vec<Group>,
 }
 
-/// The queries by entity and, in a run that has the events of nobody else or of all, their events.
-fn groups((entity, time): (&[u32], &[i64]), rows: &Rows<'_>, places: &Places<'_>, heavies: &Heavies) -> Groups {
+/// The queries by entity, with those of its events that happened before the last of them: what happened no earlier is seen by
+/// none, and is the event that asks itself, mostly.
+fn groups(
+    (entity, time): (&[u32], &[i64]),
+    heavies: &Heavies,
+    mut events: impl FnMut(usize, i64) -> Range<usize>,
+) -> Groups {
     let mut found = Groups::default();
-    let happened = rows.happened;
-    let (mut first, mut next) = (0, 0);
-    for (at, same) in entity.chunk_by(|a, b| a == b).enumerate() {
+    let mut first = 0;
+    for (place, same) in entity.chunk_by(|a, b| a == b).enumerate() {
+        let queries = first..first + same.len();
+        first = queries.end;
         if !heavies.has(same[0]) {
-            let events = match places.only(at) {
-                Some(rows) => rows,
-                None => next..next + places.events(at),
-            };
-            next = events.end;
-            // What happened no earlier than the last question was asked is seen by none: the event that asks itself, mostly.
-            let last = time[first + same.len() - 1];
-            let unseen = happened[events.clone()].iter().rev().take_while(|happened| **happened >= last).count();
-            let events = events.start..events.end - unseen;
+            let events = events(place, time[queries.end - 1]);
             let kind = if events.is_empty() { &mut found.blank } else { &mut found.groups };
-            kind.push(Group::new(same[0], &(first..first + same.len()), &events));
+            kind.push(Group::new(same[0], place, &queries, &events));
         }
-        first += same.len();
     }
     found
+}
+
+/// The events of each entity asked that happened before an instant, in a run that has the events of nobody else or of all.
+fn together<'r>(rows: &'r Rows<'_>, places: &'r Places<'_>) -> impl FnMut(usize, i64) -> Range<usize> + 'r {
+    let mut next = 0;
+    move |place, before| {
+        let events = match places.only(place) {
+            Some(rows) => rows,
+            None => next..next + places.events(place),
+        };
+        next = events.end;
+        let unseen = rows.happened[events.clone()].iter().rev().take_while(|happened| **happened >= before).count();
+        events.start..events.end - unseen
+    }
+}
+
+/// As many numbers as there are events of an entity in all runs; none if none happened before an instant.
+fn apart_events<'r>(runs: &'r [Rows<'_>], places: &'r Places<'_>) -> impl FnMut(usize, i64) -> Range<usize> + 'r {
+    move |place, before| {
+        let mut of_runs = runs.iter().zip(places.of_entity(place)).filter(|(_, rows)| !rows.is_empty());
+        let any = of_runs.any(|(run, rows)| run.happened[rows.start] < before);
+        0..if any { places.events(place) } else { 0 }
+    }
 }
 
 /// Groups one after the other, with what they have from before asked for a few ahead.

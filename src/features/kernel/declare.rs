@@ -227,6 +227,12 @@ impl Lane {
         known.max(happened.saturating_add(self.delay))
     }
 
+    /// Whether what several lots of events give is what each gives, added up: a maximum is not once some of them leave, nor is
+    /// a number of different keys.
+    pub(super) fn adds_up(&self) -> bool {
+        !self.needs.distinct && !(self.needs.max && self.span.is_some())
+    }
+
     /// The earliest happening that is in the window of T (or later, over the whole life: in no sum yet).
     pub(super) fn floor(&self, at: i64) -> i64 {
         at.saturating_sub(self.delay).saturating_sub(self.span.unwrap_or(0))

@@ -17,10 +17,11 @@
 //! once, and from then on costs what is new and what leaves its windows (`heavy`).
 //!
 //! Inside: `sort` and `run` bring rows into the order of entity and time, `copied` those of a few entities, `answer` shares
-//! out entities, `sweep`, `glide` and `walk` answer one entity in one window, `others` numbers what distinct counts count,
+//! out entities, `sweep`, `glide` and `walk` answer one entity in one window, `apart` does so where it lies in several runs, `others` numbers what distinct counts count,
 //! `life` keeps totals, `pairs` what was ever counted as distinct.
 
 mod answer;
+mod apart;
 mod columns;
 mod copied;
 mod declare;

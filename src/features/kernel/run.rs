@@ -334,7 +334,7 @@ impl<'a> Places<'a> {
     }
 
     /// The rows of the entity at a place, by run.
-    pub(super) fn of_entity(&self, at: usize) -> impl Iterator<Item = Range<usize>> {
+    pub(super) fn of_entity(&self, at: usize) -> impl Iterator<Item = Range<usize>> + Clone {
         self.rows.iter().map(move |rows| rows[at].start as usize..rows[at].end as usize)
     }
 

@@ -3,6 +3,7 @@
 //! Where all events enter in the order in which they happened, as nearly everywhere, `glide` is quick; `walk` is general.
 
 use super::NO_VALUE;
+use super::apart::Change;
 use super::columns::Sink;
 use super::declare::Lane;
 use super::glide::{Stretches, glide};
@@ -48,6 +49,24 @@ impl Totals {
         }
     }
 
+    /// Adds a stretch of events in the order in which they happened.
+    pub(super) fn add_all(&mut self, lane: &Lane, run: &Rows<'_>, rows: Range<usize>) {
+        let Some(last) = run.happened[rows.clone()].last() else { return };
+        self.count += rows.len() as u32;
+        self.last = self.last.max(*last);
+        if lane.needs.value() {
+            for &value in &run.value[rows.clone()] {
+                // No value is less than any.
+                self.max = self.max.max(value);
+                self.sum += i128::from(if value == NO_VALUE { 0 } else { value });
+                self.valued += u32::from(value != NO_VALUE);
+            }
+        }
+        if lane.needs.hits {
+            self.hits += run.label[rows].iter().filter(|label| **label).count() as u32;
+        }
+    }
+
     /// Totals of events that are not in `self`.
     pub(super) fn join(&mut self, other: &Self) {
         self.sum += other.sum;
@@ -80,6 +99,7 @@ pub(super) struct Scratch {
     pub(super) stretches: Stretches,
     /// Other keys of an entity that brings some from before.
     named: Named,
+    pub(super) changes: Vec<Change>,
 }
 
 /// What an entity brings into a lane from before its events: totals over the whole life.
