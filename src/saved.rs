@@ -6,6 +6,7 @@
 //! so that those of a mapped file are read where they are: see [`Frozen`].
 
 mod frozen;
+mod paged;
 mod reading;
 mod rows;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod writing;
 
 use crate::error::Error;
 pub use frozen::{Frozen, Grown};
+pub use paged::Paged;
 pub use reading::{Files, Reader, open};
 pub use rows::Rows;
 pub use writing::{Columns, Section, header, whole};
@@ -67,13 +69,13 @@ macro_rules! cells {
 }
 cells!(u8, i8, u32, i32, u64, i64, i128, u128);
 
-impl<const N: usize> Cell for [u64; N] {
-    const WIDTH: usize = 8 * N;
+impl<C: Cell + Default, const N: usize> Cell for [C; N] {
+    const WIDTH: usize = C::WIDTH * N;
     fn put(&self, to: &mut [u8]) {
-        to.chunks_exact_mut(8).zip(self).for_each(|(to, number)| number.put(to));
+        to.chunks_exact_mut(C::WIDTH).zip(self).for_each(|(to, number)| number.put(to));
     }
     fn get(from: &[u8]) -> Self {
-        let mut cells = from.chunks_exact(8).map(u64::get);
+        let mut cells = from.chunks_exact(C::WIDTH).map(C::get);
         std::array::from_fn(|_| cells.next().unwrap_or_default())
     }
 }

@@ -77,7 +77,10 @@ pub(super) trait Fresh {
         None
     }
     /// Whether a row of a table of its own is.
-    fn row(&mut self, table: &'static str, row: usize) -> bool;
+    ///
+    /// # Errors
+    /// [`Error::InputRefused`] for more rows than can be told apart.
+    fn row(&mut self, table: &'static str, row: usize) -> Result<bool>;
     /// Whether an outcome of a row is: when it was told, and whether it adds (1) or takes back (-1).
     fn outcome(&mut self, stream: Stream, row: usize, at: i64, sign: i64) -> bool;
 }
@@ -98,8 +101,8 @@ impl Fresh for All {
         None
     }
 
-    fn row(&mut self, _: &'static str, _: usize) -> bool {
-        true
+    fn row(&mut self, _: &'static str, _: usize) -> Result<bool> {
+        Ok(true)
     }
 
     fn outcome(&mut self, _: Stream, _: usize, _: i64, _: i64) -> bool {
@@ -327,8 +330,12 @@ fn rows_of(
     fresh: &mut dyn Fresh,
 ) -> Result<Happenings> {
     let table = table_of(kind);
-    let rows = 0..tables.frame(table).height();
-    let kept: Vec<usize> = rows.filter(|&row| keep.is_none_or(|keep| keep[row]) && fresh.row(table, row)).collect();
+    let mut kept = Vec::new();
+    for row in (0..tables.frame(table).height()).filter(|&row| keep.is_none_or(|keep| keep[row])) {
+        if fresh.row(table, row)? {
+            kept.push(row);
+        }
+    }
     fn pick<T: Copy>(column: &[T], kept: &[usize]) -> Vec<T> {
         kept.iter().map(|&row| column[row]).collect()
     }

@@ -14,7 +14,7 @@ mod told;
 
 use super::engine::{Engine, Level, Stream, Units};
 use super::events::{self, Fresh, Kept};
-use super::kernel::NO_KEY;
+use super::kernel::{NO_KEY, Noted};
 use super::tables::Tables;
 use super::{Features, Known, Terms, Windows, own, possible, together};
 use crate::config::FeatureSpec;
@@ -24,7 +24,7 @@ use foldhash::quality::FixedState;
 use keys::ToldKeys;
 use polars::prelude::{DataFrame, DataType};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::ops::Range;
 use told::{Told, ToldOrders};
@@ -56,7 +56,7 @@ pub struct Following {
     /// What was told of orders.
     orders: ToldOrders,
     /// By row of other tables: a hash of what was told of it.
-    rows: HashMap<u128, u64, FixedState>,
+    rows: Noted,
     /// The keys of orders as the engine numbers them; none that another process has told.
     keys: ToldKeys,
     /// The earliest time that can still be asked for.
@@ -144,7 +144,7 @@ impl Following {
 
     /// Whether a row of another table was told.
     pub fn knows(&self, row: u128) -> bool {
-        self.rows.contains_key(&row)
+        self.rows.get(row).is_some()
     }
 
     /// Whether of an order that was told nothing need be read again for what becomes known of it.
@@ -285,17 +285,13 @@ impl Fresh for Telling<'_> {
         (!rest.is_empty()).then(|| Kept { read, keys: self.following.keys.of(rest) })
     }
 
-    fn row(&mut self, table: &'static str, row: usize) -> bool {
+    fn row(&mut self, table: &'static str, row: usize) -> Result<bool> {
         let number = self.rows.get(table).and_then(|rows| rows.get(row));
         let content = self.contents.get(table).and_then(|contents| contents.get(row));
-        let (Some(number), Some(content)) = (number, content) else { return false };
-        match self.following.rows.insert(*number, *content) {
-            None => true,
-            Some(before) => {
-                self.changed |= before != *content;
-                false
-            }
-        }
+        let (Some(number), Some(content)) = (number, content) else { return Ok(false) };
+        let before = self.following.rows.insert(*number, *content)?;
+        self.changed |= before.is_some_and(|before| before != *content);
+        Ok(before.is_none())
     }
 
     fn outcome(&mut self, stream: Stream, row: usize, at: i64, sign: i64) -> bool {

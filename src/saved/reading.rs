@@ -1,6 +1,6 @@
 //! What was written: checked, and taken out column by column.
 
-use super::{Cell, ENTRY, Frozen, Grown, HASH, HERE, MAGIC, REBUILD, VERSION, damaged, gap_at, refused};
+use super::{Cell, ENTRY, Frozen, Grown, HASH, HERE, MAGIC, Paged, REBUILD, VERSION, damaged, gap_at, refused};
 use crate::error::{Error, Result};
 use crate::memory::Mapped;
 use rayon::prelude::*;
@@ -174,6 +174,15 @@ impl<'a> Reader<'a> {
     pub fn grown<T: bytemuck::Pod + Cell>(&mut self) -> Result<Grown<T>> {
         let count = self.one::<u64>()?;
         Ok(Grown::of((0..count).map(|_| self.frozen()).collect::<Result<_>>()?))
+    }
+
+    /// Rows that [`super::Section::paged`] wrote.
+    ///
+    /// # Errors
+    /// As [`Self::one`].
+    pub fn paged<T: bytemuck::Pod + Cell>(&mut self) -> Result<Paged<T>> {
+        let count = self.one::<u64>()?;
+        Paged::of((0..count).map(|_| self.frozen()).collect::<Result<_>>()?).ok_or_else(damaged)
     }
 
     /// What [`super::Section::bytes`] wrote.

@@ -229,3 +229,56 @@ fn a_column_that_is_damaged_is_seen_by_who_points_to_it() {
     assert!(read("one", 1), "what nobody points to does not matter");
     assert!(read("both", 1) && !read("both", 2));
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+
+    /// Rows are pushed, changed and saved; what was saved stays as it was, and what stayed is not written again.
+    #[test]
+    fn pages_hold_what_was_put_into_them_and_only_those_that_changed_are_written_again(
+        steps in proptest::collection::vec((0_usize..300_000, 0_u64..4, 0_u8..6), 1..12),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut rows, mut known, mut kept) = (Paged::default(), Vec::new(), Vec::<String>::new());
+        for (nth, (at, value, kind)) in steps.into_iter().enumerate() {
+            match kind {
+                0..3 => {
+                    rows.reach(at, value);
+                    known.resize(at.max(known.len()), value);
+                }
+                3 | 4 => {
+                    let before = known.get(at).copied();
+                    proptest::prop_assert_eq!(rows.replace(at, value), before);
+                    if before.is_some() {
+                        known[at] = value;
+                    }
+                }
+                _ => {
+                    let save = |rows: &mut Paged<u64>| {
+                        let mut section = Section::default();
+                        section.paged(rows);
+                        vec![section]
+                    };
+                    let name = format!("state-{nth}");
+                    kept = write(folder.path(), &name, save(&mut rows), &kept);
+                    // Nothing changed since: no page of its own is in a file twice.
+                    let again = write(folder.path(), "again", save(&mut rows), &kept);
+                    proptest::prop_assert!(again.iter().all(|file| kept.contains(file)), "{:?} {:?}", kept, again);
+                    let paths: Vec<_> = kept.iter().map(|file| folder.path().join(file)).collect();
+                    let columns = kept.iter().map(String::as_str).zip(paths.iter().map(|path| path.as_path()));
+                    let files = Files::map(&folder.path().join(&name), columns).unwrap();
+                    let mut reader = files.open(&OURS).unwrap().remove(0);
+                    let read = reader.paged::<u64>().unwrap();
+                    proptest::prop_assert!(reader.finish().is_ok() && read.iter().eq(known.iter().copied()));
+                    if value % 2 == 0 {
+                        rows = read;
+                    }
+                }
+            }
+            rows.push(value);
+            known.push(value);
+            proptest::prop_assert_eq!((rows.len(), rows.get(known.len()), rows.get(at)), (known.len(), None, known.get(at).copied()));
+        }
+        proptest::prop_assert!(rows.iter().eq(known));
+    }
+}

@@ -1,7 +1,7 @@
 //! Sections in the making, and the files that they become.
 
 use super::frozen::Place;
-use super::{ALIGNED, Cell, Frozen, Grown, HASH, HERE, MAGIC, VERSION, gap_at};
+use super::{ALIGNED, Cell, Frozen, Grown, HASH, HERE, MAGIC, Paged, VERSION, gap_at};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -83,6 +83,13 @@ impl Section {
         let pieces = rows.freeze();
         self.one(pieces.len() as u64);
         pieces.for_each(|piece| self.frozen(piece));
+    }
+
+    /// Appends rows of which few change; pages of them that were saved before, and have not changed, are not written again.
+    pub fn paged<T: bytemuck::Pod + Cell + Sync>(&mut self, rows: &mut Paged<T>) {
+        let pages = rows.freeze();
+        self.one(pages.len() as u64);
+        pages.iter().for_each(|page| self.frozen(page));
     }
 
     /// Appends a column of bytes.

@@ -5,8 +5,8 @@ use super::{Following, Terms};
 use crate::config::FeatureSpec;
 use crate::error::Result;
 use crate::features::engine::{Engine, Units};
+use crate::features::kernel::Noted;
 use crate::saved::{Reader, Section, damaged};
-use std::collections::HashMap;
 
 /// Sections before those of the engine.
 const OWN: usize = 2;
@@ -18,10 +18,9 @@ impl Following {
         first.texts(self.possible.iter().map(|spec| spec.name.as_str()));
         first.one(self.horizon);
         first.one(self.engine.is_some());
-        let (rows, orders, engine) = (&self.rows, &mut self.orders, &mut self.engine);
+        let (rows, orders, engine) = (&mut self.rows, &mut self.orders, &mut self.engine);
         let told = || {
-            first.column(rows.keys().copied());
-            first.column(rows.values().copied());
+            rows.save_into(&mut first);
             orders.save()
         };
         let (orders, engine) = rayon::join(told, || engine.as_mut().map(Engine::save).unwrap_or_default());
@@ -42,8 +41,7 @@ impl Following {
         }
         let (horizon, has_engine): (_, bool) = (first.one()?, first.one()?);
         let read_rows = || {
-            let (keys, contents) = (first.cells()?, first.cells()?);
-            let rows: HashMap<u128, u64, _> = keys.zip(contents).collect();
+            let rows = Noted::read(&mut first)?;
             first.finish().map(|()| rows)
         };
         let units = Units { returns: terms.return_unit };

@@ -1,7 +1,7 @@
 //! What the engine was told of orders: chains of outcomes, so that an order costs some bytes and no block of its own.
 
 use crate::error::Result;
-use crate::saved::{Grown, Reader, Section, damaged};
+use crate::saved::{Grown, Paged, Reader, Section, damaged};
 
 /// An outcome that the engine was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +34,9 @@ fn unpacked([at, line_and_before, rest]: [u64; 3]) -> (Told, u32) {
 /// By the number of each order: a hash of what was told of its placement, and its outcomes.
 #[derive(Default)]
 pub(super) struct ToldOrders {
-    contents: Vec<u64>,
+    contents: Paged<u64>,
     /// The outcome of each order that was told last.
-    last: Vec<u32>,
+    last: Paged<u32>,
     /// Outcomes, and the one of the same order before each; see [`packed`].
     outcomes: Grown<[u64; 3]>,
     /// Orders of which anything was told.
@@ -51,26 +51,26 @@ impl ToldOrders {
 
     /// The hash of what was told of an order's placement, if it was.
     pub(super) fn content(&self, order: u32) -> Option<u64> {
-        let last = self.last.get(order as usize).filter(|last| **last != NOTHING);
-        last.and_then(|_| self.contents.get(order as usize).copied())
+        let last = self.last.get(order as usize).filter(|last| *last != NOTHING);
+        last.and_then(|_| self.contents.get(order as usize))
     }
 
     /// Enters an order of which nothing was told.
     pub(super) fn place(&mut self, order: u32, content: u64) {
         let at = order as usize;
-        if at >= self.last.len() {
-            self.last.resize(at + 1, NOTHING);
-            self.contents.resize(at + 1, 0);
-        }
-        (self.last[at], self.contents[at]) = (END, content);
+        self.last.reach(at + 1, NOTHING);
+        self.contents.reach(at + 1, 0);
+        self.last.replace(at, END);
+        self.contents.replace(at, content);
         self.count += 1;
     }
 
     /// Adds an outcome of an order that was placed; of others there is none.
     pub(super) fn push(&mut self, order: u32, told: Told) {
         let new = self.outcomes.len() as u32;
-        if let Some(last) = self.last.get_mut(order as usize).filter(|last| **last != NOTHING) {
-            self.outcomes.push(packed(told, std::mem::replace(last, new)));
+        if let Some(last) = self.last.get(order as usize).filter(|last| *last != NOTHING) {
+            self.outcomes.push(packed(told, last));
+            self.last.replace(order as usize, new);
         }
     }
 
@@ -78,8 +78,8 @@ impl ToldOrders {
     pub(super) fn save(&mut self) -> Section {
         let mut to = Section::default();
         to.one(self.count as u64);
-        to.column(self.contents.iter().copied());
-        to.column(self.last.iter().copied());
+        to.paged(&mut self.contents);
+        to.paged(&mut self.last);
         to.grown(&mut self.outcomes);
         to
     }
@@ -90,7 +90,7 @@ impl ToldOrders {
     /// [`crate::error::Error::InputRefused`] for a section that is not of this kind.
     pub(super) fn read(mut from: Reader<'_>) -> Result<Self> {
         let count = from.one::<u64>()? as usize;
-        let (contents, last) = (from.column()?, from.column::<u32>()?);
+        let (contents, last) = (from.paged()?, from.paged::<u32>()?);
         let outcomes = from.grown()?;
         from.finish()?;
         let rows = outcomes.len();
@@ -100,7 +100,7 @@ impl ToldOrders {
             before == END || before < at
         };
         let is_chain = (0..).zip(outcomes.iter()).all(points_back);
-        let ends_there = |last: &u32| [END, NOTHING].contains(last) || (*last as usize) < rows;
+        let ends_there = |last: u32| [END, NOTHING].contains(&last) || (last as usize) < rows;
         if contents.len() != last.len() || !is_chain || !last.iter().all(ends_there) {
             return Err(damaged());
         }
@@ -109,7 +109,7 @@ impl ToldOrders {
 
     /// The outcomes of an order.
     pub(super) fn of(&self, order: u32) -> impl Iterator<Item = Told> {
-        let mut next = self.last.get(order as usize).copied().unwrap_or(NOTHING);
+        let mut next = self.last.get(order as usize).unwrap_or(NOTHING);
         std::iter::from_fn(move || {
             let (told, before) = unpacked(self.outcomes.get(next as usize)?);
             next = before;
@@ -144,7 +144,8 @@ mod tests {
         let bytes = saved::whole(&[0; 32], vec![orders.save()]);
         let read = ToldOrders::read(saved::open(&bytes, &[0; 32]).unwrap().remove(0)).unwrap();
         assert!(read.outcomes.iter().eq(orders.outcomes.iter()));
-        assert_eq!((read.contents, read.last, read.count), (orders.contents, orders.last, orders.count));
+        assert!(read.contents.iter().eq(orders.contents.iter()) && read.last.iter().eq(orders.last.iter()));
+        assert_eq!(read.count, orders.count);
         let all = Told { at: -5, line: u32::MAX, stream: 255, sign: -1 };
         assert_eq!(unpacked(packed(all, END)), (all, END));
     }

@@ -11,6 +11,7 @@ use super::copied::Copied;
 use super::declare::{Lane, Needs};
 use super::life::Life;
 use super::others::Others;
+use super::pairs::Pair;
 use super::run::{Places, Run, rows_of};
 use super::state::renamed;
 use super::sweep::{Asked, Before};
@@ -211,7 +212,7 @@ impl Walked {
         let mut run = Copied::of(runs, &Places::of(runs, &[entity]), |_| true).of_one(entity);
         let mut names = HashMap::new();
         for life in kept.lives {
-            life.columns().before(entity).others.iter().for_each(|&(_, other)| _ = number(&mut names, other));
+            life.columns().before(entity).others.iter().for_each(|&[_, other]| _ = number(&mut names, other));
         }
         run.other.edit().iter_mut().for_each(|other| *other = number(&mut names, *other));
         let mut walked = Self { run, names, cursors: Vec::new() };
@@ -221,7 +222,7 @@ impl Walked {
     }
 
     fn begin(&self, lane: &Lane, before: Before, horizon: i64) -> Cursor {
-        let named = |(_, other): &(u32, u32)| self.names.get(other).copied().unwrap_or(NO_KEY);
+        let named = |[_, other]: &Pair| self.names.get(other).copied().unwrap_or(NO_KEY);
         let earlier: Vec<u32> = before.others.iter().map(named).collect();
         let others = Others { local: &self.run.other, before: &earlier, names: self.names.len() };
         let walk = Walk { lane, run: &self.run.rows(), events: 0..self.run.len(), others, horizon };

@@ -2,7 +2,7 @@
 
 use super::NO_KEY;
 use super::declare::{Lane, Needs};
-use super::pairs::Pairs;
+use super::pairs::{Pair, Pairs};
 use super::run::Run;
 use super::state::renamed;
 use super::sweep::{Before, Totals};
@@ -121,7 +121,7 @@ impl Life {
 
     /// Takes in the events that entered the lane in `[from, to)`.
     pub(super) fn take(&mut self, lane: &Lane, run: &Run, from: i64, to: i64) {
-        let mut pairs = Vec::new();
+        let mut pairs: Vec<Pair> = Vec::new();
         let (entity, rows) = (&run.entity[..], run.rows());
         let enters = |at: &usize| (from..to).contains(&lane.enters(rows.happened[*at], rows.known(*at)));
         // Events are sorted by entity: room for all at once. Mostly there is none, and what others look at stays as it is.
@@ -131,7 +131,7 @@ impl Life {
         for at in (0..run.len()).filter(enters) {
             self.change(entity[at] as usize, |totals| totals.add(lane, &rows, at));
             if lane.needs.distinct && rows.other[at] != NO_KEY {
-                pairs.push((entity[at], rows.other[at]));
+                pairs.push([entity[at], rows.other[at]]);
             }
         }
         if !pairs.is_empty() {
@@ -151,7 +151,7 @@ impl Life {
             let theirs = other.totals(entity as usize);
             self.change(entity as usize, |totals| totals.join(&theirs));
         }
-        self.others.add(other.others.into());
+        self.others.add(other.others.saved().to_vec());
     }
 
     /// Makes room for so many entities.

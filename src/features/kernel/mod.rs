@@ -29,6 +29,7 @@ mod glide;
 mod heavy;
 mod interner;
 mod life;
+mod noted;
 mod others;
 mod pairs;
 mod run;
@@ -53,6 +54,7 @@ mod tests;
 pub use columns::{Column, Values};
 pub use declare::{Aggregate, Declaration, Declarations, Delay, Window};
 pub use interner::Interner;
+pub use noted::Noted;
 pub use run::{Events, Queries, SortedQueries};
 pub use state::State;
 

@@ -35,10 +35,10 @@ impl Named {
     pub(super) fn only(&mut self, before: Before, others: &[u32]) -> Others<'_> {
         self.names.clear();
         self.local.clear();
-        self.names.extend(before.others.iter().map(|&(_, other)| other));
+        self.names.extend(before.others.iter().map(|&[_, other]| other));
         self.add_after(others);
         self.before.clear();
-        self.before.extend(before.others.iter().map(|&(_, other)| number(&self.names, other)));
+        self.before.extend(before.others.iter().map(|&[_, other]| number(&self.names, other)));
         Others { local: &self.local, before: &self.before, names: self.names.len() }
     }
 

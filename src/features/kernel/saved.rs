@@ -3,7 +3,7 @@
 use super::NO_KEY;
 use super::declare::{Declarations, Needs};
 use super::life::Life;
-use super::pairs::Pairs;
+use super::pairs::{Pair, Pairs};
 use super::run::Run;
 use super::state::State;
 use crate::error::Result;
@@ -29,8 +29,7 @@ impl State {
             to.frozen(&life.sum);
             to.frozen(&life.max);
             to.frozen(&life.hits);
-            to.column(life.others.iter().map(|&(entity, _)| entity));
-            to.column(life.others.iter().map(|&(_, other)| other));
+            to.frozen(life.others.saved());
         }
     }
 
@@ -66,7 +65,7 @@ impl State {
                 && run.entity.last().is_some_and(|&id| (id as usize) < entities)
                 && run.other.iter().all(|&id| id == NO_KEY || (id as usize) < others)
         };
-        let pair_fits = |&(entity, other): &(u32, u32)| (entity as usize) < entities && (other as usize) < others;
+        let pair_fits = |&[entity, other]: &Pair| (entity as usize) < entities && (other as usize) < others;
         self.runs.iter().all(run_fits)
             && self.lives.iter().all(|life| life.count.len() <= entities && life.others.iter().all(pair_fits))
     }
@@ -94,10 +93,6 @@ fn read_life(needs: Needs, from: &mut Reader) -> Result<Life> {
         hits: from.frozen()?,
         others: Pairs::default(),
     };
-    let (entity, other) = (from.cells::<u32>()?, from.cells::<u32>()?);
-    let is_whole = life.is_whole() && entity.len() == other.len();
-    let pairs: Vec<(u32, u32)> = entity.zip(other).collect();
-    let is_whole = is_whole && pairs.is_sorted();
-    life.others = pairs.into();
-    if is_whole { Ok(life) } else { Err(damaged()) }
+    life.others = Pairs::of_saved(from.frozen()?).ok_or_else(damaged)?;
+    if life.is_whole() { Ok(life) } else { Err(damaged()) }
 }

@@ -143,7 +143,7 @@ impl State {
             && self
                 .lives
                 .iter()
-                .all(|life| life.entities().all(&entity) && life.others.iter().all(|&(_, id)| other(id)))
+                .all(|life| life.entities().all(&entity) && life.others.iter().all(|&[_, id]| other(id)))
     }
 
     fn admit(&mut self, mut run: Run) {
@@ -229,7 +229,7 @@ impl State {
         }
         for life in &self.lives {
             mark(entities, life.entities());
-            mark(others, life.others.iter().map(|&(_, id)| id));
+            mark(others, life.others.iter().map(|&[_, id]| id));
         }
     }
 

@@ -8,6 +8,7 @@ use super::columns::Sink;
 use super::declare::Lane;
 use super::glide::{Stretches, glide};
 use super::others::{Named, Others};
+use super::pairs::Pair;
 use super::run::Rows;
 use super::walk::{Cursor, Walk, put_answers};
 use std::ops::Range;
@@ -107,7 +108,7 @@ pub(super) struct Scratch {
 pub(super) struct Before<'a> {
     pub(super) totals: Totals,
     /// Other keys already counted, sorted.
-    pub(super) others: &'a [(u32, u32)],
+    pub(super) others: &'a [Pair],
 }
 
 /// An entity's queries, sorted by T, and where its answers go.

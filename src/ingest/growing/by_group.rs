@@ -2,7 +2,7 @@
 
 use super::groups::Group;
 use crate::error::Result;
-use crate::saved::{Reader, Section, damaged};
+use crate::saved::{Paged, Reader, Section, damaged};
 
 /// No row.
 const NONE: u32 = u32::MAX;
@@ -10,62 +10,65 @@ const NONE: u32 = u32::MAX;
 /// The rows of each group, in the order in which they were entered.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ByGroup {
-    /// The first and the last row of each group.
-    ends: Vec<(u32, u32)>,
+    /// The first and the last row of each group, in the upper and the lower half: most groups are of long ago and do not change.
+    ends: Paged<u64>,
     /// The row after each, of the same group.
-    next: Vec<u32>,
+    next: Paged<u32>,
+}
+
+fn both(first: u32, last: u32) -> u64 {
+    u64::from(first) << 32 | u64::from(last)
 }
 
 impl ByGroup {
     /// Enters a row that is in no group yet, after the others of its group.
     pub(super) fn push(&mut self, group: Group, row: u32) {
-        let (place, at) = (group as usize, row as usize);
-        if place >= self.ends.len() {
-            self.ends.resize(place + 1, (NONE, NONE));
-        }
-        if at >= self.next.len() {
-            self.next.resize(at + 1, NONE);
-        }
-        let (first, last) = self.ends[place];
-        match last {
-            NONE => self.ends[place] = (row, row),
-            _ => {
-                self.next[last as usize] = row;
-                self.ends[place] = (first, row);
-            }
-        }
+        self.ends.reach(group as usize + 1, both(NONE, NONE));
+        self.next.reach(row as usize + 1, NONE);
+        let (first, last) = self.ends_of(group);
+        self.next.replace(last as usize, row);
+        self.ends.replace(group as usize, both(if last == NONE { row } else { first }, row));
+    }
+
+    /// The first and the last row of a group.
+    fn ends_of(&self, group: Group) -> (u32, u32) {
+        self.ends.get(group as usize).map_or((NONE, NONE), |ends| ((ends >> 32) as u32, ends as u32))
+    }
+
+    fn after(&self, row: u32) -> u32 {
+        self.next.get(row as usize).unwrap_or(NONE)
     }
 
     /// Takes a row out of its group, if it is there.
     pub(super) fn remove(&mut self, group: Group, row: u32) {
         let before = self.of(group).take_while(|at| *at != row).last().unwrap_or(NONE);
-        let Some((first, last)) = self.ends.get(group as usize).copied() else { return };
-        let found = if before == NONE { first } else { self.next[before as usize] };
+        let (mut first, mut last) = self.ends_of(group);
+        let found = if before == NONE { first } else { self.after(before) };
         if found != row {
             return;
         }
-        let after = std::mem::replace(&mut self.next[row as usize], NONE);
+        let after = self.next.replace(row as usize, NONE).unwrap_or(NONE);
         match before {
-            NONE => self.ends[group as usize].0 = after,
-            _ => self.next[before as usize] = after,
+            NONE => first = after,
+            _ => _ = self.next.replace(before as usize, after),
         }
         if last == row {
-            self.ends[group as usize].1 = before;
+            last = before;
         }
+        self.ends.replace(group as usize, both(first, last));
     }
 
     /// The rows of a group.
     pub(super) fn of(&self, group: Group) -> impl Iterator<Item = u32> {
-        let first = self.ends.get(group as usize).map_or(NONE, |(first, _)| *first);
         let is_row = |row: &u32| *row != NONE;
-        std::iter::successors(Some(first).filter(is_row), move |row| Some(self.next[*row as usize]).filter(is_row))
+        let first = Some(self.ends_of(group).0).filter(is_row);
+        std::iter::successors(first, move |row| Some(self.after(*row)).filter(is_row))
     }
 
     /// Appends all of it.
-    pub(super) fn save_into(&self, to: &mut Section) {
-        to.column(self.ends.iter().map(|(first, _)| *first));
-        to.column(self.ends.iter().map(|(_, last)| *last));
-        to.column(self.next.iter().copied());
+    pub(super) fn save_into(&mut self, to: &mut Section) {
+        to.paged(&mut self.ends);
+        to.paged(&mut self.next);
     }
 
     /// What [`Self::save_into`] wrote, of a table of so many rows.
@@ -73,19 +76,18 @@ impl ByGroup {
     /// # Errors
     /// [`crate::error::Error::InputRefused`] for bytes that are nothing of the kind.
     pub(super) fn read(from: &mut Reader<'_>, height: usize) -> Result<Self> {
-        let (first, last, next) = (from.cells::<u32>()?, from.cells::<u32>()?, from.column::<u32>()?);
-        let is_row = |row: &u32| *row == NONE || (*row as usize) < next.len();
-        let lengths_fit = first.len() == last.len() && next.len() <= height;
-        let ends: Vec<(u32, u32)> = first.zip(last).collect();
-        match lengths_fit && next.iter().all(is_row) && ends.iter().all(|(a, b)| is_row(a) && is_row(b)) {
-            true => Ok(Self { ends, next }),
-            false => Err(damaged()),
-        }
+        let (ends, next) = (from.paged::<u64>()?, from.paged::<u32>()?);
+        let rows = next.len();
+        let is_row = |row: u32| row == NONE || (row as usize) < rows;
+        let is_whole = rows <= height
+            && next.iter().all(is_row)
+            && ends.iter().all(|ends| is_row((ends >> 32) as u32) && is_row(ends as u32));
+        if is_whole { Ok(Self { ends, next }) } else { Err(damaged()) }
     }
 
     /// Groups that have rows.
     pub(super) fn groups(&self) -> impl Iterator<Item = Group> {
-        (0..).zip(&self.ends).filter(|(_, (first, _))| *first != NONE).map(|(group, _)| group)
+        (0..).zip(self.ends.iter()).filter(|(_, ends)| (ends >> 32) as u32 != NONE).map(|(group, _)| group)
     }
 }
 

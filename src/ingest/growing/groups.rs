@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::features::kernel::{Interner, NO_KEY};
 use crate::ingest::accept::Placements;
-use crate::saved::{Reader, Section, damaged};
+use crate::saved::{Grown, Paged, Reader, Section, damaged};
 use polars::prelude::StringChunked;
 
 /// The number of an order and of the rows that name it, or of a single row that names none.
@@ -18,9 +18,9 @@ pub(super) struct Groups {
     /// The ids of orders, in one buffer.
     ids: Interner,
     /// The group of each id.
-    of_id: Vec<Group>,
+    of_id: Grown<Group>,
     /// When the order of each group was placed, UTC microseconds.
-    placed: Vec<i64>,
+    placed: Paged<i64>,
     /// How many of them have an order.
     orders: usize,
 }
@@ -39,7 +39,7 @@ impl Groups {
             }
             if id != NO_KEY {
                 if let Some(group) = self.of_id.get(id as usize) {
-                    return Some(*group);
+                    return Some(group);
                 }
                 // Ids are numbered in the order in which they are first seen, as they are here.
                 self.of_id.push(self.placed.len() as u32);
@@ -56,13 +56,13 @@ impl Groups {
     }
 
     pub(super) fn of(&self, order: &str) -> Option<Group> {
-        self.of_id.get(self.ids.find(order.as_bytes())? as usize).copied()
+        self.of_id.get(self.ids.find(order.as_bytes())? as usize)
     }
 
     /// The group of each of these orders.
     pub(super) fn of_all(&self, orders: &StringChunked) -> Vec<Option<Group>> {
         let found = self.ids.find_all(orders.iter());
-        found.into_iter().map(|id| self.of_id.get(id as usize).copied()).collect()
+        found.into_iter().map(|id| self.of_id.get(id as usize)).collect()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Group> + use<> {
@@ -71,19 +71,17 @@ impl Groups {
 
     /// When the order of a group was placed; `None` where none was accepted.
     pub(super) fn placed(&self, group: Group) -> Option<i64> {
-        self.placed.get(group as usize).copied().filter(|at| *at != NOT_PLACED)
+        self.placed.get(group as usize).filter(|at| *at != NOT_PLACED)
     }
 
     /// Enters an accepted order.
     pub(super) fn place(&mut self, group: Group, at: i64) {
-        let Some(placed) = self.placed.get_mut(group as usize) else { return };
-        self.orders += usize::from(*placed == NOT_PLACED);
-        *placed = at;
+        self.orders += usize::from(self.placed.replace(group as usize, at) == Some(NOT_PLACED));
     }
 
     /// No order is accepted any more.
     pub(super) fn forget_orders(&mut self) {
-        self.placed.fill(NOT_PLACED);
+        (0..self.placed.len()).for_each(|group| _ = self.placed.replace(group, NOT_PLACED));
         self.orders = 0;
     }
 
@@ -91,8 +89,8 @@ impl Groups {
     pub(super) fn save(&mut self) -> Section {
         let mut to = Section::default();
         self.ids.save_into(&mut to);
-        to.column(self.of_id.iter().copied());
-        to.column(self.placed.iter().copied());
+        to.grown(&mut self.of_id);
+        to.paged(&mut self.placed);
         to
     }
 
@@ -102,12 +100,12 @@ impl Groups {
     /// [`crate::error::Error::InputRefused`] for a section that is nothing of the kind.
     pub(super) fn read(mut from: Reader<'_>) -> Result<Self> {
         let ids = Interner::read(&mut from)?;
-        let (of_id, placed): (Vec<Group>, Vec<i64>) = (from.column()?, from.column()?);
+        let (of_id, placed) = (from.grown::<Group>()?, from.paged::<i64>()?);
         from.finish()?;
-        if of_id.len() != ids.len() || of_id.iter().any(|group| *group as usize >= placed.len()) {
+        if of_id.len() != ids.len() || of_id.iter().any(|group| group as usize >= placed.len()) {
             return Err(damaged());
         }
-        let orders = placed.iter().filter(|at| **at != NOT_PLACED).count();
+        let orders = placed.iter().filter(|at| *at != NOT_PLACED).count();
         Ok(Self { ids, of_id, placed, orders })
     }
 

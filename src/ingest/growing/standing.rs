@@ -5,12 +5,20 @@ use super::by_group::ByGroup;
 use super::groups::Group;
 use crate::contract::input::Table;
 use crate::error::Result;
+use crate::features::kernel::Noted;
 use crate::saved::{Grown, Reader, Section, damaged};
-use foldhash::quality::FixedState;
-use std::collections::HashMap;
 
 /// Whether a row was written by the clock, and when.
 pub(super) type Version = (bool, Option<i64>);
+
+/// A version as two numbers.
+fn packed((is_written, at): Version) -> [u64; 2] {
+    [u64::from(is_written) | u64::from(at.is_some()) << 1, at.unwrap_or_default() as u64]
+}
+
+fn unpacked([flags, at]: [u64; 2]) -> Version {
+    (flags & 1 == 1, (flags & 2 == 2).then_some(at as i64))
+}
 
 /// Where a row was read: the number of its file, and its place among the rows that this gives.
 pub(super) type Place = (u32, u32);
@@ -25,10 +33,10 @@ pub(super) struct Standing {
     keys: Grown<u64>,
     /// The file of each above its row.
     places: Grown<u64>,
-    /// Empty where the table has no column that says so: all rows have been written then.
-    versions: Vec<Version>,
+    /// See [`packed`]; empty where the table has no column that says so: all rows have been written then.
+    versions: Grown<[u64; 2]>,
     /// The row that stands for a key which names no order, or one of very many rows, and its group.
-    elsewhere: HashMap<u128, (Group, u32), FixedState>,
+    elsewhere: Noted,
 }
 
 impl Standing {
@@ -43,44 +51,44 @@ impl Standing {
                 return found.map(|at| (group, at));
             }
         }
-        self.elsewhere.get(&key).copied()
+        self.elsewhere.get(key).map(|found| ((found >> 32) as u32, found as u32))
     }
 
     /// Version and place of a row.
     pub(super) fn of_row(&self, at: u32) -> (Version, Place) {
         let at = at as usize;
         let place = self.places.get(at).unwrap_or_default();
-        (self.versions.get(at).copied().unwrap_or((true, None)), ((place >> 32) as u32, place as u32))
+        (self.versions.get(at).map_or((true, None), unpacked), ((place >> 32) as u32, place as u32))
     }
 
     /// Enters the next row, which stands for its key from now on; `rows` do not have it yet.
+    ///
+    /// # Errors
+    /// As [`Noted::insert`].
     pub(super) fn push(
         &mut self,
         contract: &Table,
         key: u128,
         (group, rows): (Group, &ByGroup),
         (version, place): (Version, Place),
-    ) {
+    ) -> Result<()> {
         if !is_within_order(contract) || rows.of(group).nth(FEW - 1).is_some() {
-            self.elsewhere.insert(key, (group, self.keys.len() as u32));
+            self.elsewhere.insert(key, u64::from(group) << 32 | self.keys.len() as u64)?;
         }
         self.keys.push(key as u64);
         self.places.push(u64::from(place.0) << 32 | u64::from(place.1));
         if contract.version.is_some() {
-            self.versions.push(version);
+            self.versions.push(packed(version));
         }
+        Ok(())
     }
 
     /// Appends all of it.
     pub(super) fn save_into(&mut self, to: &mut Section) {
         to.grown(&mut self.keys);
         to.grown(&mut self.places);
-        to.column(self.versions.iter().map(|(is_written, _)| *is_written));
-        to.column(self.versions.iter().map(|(_, at)| at.is_some()));
-        to.column(self.versions.iter().map(|(_, at)| at.unwrap_or_default()));
-        to.column(self.elsewhere.keys().copied());
-        to.column(self.elsewhere.values().map(|(group, _)| *group));
-        to.column(self.elsewhere.values().map(|(_, row)| *row));
+        to.grown(&mut self.versions);
+        self.elsewhere.save_into(to);
     }
 
     /// What [`Self::save_into`] wrote.
@@ -89,18 +97,15 @@ impl Standing {
     /// [`crate::error::Error::InputRefused`] for bytes that are nothing of the kind.
     pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
         let (keys, places) = (from.grown()?, from.grown::<u64>()?);
-        let (is_written, has_time, times) = (from.cells::<bool>()?, from.cells::<bool>()?, from.cells::<i64>()?);
-        let (names, groups, of) = (from.cells()?, from.cells()?, from.column::<u32>()?);
+        let versions = from.grown()?;
+        let elsewhere = Noted::read(from)?;
         let lengths_fit = places.len() == keys.len()
-            && [0, keys.len()].contains(&times.len())
-            && (is_written.len(), has_time.len()) == (times.len(), times.len())
-            && (names.len(), groups.len()) == (of.len(), of.len());
-        if !lengths_fit || of.iter().any(|row| *row as usize >= keys.len()) {
+            && [0, keys.len()].contains(&versions.len())
+            && elsewhere.iter().all(|found| (found as u32 as usize) < keys.len());
+        if !lengths_fit {
             return Err(damaged());
         }
-        let times = has_time.zip(times).map(|(has, at)| has.then_some(at));
-        let elsewhere = names.zip(groups.zip(of)).collect();
-        Ok(Self { keys, places, versions: is_written.zip(times).collect(), elsewhere })
+        Ok(Self { keys, places, versions, elsewhere })
     }
 
     /// Makes room for so many rows.
@@ -126,6 +131,7 @@ mod tests {
     use crate::contract::input::table;
     use crate::saved;
     use proptest::prelude::*;
+    use std::collections::HashMap;
 
     proptest! {
         /// Rows of one order, few and very many of them, replace one another as if each key were looked up in a table.
@@ -145,7 +151,7 @@ mod tests {
                 if let Some((of, before)) = found {
                     rows.remove(of, before);
                 }
-                standing.push(contract, key, (group, &rows), ((true, None), (7, at)));
+                standing.push(contract, key, (group, &rows), ((true, None), (7, at))).unwrap();
                 rows.push(group, at);
                 known.insert(key, (group, at));
                 prop_assert_eq!(standing.of_row(at), ((true, None), (7, at)));

@@ -103,7 +103,7 @@ impl GrowingTable {
                 self.rows.remove(of, standing);
                 changed.push(of);
             }
-            self.standing.push(contract, key, (group, &self.rows), (version, place));
+            self.standing.push(contract, key, (group, &self.rows), (version, place))?;
             self.rows.push(group, first + kept.len() as u32);
             changed.push(group);
             kept.push(at as IdxSize);

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::ingest::Group;
-use crate::saved::{Reader, Section};
+use crate::saved::{Paged, Reader, Section};
 use std::collections::BTreeMap;
 
 /// Nothing is awaited of a group.
@@ -17,26 +17,28 @@ pub(super) struct Agenda {
     /// By the minute, and in no order within one.
     due: BTreeMap<i64, Vec<(i64, Group)>>,
     /// The next instant of each group; what else stands of it in `due` has been replaced since.
-    next: Vec<i64>,
+    next: Paged<i64>,
 }
 
 impl Agenda {
     /// Looks at a group at this instant (UTC microseconds; `i64::MAX`: not any more) and not at the one it was entered for
     /// before.
     pub(super) fn enter(&mut self, group: Group, at: i64) {
-        let place = group as usize;
-        if place >= self.next.len() {
-            self.next.resize(place + 1, NEVER);
+        self.next.reach(group as usize + 1, NEVER);
+        // Of most nothing is awaited any more: their pages stay as they are.
+        if self.next.get(group as usize) == Some(at) {
+            return;
         }
-        if std::mem::replace(&mut self.next[place], at) != at && at != NEVER {
+        self.next.replace(group as usize, at);
+        if at != NEVER {
             self.due.entry(at.div_euclid(TOGETHER)).or_default().push((at, group));
         }
     }
 
     /// All of it.
-    pub(super) fn save(&self) -> Section {
+    pub(super) fn save(&mut self) -> Section {
         let mut to = Section::default();
-        to.column(self.next.iter().copied());
+        to.paged(&mut self.next);
         to
     }
 
@@ -45,10 +47,10 @@ impl Agenda {
     /// # Errors
     /// [`crate::error::Error::InputRefused`] for a section that is nothing of the kind.
     pub(super) fn read(mut from: Reader<'_>) -> Result<Self> {
-        let next: Vec<i64> = from.column()?;
+        let next = from.paged::<i64>()?;
         from.finish()?;
         let mut due: BTreeMap<i64, Vec<(i64, Group)>> = BTreeMap::new();
-        for (group, &at) in (0..).zip(&next).filter(|(_, at)| **at != NEVER) {
+        for (group, at) in (0..).zip(next.iter()).filter(|(_, at)| *at != NEVER) {
             due.entry(at.div_euclid(TOGETHER)).or_default().push((at, group));
         }
         Ok(Self { due, next })
@@ -64,10 +66,9 @@ impl Agenda {
         }
         due.sort_unstable();
         due.retain(|&(at, group)| {
-            let next = &mut self.next[group as usize];
-            let is_due = *next == at;
+            let is_due = self.next.get(group as usize) == Some(at);
             if is_due {
-                *next = NEVER;
+                self.next.replace(group as usize, NEVER);
             }
             is_due
         });

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 impl<'a> Scoring<'a> {
     /// Everything as it is between two steps; see [`Growing::save`] for `tag`.
     pub(in crate::pipeline::stream) fn save(&mut self, tag: &str) -> SavedTables {
-        let (following, agenda, growing) = (&mut self.following, &self.agenda, &mut self.growing);
+        let (following, agenda, growing) = (&mut self.following, &mut self.agenda, &mut self.growing);
         let (tables, (following, agenda)) =
             rayon::join(|| growing.save(tag), || rayon::join(|| following.save(), || agenda.save()));
         let mut first = Section::default();
