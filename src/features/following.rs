@@ -55,7 +55,7 @@ pub struct Following {
     engine: Option<Engine>,
     /// What was told of orders.
     orders: ToldOrders,
-    /// By row of other tables: a hash of what was told of it.
+    /// By row of other tables: a hash of what was told of it, or that it was there and nothing counts it.
     rows: Noted,
     /// The keys of orders as the engine numbers them; none that another process has told.
     keys: ToldKeys,
@@ -105,6 +105,7 @@ impl Following {
         if telling.is_changed() {
             return Ok(self.forget());
         }
+        telling.note_the_rest()?;
         self.keys.keep(&sub.orders[..sub.whole], &facts.orders.keys);
         let lines_asking = known.order_of_line.iter().take_while(|order| (**order as usize) < sub.asking).count();
         facts.orders.asking = Some((0..sub.asking as u32).collect());
@@ -142,7 +143,7 @@ impl Following {
         Ok(())
     }
 
-    /// Whether a row of another table was told.
+    /// Whether a row of another table was there in an earlier step.
     pub fn knows(&self, row: u128) -> bool {
         self.rows.get(row).is_some()
     }
@@ -196,6 +197,9 @@ struct Telling<'f> {
 }
 
 const HASH: FixedState = FixedState::with_seed(0);
+
+/// In the place of a hash: a row that no feature counts.
+const NOT_COUNTED: u64 = 0;
 
 impl<'f> Telling<'f> {
     fn new(following: &'f mut Following, sub: &Sub<'f>, tables: &Tables, order_of_line: &[u32]) -> Result<Self> {
@@ -266,6 +270,16 @@ impl<'f> Telling<'f> {
         })
     }
 
+    /// Notes the rows that nothing counts: they have come all the same.
+    fn note_the_rest(&mut self) -> Result<()> {
+        for row in self.rows.values().flatten().copied() {
+            if self.following.rows.get(row).is_none() {
+                self.following.rows.insert(row, NOT_COUNTED)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether anything that was told before is not so any more.
     fn is_changed(&self) -> bool {
         self.changed || self.before.iter().any(|(_, is_found)| !is_found)
@@ -289,8 +303,9 @@ impl Fresh for Telling<'_> {
         let number = self.rows.get(table).and_then(|rows| rows.get(row));
         let content = self.contents.get(table).and_then(|contents| contents.get(row));
         let (Some(number), Some(content)) = (number, content) else { return Ok(false) };
-        let before = self.following.rows.insert(*number, *content)?;
-        self.changed |= before.is_some_and(|before| before != *content);
+        let content = (*content).max(NOT_COUNTED + 1);
+        let before = self.following.rows.insert(*number, content)?.filter(|before| *before != NOT_COUNTED);
+        self.changed |= before.is_some_and(|before| before != content);
         Ok(before.is_none())
     }
 

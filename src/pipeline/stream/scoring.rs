@@ -80,7 +80,7 @@ pub(super) struct Stepped {
 pub(super) struct LateRow {
     pub(super) table: &'static str,
     pub(super) order_id: Option<String>,
-    /// Its time, UTC microseconds.
+    /// When it was to be known, UTC microseconds.
     pub(super) at: i64,
 }
 
@@ -373,7 +373,13 @@ impl<'a> Scoring<'a> {
         {
             let Some(contract) = table(name) else { continue };
             let ids = ids(frame)?;
-            for (row, at) in ints(frame, contract.clock)?.into_iter().enumerate() {
+            // What becomes known after it happened is late by when it was known.
+            let known = match frame.get_column_index("known_at") {
+                Some(_) => ints(frame, "known_at")?,
+                None => Vec::new(),
+            };
+            for (row, happened) in ints(frame, contract.clock)?.into_iter().enumerate() {
+                let at = happened.max(known.get(row).copied().flatten());
                 let is_new = match rows.get(name) {
                     Some(rows) => !self.following.knows(rows[row]),
                     None => row < asking,
