@@ -7,6 +7,7 @@ use super::ahead::Typed;
 use super::checkpoint::{self, Checkpoints};
 use super::journal::{Journal, Offsets, declared_features};
 use super::learning::Learning;
+use super::published;
 use super::publishing::{Made, Publishing, Work, add};
 use super::resuming;
 use super::retelling::{Job, Retelling, ScoresToo, Shared, retell, whole};
@@ -235,9 +236,9 @@ impl<'a> Following<'a> {
         }
         let mut made: Vec<Made> = self.settle()?.into_iter().collect();
         let is_fast = stepped.is_some() && self.publishing.here()?.can_score(self.pipeline)?;
-        // The first epoch tells everything, so that every table is there.
-        let is_first = self.journal.progress.refreshed.is_none() || self.declared_anew;
-        let scores_alone = is_fast && last != Last::OfAll && !is_first;
+        // Scores that no journal tells of are not gone on from: the first epoch leaves nothing of them.
+        let is_foreign = self.committed.epoch == 0 && published::is_any(out)?;
+        let scores_alone = is_fast && last != Last::OfAll && !self.declared_anew && !is_foreign;
         match &stepped {
             Some(stepped) if scores_alone => {
                 let work = self.work(stepped, as_of, begun, &mut stages)?;

@@ -19,6 +19,14 @@ pub(super) struct OfFile {
     pub(super) matrix: Matrix,
 }
 
+/// Whether anything is published.
+///
+/// # Errors
+/// [`Error::Environment`] when the commit cannot be read.
+pub(super) fn is_any(out: &Path) -> Result<bool> {
+    Ok(!files(out)?.is_empty())
+}
+
 /// Everything that is published, file by file in the order of their paths; nothing where no order was scored yet.
 ///
 /// # Errors
