@@ -22,6 +22,7 @@ mod order;
 mod parallel;
 pub mod parquet;
 mod parts;
+mod picked;
 mod record;
 mod snapshot;
 mod staging;

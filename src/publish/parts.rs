@@ -4,6 +4,7 @@ use super::layout::PartitionType;
 use super::order::order;
 use super::parallel;
 use super::parquet::{FileOptions, Packing, encode};
+use super::picked::rows_of;
 use super::record::PartitionColumn;
 use crate::contract::output::OutputTable;
 use crate::error::{Error, Result};
@@ -75,7 +76,7 @@ pub(super) fn encoded(
         // What comes in the order of the files, as large tables do, is not held twice.
         Some(rows) => match run_of(rows) {
             Some(first) => frame.slice(i64::from(first), rows.len()),
-            None => frame.take(rows).map_err(Error::frames(format!("writing `{}`", table.name)))?,
+            None => rows_of(frame, rows).map_err(Error::frames(format!("writing `{}`", table.name)))?,
         },
         None => frame.clone(),
     };

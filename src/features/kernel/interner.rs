@@ -77,6 +77,10 @@ impl Interner {
         if self.ends.is_empty() {
             return Some((at * self.width, (at + 1) * self.width));
         }
+        // Both at once, mostly: they stand beside one another.
+        if let Some(&[start, end]) = at.checked_sub(1).and_then(|before| self.ends.slice(before..at + 1)) {
+            return Some((start as usize, end as usize));
+        }
         let start = if at == 0 { 0 } else { self.ends.get(at - 1)? };
         Some((start as usize, self.ends.get(at)? as usize))
     }
