@@ -83,8 +83,8 @@ impl State {
             }
         };
         let Groups { groups, blank: blanks } = match apart {
-            true => groups((entity, at), &heavies, apart_events(&runs, &places)),
-            false => groups((entity, at), &heavies, together(&rows, &places)),
+            true => groups((entity, at), asked.len(), &heavies, apart_events(&runs, &places)),
+            false => groups((entity, at), asked.len(), &heavies, together(&rows, &places)),
         };
         let mut tasks = tasks(&groups);
         if self.declarations.needs.distinct {
@@ -148,7 +148,6 @@ fn too_large() -> Error {
 }
 
 /// The queries of a step by entity.
-#[derive(Default)]
 struct Groups {
     groups: Vec<Group>,
     /// Those of entities without an event that could be seen, of which there are many: most keys turn up once.
@@ -159,10 +158,12 @@ struct Groups {
 /// none, and is the event that asks itself, mostly.
 fn groups(
     (entity, time): (&[u32], &[i64]),
+    entities: usize,
     heavies: &Heavies,
     mut events: impl FnMut(usize, i64) -> Range<usize>,
 ) -> Groups {
-    let mut found = Groups::default();
+    // Room for all in either: what is not used is never touched.
+    let mut found = Groups { groups: Vec::with_capacity(entities), blank: Vec::with_capacity(entities) };
     let mut first = 0;
     for (place, same) in entity.chunk_by(|a, b| a == b).enumerate() {
         let queries = first..first + same.len();
