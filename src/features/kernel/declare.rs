@@ -230,7 +230,7 @@ impl Lane {
     /// Whether what several lots of events give is what each gives, added up: a maximum is not once some of them leave, nor is
     /// a number of different keys.
     pub(super) fn adds_up(&self) -> bool {
-        !self.needs.distinct && !(self.needs.max && self.span.is_some())
+        !self.needs.distinct && (!self.needs.max || self.span.is_none())
     }
 
     /// The earliest happening that is in the window of T (or later, over the whole life: in no sum yet).
