@@ -71,7 +71,7 @@ impl State {
         // Dropped if something goes wrong: it is made again.
         let mut heavies = std::mem::take(&mut self.heavies);
         let runs: Vec<Rows> = self.runs.iter().map(Run::rows).collect();
-        // What adds up is added up where it lies, which is as quick as to put it together and spares doing so.
+        // What adds up is added up where it lies: nothing has to be put together for it.
         let apart = few && self.declarations.lanes.iter().all(Lane::adds_up);
         let copied;
         let rows = match runs.as_slice() {

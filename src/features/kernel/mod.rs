@@ -17,8 +17,10 @@
 //! once, and from then on costs what is new and what leaves its windows (`heavy`).
 //!
 //! Inside: `sort` and `run` bring rows into the order of entity and time, `copied` those of a few entities, `answer` shares
-//! out entities, `sweep`, `glide` and `walk` answer one entity in one window, `apart` does so where it lies in several runs, `others` numbers what distinct counts count,
-//! `life` keeps totals, `pairs` what was ever counted as distinct.
+//! out entities, `sweep`, `glide` and `walk` answer one entity in one window, `apart` does so where its events lie in several
+//! runs, `others` numbers what distinct counts count, `life` keeps totals, `pairs` what was ever counted as distinct.
+//!
+//! [`Noted`] is a table of its own: numbers under names that are hashes, saved by what came.
 
 mod answer;
 mod apart;
