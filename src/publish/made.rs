@@ -1,8 +1,9 @@
 //! State files that are made before the commit they count with, beside everything else: they can be large.
 
 use super::bridge;
+use super::direct::Direct;
 use crate::error::{Error, Result};
-use crate::memory::{Mapped, let_go};
+use crate::memory::Mapped;
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::error::ArrowError;
@@ -12,14 +13,9 @@ use arrow::ipc::root_as_footer;
 use arrow::ipc::writer::FileWriter;
 use bytes::Bytes;
 use polars::prelude::DataFrame;
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Bytes after which what was written is put on the disk, so that a commit which syncs a few small files meanwhile does not
-/// have to wait for all of a large one.
-const SYNC_EVERY: u64 = 32 << 20;
 
 /// A file on the disk that waits for [`Staging::adopt_state`](super::Staging::adopt_state).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +32,7 @@ impl MadeFile {
     /// # Errors
     /// [`Error::Environment`] when the file cannot be written.
     pub fn of_head(path: &Path, head: &[u8], fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<Self> {
-        let mut file = Synced::create(path, None)?;
+        let mut file = Direct::create(path, None)?;
         file.write_all(head).and_then(|()| fill(&mut file)).map_err(Error::io("write", path))?;
         let (size_in_bytes, _) = file.finish(path)?;
         Ok(Self { path: path.to_owned(), size_in_bytes, blake3: blake3::hash(head).to_hex().to_string() })
@@ -57,7 +53,7 @@ impl MadeFile {
             ArrowError::IoError(_, source) => Error::io("write", path)(source),
             other => bridge::failed(format!("writing {}", path.display()))(other),
         };
-        let file = Synced::create(path, Some(blake3::Hasher::new()))?;
+        let file = Direct::create(path, Some(blake3::Hasher::new()))?;
         let mut writer = FileWriter::try_new(file, &batch.schema()).map_err(failed)?;
         writer.write(&batch).map_err(failed)?;
         let (size_in_bytes, blake3) = writer.into_inner().map_err(failed)?.finish(path)?;
@@ -131,52 +127,6 @@ unsafe fn batch_in(file: Buffer) -> Result<RecordBatch, ArrowError> {
 
 /// Length of what ends an Arrow file: the length of the footer, and the magic bytes.
 const TRAILER: usize = 10;
-
-/// A file that is put on the disk bit by bit. What is in it is held in memory already, and is read when a process starts
-/// again: what is on the disk takes no memory a second time.
-struct Synced {
-    file: File,
-    /// Of all of it, unless something else tells what is in it.
-    hasher: Option<blake3::Hasher>,
-    written: u64,
-    synced: u64,
-}
-
-impl Synced {
-    fn create(path: &Path, hasher: Option<blake3::Hasher>) -> Result<Self> {
-        let file = File::create(path).map_err(Error::io("write", path))?;
-        Ok(Self { file, hasher, written: 0, synced: 0 })
-    }
-
-    /// How many bytes it has, and their hash, if it was asked for.
-    fn finish(self, path: &Path) -> Result<(u64, String)> {
-        self.file.sync_all().map_err(Error::io("sync", path))?;
-        let_go(&self.file, 0..self.written);
-        let hash = self.hasher.map(|hasher| hasher.finalize().to_hex().to_string());
-        Ok((self.written, hash.unwrap_or_default()))
-    }
-}
-
-impl Write for Synced {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let some = &bytes[..bytes.len().min(SYNC_EVERY as usize)];
-        let length = self.file.write(some)?;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(&some[..length]);
-        }
-        self.written += length as u64;
-        if self.written - self.synced >= SYNC_EVERY {
-            self.file.sync_data()?;
-            let_go(&self.file, self.synced..self.written);
-            self.synced = self.written;
-        }
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@
 
 mod bridge;
 mod commit;
+mod direct;
 mod disk;
 mod fault;
 mod layout;
