@@ -1,7 +1,8 @@
 //! State as bytes: little-endian columns in sections, which are written and read side by side.
 //!
-//! `magic (8) · version u32 · hash of whose it is (32) · sections u64 · length u64 and BLAKE3 (32) of each · BLAKE3 of all of
-//! that (32) · the sections`. What a section holds is up to the owner, who puts columns into a [`Section`] and takes them out
+//! `magic (8) · version u32 · hash of whose it is (32) · sections u64 · length u64 and XXH3 (16) of each · BLAKE3 of all of that
+//! (32) · the sections`. The sums over sections are there for disks that fail, and gigabytes of them are written by the minute;
+//! what a state is known by is the hash of its header. What a section holds is up to the owner, who puts columns into a [`Section`] and takes them out
 //! of a [`Reader`] in the same order: every column is its length (u64) and its values. Columns begin at multiples of 16 bytes,
 //! so that those of a mapped file are read where they are: see [`Frozen`].
 
@@ -22,14 +23,35 @@ pub use writing::{Columns, Section, header, whole};
 
 const MAGIC: &[u8; 8] = b"ordstate";
 /// Goes up with every change of the layout or of a meaning.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const HASH: usize = 32;
 /// Columns begin at multiples of this.
 const ALIGNED: usize = 16;
 /// In the place of a file: the column follows.
 const HERE: u64 = u64::MAX;
-/// A section in the header: its length and its hash.
-const ENTRY: usize = 8 + HASH;
+/// The sum over a section: bytes that were damaged have another one.
+type Sum = [u8; 16];
+/// A section in the header: its length and its sum.
+const ENTRY: usize = 8 + size_of::<Sum>();
+
+/// The sum over the bytes of a section, which come in any number of parts.
+#[derive(Default)]
+struct Summing(xxhash_rust::xxh3::Xxh3);
+
+impl Summing {
+    fn add(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    fn sum(&self) -> Sum {
+        self.0.digest128().to_le_bytes()
+    }
+}
+
+/// Whether bytes have the sum that they should have.
+fn is_sum(bytes: &[u8], sum: &[u8]) -> bool {
+    xxhash_rust::xxh3::xxh3_128(bytes).to_le_bytes() == sum
+}
 
 fn refused(why: &str, hint: &str) -> Error {
     Error::InputRefused { message: format!("the saved state {why}"), hint: Some(hint.to_owned()) }

@@ -177,7 +177,7 @@ fn whatever_is_not_what_was_written_is_refused_and_says_so() {
     }
     let mut newer = bytes.clone();
     newer[8] = 9;
-    assert!(says(&newer, &OURS).contains("has version 9, this program reads version 3"));
+    assert!(says(&newer, &OURS).contains("has version 9, this program reads version 4"));
     assert!(says(b"PAR1", &OURS).contains("no state of this program"));
     assert!(says(&bytes, &[8; HASH]).contains("other settings"));
 }
