@@ -2,13 +2,12 @@
 
 use super::NO_KEY;
 use super::declare::{Lane, Needs};
-use super::pairs::{Pair, Pairs};
+use super::pairs::Pairs;
 use super::run::Run;
 use super::state::renamed;
 use super::sweep::{Before, Totals};
-use crate::memory::ask_ahead;
+use crate::memory::{AHEAD, ask_ahead};
 use crate::saved::Frozen;
-use rayon::prelude::*;
 
 /// Totals of a lifetime lane up to the horizon; empty for a window.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,6 +77,41 @@ impl<'l> LifeColumns<'l> {
     }
 }
 
+/// The columns of a [`Life`] to be changed: that nobody else looks at them is seen once, and not for each entity.
+struct EditedColumns<'l> {
+    count: &'l mut [u32],
+    last: &'l mut [i64],
+    valued: &'l mut [u32],
+    sum: &'l mut [i128],
+    max: &'l mut [i64],
+    hits: &'l mut [u32],
+}
+
+impl EditedColumns<'_> {
+    fn ask_ahead(&self, entity: u32) {
+        let at = entity as usize;
+        ask_ahead(self.count, at);
+        ask_ahead(self.last, at);
+        ask_ahead(self.valued, at);
+        ask_ahead(self.sum, at);
+        ask_ahead(self.max, at);
+        ask_ahead(self.hits, at);
+    }
+
+    /// Adds to the totals of an entity for which there is room.
+    fn add(&mut self, entity: u32, totals: &Totals) {
+        fn change<T>(column: &mut [T], entity: u32, change: impl FnOnce(&mut T)) {
+            column.get_mut(entity as usize).map(change);
+        }
+        change(self.count, entity, |count| *count += totals.count);
+        change(self.last, entity, |last| *last = totals.last.max(*last));
+        change(self.valued, entity, |valued| *valued += totals.valued);
+        change(self.sum, entity, |sum| *sum += totals.sum);
+        change(self.max, entity, |max| *max = totals.max.max(*max));
+        change(self.hits, entity, |hits| *hits += totals.hits);
+    }
+}
+
 impl Life {
     /// Nothing yet, of a lane that reads so much.
     pub(super) fn new(needs: Needs) -> Self {
@@ -101,42 +135,40 @@ impl Life {
         self.columns().totals(entity)
     }
 
-    /// Changes what is known of an entity.
-    fn change(&mut self, entity: usize, change: impl FnOnce(&mut Totals)) {
-        fn put<T: bytemuck::Pod>(column: &mut Frozen<T>, entity: usize, value: T) {
-            if entity < column.len() {
-                column.edit()[entity] = value;
-            }
+    /// The columns to be changed, with room for so many entities: copies, where others look at them.
+    fn edit(&mut self, entities: usize) -> EditedColumns<'_> {
+        self.reach(entities);
+        EditedColumns {
+            count: self.count.edit(),
+            last: self.last.edit(),
+            valued: self.valued.edit(),
+            sum: self.sum.edit(),
+            max: self.max.edit(),
+            hits: self.hits.edit(),
         }
-        self.reach(entity + 1);
-        let mut totals = self.totals(entity);
-        change(&mut totals);
-        put(&mut self.count, entity, totals.count);
-        put(&mut self.last, entity, totals.last);
-        put(&mut self.valued, entity, totals.valued);
-        put(&mut self.sum, entity, totals.sum);
-        put(&mut self.max, entity, totals.max);
-        put(&mut self.hits, entity, totals.hits);
     }
 
     /// Takes in the events that entered the lane in `[from, to)`.
     pub(super) fn take(&mut self, lane: &Lane, run: &Run, from: i64, to: i64) {
-        let mut pairs: Vec<Pair> = Vec::new();
         let (entity, rows) = (&run.entity[..], run.rows());
-        let enters = |at: &usize| (from..to).contains(&lane.enters(rows.happened[*at], rows.known(*at)));
+        let enters = |at: usize| (from..to).contains(&lane.enters(rows.happened[at], rows.known(at)));
+        let entered: Vec<u32> = (0..run.len()).filter(|at| enters(*at)).map(|at| at as u32).collect();
         // Events are sorted by entity: room for all at once. Mostly there is none, and what others look at stays as it is.
-        if let Some(last) = (0..run.len()).rfind(enters) {
-            self.reach(entity[last] as usize + 1);
-        }
-        for at in (0..run.len()).filter(enters) {
-            self.change(entity[at] as usize, |totals| totals.add(lane, &rows, at));
-            if lane.needs.distinct && rows.other[at] != NO_KEY {
-                pairs.push([entity[at], rows.other[at]]);
+        let Some(last) = entered.last() else { return };
+        let mut columns = self.edit(entity[*last as usize] as usize + 1);
+        let mut nth = 0;
+        for of_one in entered.chunk_by(|a, b| entity[*a as usize] == entity[*b as usize]) {
+            if let Some(next) = entered.get(nth + AHEAD) {
+                columns.ask_ahead(entity[*next as usize]);
             }
+            nth += of_one.len();
+            let mut totals = Totals::default();
+            of_one.iter().for_each(|at| totals.add(lane, &rows, *at as usize));
+            columns.add(entity[of_one[0] as usize], &totals);
         }
-        if !pairs.is_empty() {
-            pairs.par_sort_unstable();
-            self.others.add(pairs);
+        if lane.needs.distinct {
+            let entered = entered.iter().map(|at| *at as usize).filter(|at| rows.other[*at] != NO_KEY);
+            self.others.add(entered.map(|at| [entity[at], rows.other[at]]).collect());
         }
     }
 
@@ -147,10 +179,8 @@ impl Life {
 
     /// Adds what is known of other events.
     pub(super) fn join(&mut self, other: Self) {
-        for entity in other.entities() {
-            let theirs = other.totals(entity as usize);
-            self.change(entity as usize, |totals| totals.join(&theirs));
-        }
+        let mut columns = self.edit(other.count.len());
+        other.entities().for_each(|entity| columns.add(entity, &other.totals(entity as usize)));
         self.others.add(other.others.saved().to_vec());
     }
 
@@ -186,13 +216,10 @@ impl Life {
     /// Gives keys new numbers; those without one go.
     pub(super) fn rename(&mut self, entities: &[u32], others: &[u32]) {
         let before = std::mem::replace(self, Self::new(self.needs));
-        for entity in before.entities() {
-            let to = renamed(entities, entity);
-            if to != NO_KEY {
-                let totals = before.totals(entity as usize);
-                self.change(to as usize, |known| known.join(&totals));
-            }
-        }
+        let named =
+            || before.entities().map(|entity| (entity, renamed(entities, entity))).filter(|(_, to)| *to != NO_KEY);
+        let mut columns = self.edit(named().map(|(_, to)| to as usize + 1).max().unwrap_or_default());
+        named().for_each(|(entity, to)| columns.add(to, &before.totals(entity as usize)));
         self.others = before.others.renamed(entities, others);
     }
 }
@@ -215,7 +242,7 @@ mod tests {
         ] {
             let declared = Declarations::new(vec![Declaration::new("a", aggregate, Window::Lifetime)]).unwrap();
             let mut life = Life::new(declared.lanes[0].needs);
-            life.change(2, |totals| totals.join(&known));
+            life.edit(3).add(2, &known);
             assert_eq!((life.totals(2), life.totals(0), life.totals(9)), (kept, none, none), "{aggregate:?}");
             assert!(life.is_whole());
             life.rename(&[NO_KEY, NO_KEY, 0], &[]);

@@ -1,6 +1,7 @@
 //! Other keys that were ever counted: what distinct counts over the whole life need.
 
 use super::NO_KEY;
+use super::run::gallop;
 use super::state::renamed;
 use crate::memory::ask_ahead;
 use crate::saved::Frozen;
@@ -78,17 +79,32 @@ impl Pairs {
         self.pairs.iter()
     }
 
-    /// Adds pairs, in any order.
+    /// Adds pairs, in any order. Where all of them are there nothing changes, and what was saved stays so.
     pub(super) fn add(&mut self, mut more: Vec<Pair>) {
+        // Sorted by their entities already, mostly.
+        more.sort();
+        more.dedup();
+        let (before, mut next) = (&self.pairs[..], 0);
+        // Where each goes among those that are there.
+        let mut places = Vec::with_capacity(more.len());
+        more.retain(|pair| {
+            next = gallop(before, next, |known| known < pair);
+            let is_new = before.get(next) != Some(pair);
+            places.extend(is_new.then_some(next));
+            is_new
+        });
         if more.is_empty() {
             return;
         }
-        if !self.pairs.is_empty() {
-            let pairs = self.pairs.edit();
-            pairs.append(&mut more);
-            more = std::mem::take(pairs);
+        let mut pairs = Vec::with_capacity(before.len() + more.len());
+        let mut copied = 0;
+        for (pair, place) in more.into_iter().zip(places) {
+            pairs.extend_from_slice(&before[copied..place]);
+            pairs.push(pair);
+            copied = place;
         }
-        *self = more.into();
+        pairs.extend_from_slice(&before[copied..]);
+        *self = Self::sorted(pairs.into());
     }
 
     /// With new numbers of keys, by the old ones; pairs with one that has none go.

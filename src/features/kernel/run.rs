@@ -267,7 +267,9 @@ impl Run {
 
     /// Gives keys new numbers; events of entities without one go, other keys without one become null.
     pub(super) fn rename(&mut self, entities: &[u32], others: &[u32]) {
-        self.retain(|run, at| renamed(entities, run.entity[at]) != NO_KEY);
+        let is_named = |at: &u32| renamed(entities, self.entity[*at as usize]) != NO_KEY;
+        let named: Vec<u32> = (0..self.len() as u32).filter(is_named).collect();
+        self.keep(&named);
         self.entity.edit().iter_mut().for_each(|id| *id = renamed(entities, *id));
         self.other.edit().iter_mut().for_each(|id| *id = renamed(others, *id));
         if !self.entity.is_sorted() {
@@ -277,11 +279,10 @@ impl Run {
         }
     }
 
-    /// Drops what `keep` does not want.
-    pub(super) fn retain(&mut self, keep: impl Fn(&Self, usize) -> bool) {
-        let order: Vec<u32> = (0..self.len()).filter(|&at| keep(self, at)).map(|at| at as u32).collect();
-        if order.len() < self.len() {
-            *self = self.reorder(&order);
+    /// Drops all events but these, in their order.
+    pub(super) fn keep(&mut self, events: &[u32]) {
+        if events.len() < self.len() {
+            *self = self.reorder(events);
         }
     }
 }
@@ -352,16 +353,17 @@ impl<'a> Places<'a> {
 /// The rows of `entity` in a sorted column, none of which is before `start`. Galloping, so that a walk over all entities
 /// is linear and a look at one of millions is not.
 pub(super) fn rows_of(column: &[u32], entity: u32, start: usize) -> Range<usize> {
-    let first = gallop(column, start, |id| id < entity);
-    first..gallop(column, first, |id| id <= entity)
+    let first = gallop(column, start, |&id| id < entity);
+    first..gallop(column, first, |&id| id <= entity)
 }
 
-fn gallop(column: &[u32], start: usize, before: impl Fn(u32) -> bool) -> usize {
+/// The first row from `start` on of which `before` is not true, in a column in which it is true of some and then of none.
+pub(super) fn gallop<T>(column: &[T], start: usize, before: impl Fn(&T) -> bool) -> usize {
     let (mut low, mut step) = (start, 1);
-    while column.get(low + step - 1).is_some_and(|&id| before(id)) {
+    while column.get(low + step - 1).is_some_and(&before) {
         low += step;
         step *= 2;
     }
     let high = (low + step - 1).min(column.len());
-    low + column[low..high].partition_point(|&id| before(id))
+    low + column[low..high].partition_point(before)
 }

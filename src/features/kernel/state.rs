@@ -204,12 +204,13 @@ impl State {
         for (lane, life) in lanes.iter().zip(&mut self.lives).filter(|(lane, _)| lane.span.is_none()) {
             life.take(lane, run, from, to);
         }
-        run.retain(|run, at| {
-            lanes.iter().any(|lane| match lane.span {
-                Some(_) => run.happened[at] >= lane.floor(to),
-                None => lane.enters(run.happened[at], run.known(at)) >= to,
-            })
-        });
+        // Over the whole life the floor is what could not have entered yet, had it been known at once.
+        let floor = lanes.iter().map(|lane| lane.floor(to)).min().unwrap_or(i64::MAX);
+        let known_matters = lanes.iter().any(|lane| lane.span.is_none());
+        let rows = run.rows();
+        let is_kept = |at: usize| rows.happened[at] >= floor || (known_matters && rows.known(at) >= to);
+        let kept: Vec<u32> = (0..run.len()).filter(|at| is_kept(*at)).map(|at| at as u32).collect();
+        run.keep(&kept);
     }
 
     /// Marks the entities and other keys of which something is kept; the rest can be forgotten by

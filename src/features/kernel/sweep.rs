@@ -68,16 +68,6 @@ impl Totals {
         }
     }
 
-    /// Totals of events that are not in `self`.
-    pub(super) fn join(&mut self, other: &Self) {
-        self.sum += other.sum;
-        self.last = self.last.max(other.last);
-        self.max = self.max.max(other.max);
-        self.count += other.count;
-        self.valued += other.valued;
-        self.hits += other.hits;
-    }
-
     pub(super) fn remove(&mut self, lane: &Lane, run: &Rows<'_>, at: usize) {
         self.count -= 1;
         if lane.needs.value() {
