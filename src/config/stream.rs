@@ -27,7 +27,7 @@ pub struct Stream {
     #[schemars(regex(pattern = r"^[0-9]{1,5}(ms|s|m|h|d)$"))]
     pub lateness: String,
     /// How long after an order is scored one that was placed before it can still come with features of its own time. One
-    /// that comes later yet is scored on what is remembered, and stands in the ledger as `forgotten`.
+    /// that comes later yet has everything counted anew, once, which takes as long as a start without a checkpoint.
     #[schemars(regex(pattern = r"^[0-9]{1,5}(ms|s|m|h|d)$"))]
     pub remember: String,
     /// How often KPIs, satisfaction, exceptions, customers and the monitor are told anew, at most. They look at the whole

@@ -131,13 +131,14 @@ impl Following {
     }
 
     /// Lets go of what no order placed at or after `before` can reach. One that comes later all the same makes the engine
-    /// start anew.
+    /// start anew. Keys of orders of which something is `awaited` stay, so that these need not be read again for them.
     ///
     /// # Errors
     /// As [`Engine::expire`].
-    pub fn expire(&mut self, before: i64) -> Result<()> {
+    pub fn expire(&mut self, before: i64, awaited: impl Fn(u32) -> bool + Sync) -> Result<()> {
         if let Some(engine) = &mut self.engine {
-            self.keys.rename(&engine.expire(before)?);
+            let names = engine.expire_but(before, |live| self.keys.mark_live(live, awaited))?;
+            self.keys.rename(&names);
             self.horizon = self.horizon.max(before);
         }
         Ok(())

@@ -358,8 +358,7 @@ fn absolute(path: &Path) -> std::path::PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// From how long on a stage leaves so much freed memory that it is worth giving back; those of epochs are shorter, and the next
-/// one wants it again.
+/// From how long on a stage leaves so much freed memory that it is worth giving back.
 const LONG_IN_SECONDS: f64 = 1.0;
 
 /// Times stages.
@@ -368,6 +367,8 @@ pub(super) struct Stopwatch {
     pub(super) stages: Vec<Stage>,
     /// Set when nobody waits for the work any more.
     give_up: Arc<AtomicBool>,
+    /// Whether memory is given back after long stages.
+    gives_back: bool,
 }
 
 impl Default for Stopwatch {
@@ -379,7 +380,17 @@ impl Default for Stopwatch {
 impl Stopwatch {
     /// Of work that ends before its next stage once `give_up` is set.
     pub(super) fn giving_up(give_up: Arc<AtomicBool>) -> Self {
-        Self { begun: Instant::now(), stages: Vec::new(), give_up }
+        Self { begun: Instant::now(), stages: Vec::new(), give_up, gives_back: true }
+    }
+
+    /// Of work after which the same is done again, which wants the memory that this leaves.
+    pub(super) fn again_and_again() -> Self {
+        Self { gives_back: false, ..Self::default() }
+    }
+
+    /// The same for what comes seldom.
+    pub(super) fn giving_back(self) -> Self {
+        Self { gives_back: true, ..self }
     }
 
     pub(super) fn time<T>(&mut self, stage: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -389,7 +400,7 @@ impl Stopwatch {
         let begun = Instant::now();
         let done = work()?;
         let seconds = begun.elapsed().as_secs_f64();
-        if seconds >= LONG_IN_SECONDS {
+        if self.gives_back && seconds >= LONG_IN_SECONDS {
             crate::memory::give_back();
         }
         tracing::debug!(stage, seconds, peak_memory_mib = peak_memory_mib(), "stage done");

@@ -17,7 +17,7 @@ mod tests;
 pub use facts::{Facts, Grid, Happenings, Level, Phase, Stream};
 pub use keys::Keys;
 pub use plan::Units;
-pub use saved::Renamed;
+pub use saved::{Live, Renamed};
 
 use super::kernel::{SortedQueries, State, Values};
 use crate::config::FeatureSpec;

@@ -98,8 +98,17 @@ impl Engine {
     /// # Errors
     /// [`crate::error::Error::InputRefused`] beyond 2³² − 1 keys.
     pub fn expire(&mut self, before: i64) -> Result<Renamed> {
-        let mut live: BTreeMap<String, Vec<bool>> =
-            self.keys.of.iter().map(|(name, keys)| (name.clone(), vec![false; keys.len()])).collect();
+        self.expire_but(before, |_| ())
+    }
+
+    /// As [`Self::expire`], without forgetting keys that `wanted` marks: for each set of them (an entity's name) it is given
+    /// by number which are to stay.
+    ///
+    /// # Errors
+    /// As [`Self::expire`].
+    pub fn expire_but(&mut self, before: i64, wanted: impl FnOnce(&mut Live)) -> Result<Renamed> {
+        let mut live: Live = self.keys.of.iter().map(|(name, keys)| (name.clone(), vec![false; keys.len()])).collect();
+        wanted(&mut live);
         self.states.par_iter_mut().for_each(|state| state.expire(before));
         for (plan, state) in self.plan.states.iter().zip(&self.states) {
             // Two slices of one map: taken out, marked, put back.
@@ -160,6 +169,9 @@ impl Engine {
     }
 }
 
+/// Which keys are to stay, by entity (or pair of them) and number.
+pub type Live = BTreeMap<String, Vec<bool>>;
+
 /// New numbers of keys by the old ones, by entity (or pair of them).
 pub type Renamed = BTreeMap<String, Vec<u32>>;
 
@@ -176,7 +188,7 @@ impl Keys {
     }
 
     /// Forgets what is not live; the new numbers of each set by the old ones.
-    fn forget(&mut self, live: &BTreeMap<String, Vec<bool>>) -> Result<BTreeMap<String, Vec<u32>>> {
+    fn forget(&mut self, live: &Live) -> Result<BTreeMap<String, Vec<u32>>> {
         let alive = |name: &str| live.get(name).map(Vec::as_slice).unwrap_or_default();
         let keep = |(name, keys): (&String, &mut Interner)| (name.clone(), keys.keep(alive(name)));
         let (mut pairs, mut plain): (Vec<_>, Vec<_>) = self.of.iter_mut().partition(|(name, _)| name.contains('+'));

@@ -1,6 +1,6 @@
 //! Numbers of the keys of orders that were told, so that an order of which something becomes known later is not read again.
 
-use crate::features::engine::Renamed;
+use crate::features::engine::{Live, Renamed};
 use crate::features::kernel::NO_KEY;
 use crate::memory::{AHEAD, ask_ahead};
 use rayon::prelude::*;
@@ -82,6 +82,24 @@ impl ToldKeys {
         self.entities.iter().copied().zip(columns).collect()
     }
 
+    /// Marks the keys of some orders, by entity and number.
+    pub(super) fn mark_live(&self, live: &mut Live, wanted: impl Fn(u32) -> bool + Sync) {
+        let width = self.entities.len().max(1);
+        let place = |(nth, entity): (usize, &'static str)| Some((nth, entity, live.remove(entity)?));
+        let mut of_entities: Vec<_> = self.entities.iter().copied().enumerate().filter_map(place).collect();
+        of_entities.par_iter_mut().for_each(|(nth, _, live)| {
+            for (number, page) in &self.pages {
+                let orders = (number << PAGE_BITS..).zip(page.chunks_exact(width));
+                for (_, keys) in orders.filter(|(order, keys)| keys[0] != NOTHING && wanted(*order)) {
+                    if let Some(live) = live.get_mut(keys[*nth] as usize) {
+                        *live = true;
+                    }
+                }
+            }
+        });
+        live.extend(of_entities.into_iter().map(|(_, entity, live)| (entity.to_owned(), live)));
+    }
+
     /// Gives keys their new numbers; nothing more is kept of an order with a key that was forgotten, which would have to be
     /// entered again.
     pub(super) fn rename(&mut self, names: &Renamed) {
@@ -135,6 +153,23 @@ mod tests {
         keys.rename(&BTreeMap::from([("customer".to_owned(), vec![0, NO_KEY, 1, 2, 3, 4, 5, 6, 7, 8])]));
         assert_eq!([0, 1, 2, 3, far].map(|order| keys.has(order)), [true, true, false, true, true]);
         assert_eq!(keys.of(&[0, 1, 2, 3, far]), columns(&[NO_KEY, 0, NO_KEY, 8, 7], &[3, 0, NO_KEY, 4, 2]));
+    }
+
+    #[test]
+    fn keys_are_marked_of_the_orders_that_are_wanted() {
+        let mut keys = ToldKeys::default();
+        let far = 5 << PAGE_BITS;
+        keys.keep(&[3, far, 0], &columns(&[4, 2, NO_KEY], &[1, 0, 3]));
+        let none = || Live::from([("customer".to_owned(), vec![false; 5]), ("device".to_owned(), vec![false; 4])]);
+        let mut live = none();
+        keys.mark_live(&mut live, |order| order != 3);
+        // A set of which orders have no key stays as it was, and nothing is wanted of orders that are not kept.
+        let expected =
+            [("customer", vec![false, false, true, false, false]), ("device", vec![true, false, false, true])];
+        assert_eq!(live, expected.map(|(name, live)| (name.to_owned(), live)).into());
+        let mut other = Live::from([("sku".to_owned(), vec![false])]);
+        keys.mark_live(&mut other, |_| true);
+        assert_eq!(other["sku"], [false]);
     }
 
     #[test]

@@ -35,6 +35,11 @@ impl Agenda {
         }
     }
 
+    /// Whether a group is to be looked at again.
+    pub(super) fn awaits(&self, group: Group) -> bool {
+        self.next.get(group as usize).is_some_and(|at| at != NEVER)
+    }
+
     /// All of it.
     pub(super) fn save(&mut self) -> Section {
         let mut to = Section::default();

@@ -145,6 +145,12 @@ impl Checkpoints {
         }
     }
 
+    /// Whether one is being written.
+    pub(super) fn is_at_work(&mut self) -> bool {
+        self.look(false);
+        self.is_at_work
+    }
+
     /// Whether a checkpoint waits for a commit.
     pub(super) fn is_written(&mut self) -> bool {
         self.look(false);

@@ -202,7 +202,7 @@ impl<'a> Following<'a> {
     /// again.
     pub(super) fn epoch(&mut self, gathered: &Gathered, last: Last, tick: &(dyn Fn(&str) + Sync)) -> Result<Vec<Made>> {
         let begun = Instant::now();
-        let mut stages = Stopwatch::default();
+        let mut stages = Stopwatch::again_and_again();
         let end = self.options.as_of.unwrap_or((self.options.now)());
         self.journal.begin();
         stages.time("ingest", || self.take(gathered, tick))?;
@@ -222,7 +222,10 @@ impl<'a> Following<'a> {
         tick("features");
         let out = &self.options.out;
         let stepped = match &self.scoring {
-            Some(scoring) => Some(stages.time("features", || writing(scoring).step(out, as_of, before))?),
+            Some(scoring) => {
+                let is_shared = self.checkpoints.is_at_work();
+                Some(stages.time("features", || writing(scoring).step(out, (as_of, before), is_shared))?)
+            }
             None => None,
         };
         if let (Some(scoring), Some(stepped)) = (&self.scoring, &stepped) {
@@ -257,7 +260,7 @@ impl<'a> Following<'a> {
                 self.retelling.give_up();
                 let late = stepped.as_ref().map_or(&[][..], |stepped| &stepped.late);
                 let looked = Instant::now();
-                made.push(self.refresh(end, as_of, stages, begun, late, tick)?);
+                made.push(self.refresh(end, as_of, stages.giving_back(), begun, late, tick)?);
                 self.retelling.ended(looked);
             }
         };

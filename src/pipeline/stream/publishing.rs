@@ -92,7 +92,7 @@ impl Publication {
 
     /// Scores what is to be decided on, and publishes it with everything else in one commit.
     fn publish(&mut self, pipeline: &Pipeline, options: &StreamOptions, work: Work) -> Result<Made> {
-        let mut stages = Stopwatch::default();
+        let mut stages = Stopwatch::again_and_again();
         let mut staging = self.publisher.begin_replacing(Replaces::Epoch, &work.run_id, work.metadata)?;
         // A day that lost its last order has none any more.
         for table in SCORES {

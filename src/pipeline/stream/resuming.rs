@@ -67,7 +67,7 @@ fn tried<'a>(
                 Ok(())
             })?;
         }
-        stages.time("features", || scoring.step(out, watermark, None))?;
+        stages.time("features", || scoring.step(out, (watermark, None), false))?;
         if declared_anew {
             stages.time("restore", || scoring.overlay(out))?;
         }

@@ -28,6 +28,7 @@ use polars::prelude::*;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
+use std::time::Instant;
 
 /// Tables whose rows are events of their own.
 const EVENTS: [&str; 3] = ["returns", "tickets", "feedback"];
@@ -36,8 +37,10 @@ const EVENTS: [&str; 3] = ["returns", "tickets", "feedback"];
 const TOLD_AT_ONCE: usize = 1 << 18;
 
 /// How many times the events that were kept by the last expiry the engine holds before it lets go again of what nothing can
-/// reach any more, and the events that it holds in any case: expiry looks at all of them.
+/// reach any more, and the events that it holds in any case: expiry looks at all of them. While a checkpoint is written what
+/// it changes would have to be copied first, so that it waits for the end of that, or until there are as many more.
 const EXPIRE_AT_TIMES: usize = 2;
+const EXPIRE_ANYWAY_AT_TIMES: usize = 3;
 const HELD_ANYWAY: usize = 500_000;
 
 /// Orders scored so far, and everything that the next ones need.
@@ -129,11 +132,11 @@ impl<'a> Scoring<'a> {
     }
 
     /// Scores the orders that the watermark `as_of` has passed and tells the engine what is known by now. `before` is the
-    /// watermark of the step before; what is older and new came late.
+    /// watermark of the step before; what is older and new came late. `is_shared`: a checkpoint of this is being written.
     ///
     /// # Errors
     /// As [`Following::step`].
-    pub(super) fn step(&mut self, out: &Path, as_of: i64, before: Option<i64>) -> Result<Stepped> {
+    pub(super) fn step(&mut self, out: &Path, (as_of, before): (i64, Option<i64>), is_shared: bool) -> Result<Stepped> {
         let mut touched = each_once(std::mem::take(&mut self.changed));
         self.changed_before.clone_from(&touched);
         let mut decided_on = std::mem::take(&mut self.decided_on);
@@ -170,16 +173,21 @@ impl<'a> Scoring<'a> {
         stepped.asked = asking.into_iter().zip(features.placed_at.iter().copied()).collect();
         stepped.touched = touched;
         self.steps += 1;
-        self.expire(as_of)?;
+        self.expire(as_of, is_shared)?;
         Ok(stepped)
     }
 
     /// Keeps the engine within a multiple of what it needs.
-    fn expire(&mut self, as_of: i64) -> Result<()> {
-        if self.following.size().1 > EXPIRE_AT_TIMES * self.kept.max(HELD_ANYWAY) {
+    fn expire(&mut self, as_of: i64, is_shared: bool) -> Result<()> {
+        let times = if is_shared { EXPIRE_ANYWAY_AT_TIMES } else { EXPIRE_AT_TIMES };
+        let held = self.following.size().1;
+        if held > times * self.kept.max(HELD_ANYWAY) {
+            let begun = Instant::now();
             let remember = crate::config::stream_span(&self.pipeline.raw.stream.remember);
-            self.following.expire(as_of.saturating_sub(remember))?;
+            self.following.expire(as_of.saturating_sub(remember), |group| self.agenda.awaits(group))?;
             self.kept = self.following.size().1;
+            let seconds = begun.elapsed().as_secs_f64();
+            tracing::debug!(held, kept = self.kept, seconds, "events that nothing can reach any more are let go of");
         }
         Ok(())
     }
