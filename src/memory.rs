@@ -9,12 +9,12 @@
 
 mod ahead;
 mod aside;
-mod mapped;
+mod direct;
 mod spare;
 
 pub use ahead::{AHEAD, ask_ahead};
 use aside::ASIDE;
-pub use mapped::Mapped;
+pub use direct::{Reading, Writing};
 use spare::{SPARES, can_be_kept, class};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::Range;

@@ -4,9 +4,10 @@
 //! (32) · the sections`. The sums over sections are there for disks that fail, and gigabytes of them are written by the minute;
 //! what a state is known by is the hash of its header. What a section holds is up to the owner, who puts columns into a [`Section`] and takes them out
 //! of a [`Reader`] in the same order: every column is its length (u64) and its values. Columns begin at multiples of 16 bytes,
-//! so that those of a mapped file are read where they are: see [`Frozen`].
+//! and large ones can be shared and lie in files of their own: see [`Frozen`].
 
 mod frozen;
+mod in_file;
 mod paged;
 mod reading;
 mod rows;
@@ -30,20 +31,24 @@ const ALIGNED: usize = 16;
 /// In the place of a file: the column follows.
 const HERE: u64 = u64::MAX;
 /// The sum over a section: bytes that were damaged have another one.
-type Sum = [u8; 16];
+pub type Sum = [u8; SUM];
+/// Its length, bytes.
+pub const SUM: usize = 16;
 /// A section in the header: its length and its sum.
-const ENTRY: usize = 8 + size_of::<Sum>();
+const ENTRY: usize = 8 + SUM;
 
-/// The sum over the bytes of a section, which come in any number of parts.
+/// The sum over bytes that come in any number of parts.
 #[derive(Default)]
-struct Summing(xxhash_rust::xxh3::Xxh3);
+pub struct Summing(xxhash_rust::xxh3::Xxh3);
 
 impl Summing {
-    fn add(&mut self, part: &[u8]) {
+    /// Goes on with a part.
+    pub fn add(&mut self, part: &[u8]) {
         self.0.update(part);
     }
 
-    fn sum(&self) -> Sum {
+    /// The sum over all parts.
+    pub fn sum(&self) -> Sum {
         self.0.digest128().to_le_bytes()
     }
 }

@@ -57,7 +57,7 @@ pub struct Following {
     orders: ToldOrders,
     /// By row of other tables: a hash of what was told of it, or that it was there and nothing counts it.
     rows: Noted,
-    /// The keys of orders as the engine numbers them; none that another process has told.
+    /// The keys of orders as the engine numbers them.
     keys: ToldKeys,
     /// The earliest time that can still be asked for.
     horizon: i64,

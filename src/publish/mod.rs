@@ -13,7 +13,6 @@
 
 mod bridge;
 mod commit;
-mod direct;
 mod disk;
 mod fault;
 mod layout;
@@ -25,6 +24,7 @@ pub mod parquet;
 mod parts;
 mod picked;
 mod record;
+mod row_file;
 mod snapshot;
 mod staging;
 #[cfg(test)]

@@ -1,8 +1,7 @@
-//! Columns that are shared and not copied: between who uses them, a checkpoint that is being written, and the file that has
-//! them.
+//! Columns that are shared and not copied: between who uses them and a checkpoint that is being written. Each knows the file that
+//! has it.
 
 use super::Cell;
-use crate::memory::Mapped;
 use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Where a column was saved: a file, and the place among its columns.
 pub(super) type Place = (String, u64);
 
-/// A column that is not changed while others look at it: clones share it, and one that was saved lies in the file.
+/// A column that is not changed while others look at it: clones share it.
 #[derive(Debug, Clone)]
 pub struct Frozen<T> {
-    own: Arc<Vec<T>>,
-    /// Where it is, as long as it is in a file.
-    mapped: Option<(Mapped, Range<usize>)>,
+    cells: Arc<Vec<T>>,
     /// Where it was saved last; shared by clones, so that what a checkpoint writes is known to who goes on with it.
     saved: Arc<Saved>,
 }
@@ -29,24 +26,13 @@ struct Saved {
 }
 
 impl<T: bytemuck::Pod> Frozen<T> {
-    /// A column in a file, unless these bytes of it are no such column.
-    pub(super) fn mapped(file: &Mapped, range: Range<usize>, place: Place) -> Option<Self> {
-        bytemuck::try_cast_slice::<u8, T>(file.get(range.clone())?).ok()?;
-        let column = Self { own: Arc::default(), mapped: Some((file.clone(), range)), saved: Arc::default() };
-        column.is_saved(place);
-        Some(column)
-    }
-
     /// The column to be changed: a copy, where others look at it.
     pub fn edit(&mut self) -> &mut Vec<T> {
-        if self.mapped.is_some() {
-            *self = Self::from(self.to_vec());
-        }
         // Whoever writes it down writes it as it was.
         if Arc::strong_count(&self.saved) > 1 || self.saved.is.load(Ordering::Acquire) {
             self.saved = Arc::default();
         }
-        Arc::make_mut(&mut self.own)
+        Arc::make_mut(&mut self.cells)
     }
 
     /// Where it was saved last.
@@ -64,17 +50,13 @@ impl<T: bytemuck::Pod> Frozen<T> {
 impl<T: bytemuck::Pod> Deref for Frozen<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
-        match &self.mapped {
-            None => &self.own,
-            // That these bytes are such a column was seen when it was made.
-            Some((file, range)) => bytemuck::try_cast_slice(&file[range.clone()]).unwrap_or_default(),
-        }
+        &self.cells
     }
 }
 
 impl<T> From<Arc<Vec<T>>> for Frozen<T> {
-    fn from(own: Arc<Vec<T>>) -> Self {
-        Self { own, mapped: None, saved: Arc::default() }
+    fn from(cells: Arc<Vec<T>>) -> Self {
+        Self { cells, saved: Arc::default() }
     }
 }
 

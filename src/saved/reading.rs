@@ -1,10 +1,9 @@
 //! What was written: checked, and taken out column by column.
 
+use super::in_file::ColumnFile;
 use super::{Cell, ENTRY, Frozen, Grown, HASH, HERE, MAGIC, Paged, REBUILD, VERSION, damaged, gap_at, is_sum, refused};
 use crate::error::{Error, Result};
-use crate::memory::Mapped;
 use rayon::prelude::*;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,14 +15,25 @@ use std::sync::Arc;
 pub fn open<'a>(bytes: &'a [u8], whose: &[u8; HASH]) -> Result<Vec<Reader<'a>>> {
     let sections = unchecked(bytes, whose)?;
     match sections.par_iter().all(|(section, sum)| is_sum(section, sum)) {
-        true => Ok(sections.into_iter().map(|(bytes, _)| Reader { bytes, at: 0, columns: Arc::default() }).collect()),
+        true => Ok(sections.into_iter().map(|(bytes, _)| Reader::of(bytes)).collect()),
         false => Err(damaged()),
     }
 }
 
 /// The sections that a header names, with the sum that each should have: the header alone is checked.
 fn unchecked<'a>(bytes: &'a [u8], whose: &[u8; HASH]) -> Result<Vec<(&'a [u8], &'a [u8])>> {
-    let mut head = Reader { bytes, at: 0, columns: Arc::default() };
+    let mut head = Reader::of(bytes);
+    let entries = entries(&mut head, whose)?;
+    let mut sections = Vec::with_capacity(entries.len());
+    for (length, sum) in entries {
+        sections.push((head.take(length)?, sum));
+    }
+    head.finish()?;
+    Ok(sections)
+}
+
+/// The length of each section, and the sum that it should have, of a header that is checked; the first section follows.
+pub(super) fn entries<'a>(head: &mut Reader<'a>, whose: &[u8; HASH]) -> Result<Vec<(usize, &'a [u8])>> {
     if head.take(MAGIC.len()).ok() != Some(MAGIC.as_slice()) {
         return Err(refused("is no state of this program", "is it another file of that name?"));
     }
@@ -34,7 +44,7 @@ fn unchecked<'a>(bytes: &'a [u8], whose: &[u8; HASH]) -> Result<Vec<(&'a [u8], &
     let (owner, count) = (head.take(HASH)?, head.one::<u64>()?);
     let count = usize::try_from(count).map_err(|_| damaged())?;
     let entries = head.take(count.checked_mul(ENTRY).ok_or_else(damaged)?)?;
-    let hashed = &bytes[..head.at];
+    let hashed = &head.bytes[..head.at];
     if blake3::hash(hashed).as_bytes() != head.take(HASH)? {
         return Err(damaged());
     }
@@ -42,73 +52,67 @@ fn unchecked<'a>(bytes: &'a [u8], whose: &[u8; HASH]) -> Result<Vec<(&'a [u8], &
         return Err(refused("was made by other settings or another version of the program", REBUILD));
     }
     head.align()?;
-    let mut sections = Vec::with_capacity(count);
-    for entry in entries.chunks_exact(ENTRY) {
+    let split = |entry: &'a [u8]| {
         let (length, sum) = entry.split_at(8);
-        let length = usize::try_from(u64::get(length)).map_err(|_| damaged())?;
-        sections.push((head.take(length)?, sum));
-    }
-    head.finish()?;
-    Ok(sections)
+        usize::try_from(u64::get(length)).map(|length| (length, sum)).map_err(|_| damaged())
+    };
+    entries.chunks_exact(ENTRY).map(split).collect()
 }
 
-/// A state and the files of columns that it points to, mapped.
-pub struct Files {
-    state: Mapped,
-    columns: Vec<(String, Mapped)>,
+/// A state, and the files of columns that it points to.
+pub struct Files<'p> {
+    state: Vec<u8>,
+    columns: Vec<(&'p str, &'p Path)>,
 }
 
-impl Files {
-    /// Maps a state, and the files that [`super::Columns::files`] named by these names.
+impl<'p> Files<'p> {
+    /// Reads a state. `columns` are the files that [`super::Columns::files`] named, by these names.
     ///
     /// # Errors
-    /// [`Error::Environment`] when one cannot be read.
-    pub fn map<'p>(state: &Path, columns: impl Iterator<Item = (&'p str, &'p Path)>) -> Result<Self> {
-        let map = |path: &Path| Mapped::of(path).map_err(Error::io("read", path));
-        let columns = columns.map(|(name, path)| Ok((name.to_owned(), map(path)?))).collect::<Result<_>>()?;
-        Ok(Self { state: map(state)?, columns })
+    /// [`Error::Environment`] when it cannot be read.
+    pub fn read(state: &Path, columns: Vec<(&'p str, &'p Path)>) -> Result<Self> {
+        Ok(Self { state: std::fs::read(state).map_err(Error::io("read", state))?, columns })
     }
 
-    /// The sections of the state; frozen columns stay in their files, and are checked one by one where a section points to
-    /// them: much of a file may be of no use any more.
+    /// The sections of the state. Frozen columns are read, and checked, one by one where a section points to them: much of a
+    /// file may be of no use any more.
     ///
     /// # Errors
-    /// As [`open`].
+    /// As [`open`], and [`Error::Environment`] when a file of columns cannot be read.
     pub fn open(&self, whose: &[u8; HASH]) -> Result<Vec<Reader<'_>>> {
-        let of_file = |(name, file): &'_ (String, Mapped)| -> Result<_> {
-            let start = file.as_ptr() as usize;
-            let of_section = |(bytes, sum): (&[u8], &[u8])| {
-                let range = bytes.as_ptr_range();
-                (range.start as usize - start..range.end as usize - start, sum.to_vec())
-            };
-            let sections = unchecked(file, whose)?.into_iter().map(of_section).collect();
-            Ok((name.clone(), file.clone(), sections))
-        };
         let mut sections = open(&self.state, whose)?;
         if sections.is_empty() {
             return Err(damaged());
         }
-        let find = |name: &String| self.columns.iter().find(|(known, _)| known == name).ok_or_else(damaged);
-        let names = sections.remove(0).texts()?;
-        let columns = names.iter().map(|name| of_file(find(name)?)).collect::<Result<Vec<_>>>()?;
+        let open = |name: &String| {
+            let (_, path) = self.columns.iter().find(|(known, _)| known == name).ok_or_else(damaged)?;
+            ColumnFile::open(name, path, whose)
+        };
+        let columns = sections.remove(0).texts()?.iter().map(open).collect::<Result<Vec<_>>>()?;
         let columns = Arc::new(columns);
         sections.iter_mut().for_each(|section| section.columns = Arc::clone(&columns));
         Ok(sections)
     }
 }
 
-/// Files of columns: the name of each, and where each column is in it, with the sum that it should have.
-type Mappings = Vec<(String, Mapped, Vec<(Range<usize>, Vec<u8>)>)>;
-
 /// What of a section has not been read yet.
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    columns: Arc<Mappings>,
+    columns: Arc<Vec<ColumnFile>>,
 }
 
 impl<'a> Reader<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, columns: Arc::default() }
+    }
+
+    /// How many bytes were read.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
     /// A value that [`super::Section::one`] wrote.
     ///
     /// # Errors
@@ -133,10 +137,10 @@ impl<'a> Reader<'a> {
         Ok(self.begin_column(C::WIDTH)?.chunks_exact(C::WIDTH).map(C::get))
     }
 
-    /// A column that [`super::Section::frozen`] wrote; it stays in the file where it has one of its own.
+    /// A column that [`super::Section::frozen`] wrote.
     ///
     /// # Errors
-    /// As [`Self::one`].
+    /// As [`Self::one`], and [`Error::Environment`] when the file that has it cannot be read.
     pub fn frozen<T: bytemuck::Pod + Cell>(&mut self) -> Result<Frozen<T>> {
         self.align()?;
         let (file, nth): (u64, u64) = (self.one()?, self.one()?);
@@ -146,25 +150,8 @@ impl<'a> Reader<'a> {
             self.align()?;
             return Ok(bytes.chunks_exact(T::WIDTH).map(T::get).collect::<Vec<_>>().into());
         }
-        let found = usize::try_from(file).ok().and_then(|file| self.columns.get(file)).zip(usize::try_from(nth).ok());
-        let ((name, file, sections), at) = found.ok_or_else(damaged)?;
-        let (range, sum) = sections.get(at).cloned().ok_or_else(damaged)?;
-        if !is_sum(&file[range.clone()], &sum) {
-            return Err(damaged());
-        }
-        let mut column = Reader { bytes: &file[range.clone()], at: 0, columns: Arc::default() };
-        let (here, rows): (u64, u64) = (column.one()?, column.one()?);
-        let length = usize::try_from(rows).ok().and_then(|rows| rows.checked_mul(T::WIDTH)).ok_or_else(damaged)?;
-        column.take(length)?;
-        if here != HERE {
-            return Err(damaged());
-        }
-        let start = range.start + 2 * size_of::<u64>();
-        if cfg!(target_endian = "little") {
-            return Frozen::mapped(file, start..start + length, (name.clone(), nth)).ok_or_else(damaged);
-        }
-        let cells = file[start..start + length].chunks_exact(T::WIDTH);
-        Ok(cells.map(T::get).collect::<Vec<_>>().into())
+        let file = usize::try_from(file).ok().and_then(|file| self.columns.get(file)).ok_or_else(damaged)?;
+        file.column(nth)
     }
 
     /// Rows that [`super::Section::grown`] wrote.

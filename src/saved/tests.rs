@@ -84,7 +84,7 @@ fn frozen_columns_stay_in_their_files_until_they_are_changed_and_are_written_onc
         let paths = ["a", "b", "c", "d", "e"].map(|name| format!("columns-of-{name}"));
         let paths = paths.map(|name| (folder.path().join(&name), name));
         let there = paths.iter().filter(|(path, _)| path.exists()).map(|(path, name)| (name.as_str(), path.as_path()));
-        let files = Files::map(&folder.path().join(name), there).unwrap();
+        let files = Files::read(&folder.path().join(name), there.collect()).unwrap();
         let mut section = files.open(&OURS).unwrap().remove(0);
         assert_eq!(section.one::<u8>().unwrap(), 7);
         let long = section.frozen::<u32>().unwrap();
@@ -106,7 +106,7 @@ fn frozen_columns_stay_in_their_files_until_they_are_changed_and_are_written_onc
     let other = long.clone();
     long.edit()[0] = 5;
     assert_eq!((long[0], other[0], long.len()), (5, 0, LONG as usize));
-    let files = Files::map(&folder.path().join("e"), std::iter::empty()).unwrap();
+    let files = Files::read(&folder.path().join("e"), Vec::new()).unwrap();
     assert!(files.open(&OURS).is_err());
 }
 
@@ -183,25 +183,31 @@ fn whatever_is_not_what_was_written_is_refused_and_says_so() {
 }
 
 #[test]
-fn rows_of_a_file_are_read_once_and_when_they_are_asked_for() {
+fn columns_of_rows_in_a_file_are_read_once_and_when_they_are_asked_for() {
     use polars::prelude::*;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    let frame = df!("n" => [1_i64, 2]).unwrap();
-    let (reads, given) = (Arc::new(AtomicUsize::new(0)), frame.clone());
-    let counts = Arc::clone(&reads);
-    let read = move || {
-        counts.fetch_add(1, Ordering::Relaxed);
-        Ok(given.clone())
+    use std::sync::{Arc, Mutex};
+    let frame = df!("n" => [1_i64, 2], "text" => ["a", "b"]).unwrap();
+    let reads = Arc::new(Mutex::new(Vec::new()));
+    let read = || {
+        let (reads, given) = (Arc::clone(&reads), frame.clone());
+        move |nth: usize| {
+            reads.lock().unwrap().push(nth);
+            Ok(given.columns()[nth].clone())
+        }
     };
-    let rows = Rows::in_file(2, read.clone());
+    let rows = Rows::in_file(2, frame.clear(), read());
     let other = rows.clone();
-    assert_eq!((rows.height(), reads.load(Ordering::Relaxed)), (2, 0));
-    assert!(rows.get().unwrap().equals(&frame) && other.get().unwrap().equals(&frame));
-    assert_eq!(reads.load(Ordering::Relaxed), 1);
-    // Another number of rows is another file.
-    assert!(Rows::in_file(3, read).get().is_err());
-    assert!(Rows::from(frame.clone()).get().unwrap().equals(&frame));
+    let texts = |_: &str, dtype: &DataType| *dtype == DataType::String;
+    assert_eq!((rows.height(), rows.none(&texts).unwrap()), (2, df!("text" => [""; 0]).unwrap()));
+    assert!(reads.lock().unwrap().is_empty());
+    assert!(rows.wanted(&texts).unwrap().equals(&frame.select(["text"]).unwrap()));
+    assert_eq!(*reads.lock().unwrap(), [1]);
+    assert!(rows.all().unwrap().equals(&frame) && other.all().unwrap().equals(&frame));
+    assert_eq!(*reads.lock().unwrap(), [1, 0]);
+    // Another number of rows is another file, and so are other columns.
+    assert!(Rows::in_file(3, frame.clear(), read()).all().is_err());
+    assert!(Rows::in_file(2, df!("n" => [0_i64; 0], "text" => [0_i64; 0]).unwrap(), read()).all().is_err());
+    assert!(Rows::from(frame.clone()).all().unwrap().equals(&frame));
 }
 
 #[test]
@@ -221,9 +227,9 @@ fn a_column_that_is_damaged_is_seen_by_who_points_to_it() {
     bytes[last] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let read = |name: &str, columns: usize| {
-        let there = [(files[0].as_str(), path.as_path())].into_iter();
-        let mapped = Files::map(&folder.path().join(name), there).unwrap();
-        let mut section = mapped.open(&OURS).unwrap().remove(0);
+        let there = vec![(files[0].as_str(), path.as_path())];
+        let there = Files::read(&folder.path().join(name), there).unwrap();
+        let mut section = there.open(&OURS).unwrap().remove(0);
         (0..columns).all(|_| section.frozen::<u32>().is_ok())
     };
     assert!(read("one", 1), "what nobody points to does not matter");
@@ -266,7 +272,7 @@ proptest::proptest! {
                     proptest::prop_assert!(again.iter().all(|file| kept.contains(file)), "{:?} {:?}", kept, again);
                     let paths: Vec<_> = kept.iter().map(|file| folder.path().join(file)).collect();
                     let columns = kept.iter().map(String::as_str).zip(paths.iter().map(|path| path.as_path()));
-                    let files = Files::map(&folder.path().join(&name), columns).unwrap();
+                    let files = Files::read(&folder.path().join(&name), columns.collect()).unwrap();
                     let mut reader = files.open(&OURS).unwrap().remove(0);
                     let read = reader.paged::<u64>().unwrap();
                     proptest::prop_assert!(reader.finish().is_ok() && read.iter().eq(known.iter().copied()));

@@ -1,8 +1,10 @@
 //! Numbers of the keys of orders that were told, so that an order of which something becomes known later is not read again.
 
+use crate::error::Result;
 use crate::features::engine::{Live, Renamed};
 use crate::features::kernel::NO_KEY;
 use crate::memory::{AHEAD, ask_ahead};
+use crate::saved::{Frozen, Reader, Section, damaged};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -20,7 +22,7 @@ const NOTHING: u32 = NO_KEY - 1;
 pub(super) struct ToldKeys {
     entities: Vec<&'static str>,
     /// One row an order, one number an entity.
-    pages: BTreeMap<u32, Box<[u32]>>,
+    pages: BTreeMap<u32, Frozen<u32>>,
 }
 
 /// The page of an order, and its place there.
@@ -49,7 +51,7 @@ impl ToldKeys {
         let mut first = 0;
         for of_page in orders.chunk_by(|a, b| place(*a).0 == place(*b).0) {
             let number = place(of_page[0]).0;
-            let page = self.pages.entry(number).or_insert_with(|| vec![NOTHING; width << PAGE_BITS].into());
+            let page = self.pages.entry(number).or_insert_with(|| vec![NOTHING; width << PAGE_BITS].into()).edit();
             for (row, order) in (first..).zip(of_page) {
                 let start = place(*order).1 * width;
                 page[start..start + width].iter_mut().zip(&columns).for_each(|(key, column)| *key = column[row]);
@@ -123,10 +125,44 @@ impl ToldKeys {
                 }
             }
         };
-        let mut pages: Vec<&mut Box<[u32]>> = self.pages.values_mut().collect();
-        pages
-            .par_iter_mut()
-            .for_each(|page| page.chunks_exact_mut(width).filter(|keys| keys[0] != NOTHING).for_each(each_order));
+        let pages: Vec<&mut Frozen<u32>> = self.pages.values_mut().collect();
+        pages.into_par_iter().for_each(|page| {
+            page.edit().chunks_exact_mut(width).filter(|keys| keys[0] != NOTHING).for_each(each_order);
+        });
+    }
+
+    /// All of them, for [`Self::read`].
+    pub(super) fn save(&self) -> Section {
+        let mut to = Section::default();
+        to.texts(self.entities.iter().copied());
+        to.column(self.pages.keys().copied());
+        self.pages.values().for_each(|page| to.frozen(page));
+        to
+    }
+
+    /// What [`Self::save`] gave. `known` gives the name of an entity, and how many keys it has.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InputRefused`] for a section that is not of this kind, or names keys which are not there;
+    /// [`crate::error::Error::Environment`] when a page cannot be read.
+    pub(super) fn read(mut from: Reader<'_>, known: impl Fn(&str) -> Option<(&'static str, usize)>) -> Result<Self> {
+        let names = from.texts()?;
+        let sets = names.iter().map(|name| known(name).ok_or_else(damaged)).collect::<Result<Vec<_>>>()?;
+        let numbers: Vec<u32> = from.column()?;
+        let pages =
+            numbers.into_iter().map(|number| Ok((number, from.frozen()?))).collect::<Result<BTreeMap<_, _>>>()?;
+        from.finish()?;
+        let is_key = |(key, (_, count)): (&u32, &(&str, usize))| *key == NO_KEY || (*key as usize) < *count;
+        let is_whole = |page: &Frozen<u32>| {
+            let width = sets.len();
+            let mut orders = page.chunks_exact(width.max(1));
+            page.len() == width << PAGE_BITS
+                && orders.all(|keys| keys[0] == NOTHING || keys.iter().zip(&sets).all(is_key))
+        };
+        match pages.par_iter().all(|(_, page)| is_whole(page)) {
+            true => Ok(Self { entities: sets.into_iter().map(|(name, _)| name).collect(), pages }),
+            false => Err(damaged()),
+        }
     }
 }
 
@@ -160,8 +196,7 @@ mod tests {
         let mut keys = ToldKeys::default();
         let far = 5 << PAGE_BITS;
         keys.keep(&[3, far, 0], &columns(&[4, 2, NO_KEY], &[1, 0, 3]));
-        let none = || Live::from([("customer".to_owned(), vec![false; 5]), ("device".to_owned(), vec![false; 4])]);
-        let mut live = none();
+        let mut live = Live::from([("customer".to_owned(), vec![false; 5]), ("device".to_owned(), vec![false; 4])]);
         keys.mark_live(&mut live, |order| order != 3);
         // A set of which orders have no key stays as it was, and nothing is wanted of orders that are not kept.
         let expected =
@@ -170,6 +205,27 @@ mod tests {
         let mut other = Live::from([("sku".to_owned(), vec![false])]);
         keys.mark_live(&mut other, |_| true);
         assert_eq!(other["sku"], [false]);
+    }
+
+    #[test]
+    fn keys_come_back_as_they_were_saved_and_no_others_are_taken_for_them() {
+        use crate::saved;
+        let mut keys = ToldKeys::default();
+        let bytes = |keys: &ToldKeys| saved::whole(&[0; 32], vec![keys.save()]);
+        let read = |bytes: &[u8], known: &[(&'static str, usize)]| {
+            let section = saved::open(bytes, &[0; 32]).unwrap().remove(0);
+            ToldKeys::read(section, |name| known.iter().find(|(known, _)| *known == name).copied())
+        };
+        assert!(!read(&bytes(&keys), &[]).unwrap().has(0));
+        let far = 5 << PAGE_BITS;
+        keys.keep(&[3, far], &columns(&[7, NO_KEY], &[1, 2]));
+        let saved = bytes(&keys);
+        let again = read(&saved, &[("customer", 8), ("device", 3)]).unwrap();
+        assert_eq!([0, 3, far].map(|order| again.has(order)), [false, true, true]);
+        assert_eq!(again.of(&[3, far]), keys.of(&[3, far]));
+        // An engine without the key, or without the entity.
+        assert!(read(&saved, &[("customer", 7), ("device", 3)]).is_err());
+        assert!(read(&saved, &[("customer", 8)]).is_err());
     }
 
     #[test]

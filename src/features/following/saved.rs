@@ -1,15 +1,17 @@
 //! What was told, between two processes.
 
+use super::keys::ToldKeys;
 use super::told::ToldOrders;
 use super::{Following, Terms};
 use crate::config::FeatureSpec;
+use crate::contract::feature::entity;
 use crate::error::Result;
 use crate::features::engine::{Engine, Units};
 use crate::features::kernel::Noted;
 use crate::saved::{Reader, Section, damaged};
 
 /// Sections before those of the engine.
-const OWN: usize = 2;
+const OWN: usize = 3;
 
 impl Following {
     /// Everything that was told, for [`Self::load`].
@@ -24,7 +26,7 @@ impl Following {
             orders.save()
         };
         let (orders, engine) = rayon::join(told, || engine.as_mut().map(Engine::save).unwrap_or_default());
-        [first, orders].into_iter().chain(engine).collect()
+        [first, orders, self.keys.save()].into_iter().chain(engine).collect()
     }
 
     /// What [`Self::save`] gave for the same declared features and terms.
@@ -49,6 +51,9 @@ impl Following {
         let ((rows, orders), engine) =
             rayon::join(|| rayon::join(read_rows, || ToldOrders::read(own[1].clone())), read_engine);
         let (engine, orders, rows) = (engine?, orders?, rows?);
-        Ok(Self { engine, orders, rows, horizon, possible, ..Self::default() })
+        let sizes = engine.as_ref().map(|engine| engine.size().0).unwrap_or_default();
+        let known = |name: &str| Some((entity(name)?.name, *sizes.get(name)?));
+        let keys = ToldKeys::read(own[2].clone(), known)?;
+        Ok(Self { engine, orders, rows, keys, horizon, possible })
     }
 }

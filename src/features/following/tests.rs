@@ -114,10 +114,12 @@ fn an_order_that_was_told_need_not_be_read_again() {
     assert_eq!(told(&mut kept, &[(4, 3 * HOUR, Some("c")), (0, HOUR, Some("c"))], (1, 2), true), Some(vec![50.0]));
     // Without keys it would be counted as somebody else's.
     assert_eq!(told(&mut kept, &[(5, 3 * HOUR, Some("c")), (0, HOUR, None)], (1, 2), true), None);
-    // Another process knows no keys, and one that nobody told of has none.
-    let bytes = saved::whole(&[0; 32], read.save());
-    let again = Following::load(&declared(COUNTED), &TERMS, &saved::open(&bytes, &[0; 32]).unwrap()).unwrap();
-    assert!(!again.keeps(0));
+    // Another process goes on with them.
+    let bytes = saved::whole(&[0; 32], begun().save());
+    let mut again = Following::load(&declared(COUNTED), &TERMS, &saved::open(&bytes, &[0; 32]).unwrap()).unwrap();
+    assert!(again.keeps(0) && again.keeps(1) && !again.keeps(2));
+    assert_eq!(told(&mut again, &later(None), (2, 2), true), expected);
+    // One that nobody told of has none.
     assert_eq!(told(&mut read, &[(6, 3 * HOUR, Some("c")), (7, 3 * HOUR, None)], (1, 1), true), None);
 }
 

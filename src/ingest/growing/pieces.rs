@@ -5,8 +5,6 @@ use crate::error::Result;
 use crate::ingest::contiguous::contiguous;
 use crate::saved::Rows;
 use polars::prelude::*;
-use rayon::prelude::*;
-use std::collections::BTreeSet;
 
 /// Small pieces at most: rows are picked out of each by itself. Beyond it the last ones are put together.
 const MOST: usize = 8;
@@ -40,12 +38,6 @@ struct Piece {
 
 /// Which columns are wanted, by name and type.
 type Wanted<'w> = &'w dyn Fn(&str, &DataType) -> bool;
-
-/// Rows with some of their columns.
-fn wanted_of(rows: &DataFrame, wanted: Wanted<'_>) -> Result<DataFrame> {
-    let columns = rows.columns().iter().filter(|column| wanted(column.name(), column.dtype()));
-    DataFrame::new(rows.height(), columns.cloned().collect()).map_err(frames())
-}
 
 impl Piece {
     fn of(mut rows: DataFrame) -> Self {
@@ -96,8 +88,8 @@ impl Pieces {
             let mut all = DataFrame::empty();
             for piece in &together {
                 match all.height() {
-                    0 => all = piece.rows.get()?.clone(),
-                    _ => drop(all.vstack_mut(piece.rows.get()?).map_err(frames())?),
+                    0 => all = piece.rows.all()?,
+                    _ => drop(all.vstack_mut_owned(piece.rows.all()?).map_err(frames())?),
                 }
             }
             drop(together);
@@ -111,9 +103,9 @@ impl Pieces {
     pub(super) fn whole(&self) -> Result<DataFrame> {
         let mut pieces = self.pieces.iter().map(|piece| &piece.rows);
         let Some(first) = pieces.next() else { return Ok(DataFrame::empty()) };
-        let mut whole = first.get()?.clone();
+        let mut whole = first.all()?;
         for piece in pieces {
-            whole.vstack_mut(piece.get()?).map_err(frames())?;
+            whole.vstack_mut_owned(piece.all()?).map_err(frames())?;
         }
         Ok(whole)
     }
@@ -133,7 +125,8 @@ impl Pieces {
             let numbers = match &mut columns[piece] {
                 Some(numbers) => numbers,
                 nothing => {
-                    let of_piece = self.pieces[piece].rows.get()?.column(column).map(Column::to_physical_repr);
+                    let of_piece = self.pieces[piece].rows.wanted(&|name, _| name == column)?;
+                    let of_piece = of_piece.column(column).map(Column::to_physical_repr);
                     nothing.insert(of_piece.and_then(|column| column.i64().cloned()).map_err(frames())?)
                 }
             };
@@ -180,14 +173,10 @@ impl Pieces {
     /// Rows of pieces one after the other. Texts of one piece are picked without being copied, which polars does where it picks
     /// out of several.
     fn picked(&self, runs: Vec<(usize, Vec<IdxSize>)>, wanted: Wanted<'_>) -> Result<DataFrame> {
-        let unread = runs.iter().filter(|(piece, rows)| !rows.is_empty() && !self.pieces[*piece].rows.are_read());
-        let unread: BTreeSet<usize> = unread.map(|(piece, _)| *piece).collect();
-        // Checked whole when they are read, which takes a while.
-        unread.into_par_iter().try_for_each(|piece| self.pieces[piece].rows.get().map(drop))?;
         let mut picked = DataFrame::empty();
         for (piece, rows) in runs {
             let Some(first) = rows.first() else { continue };
-            let piece = wanted_of(self.pieces[piece].rows.get()?, wanted)?;
+            let piece = self.pieces[piece].rows.wanted(wanted)?;
             let rows = match rows.windows(2).all(|pair| pair[0] + 1 == pair[1]) {
                 true => piece.slice(i64::from(*first), rows.len()),
                 false => piece.take(&IdxCa::from_vec("rows".into(), rows)).map_err(frames())?,
@@ -198,11 +187,7 @@ impl Pieces {
             }
         }
         if picked.height() == 0 {
-            // The newest are read already, most likely.
-            return self
-                .pieces
-                .last()
-                .map_or_else(|| Ok(picked), |piece| Ok(wanted_of(piece.rows.get()?, wanted)?.clear()));
+            return self.pieces.last().map_or(Ok(picked), |piece| piece.rows.none(wanted));
         }
         picked.rechunk_mut();
         Ok(picked)
@@ -276,21 +261,29 @@ mod tests {
     #[test]
     fn rows_that_nobody_asks_for_are_not_read() {
         use crate::saved::damaged;
-        let there =
-            |first: i64| Rows::in_file(100, move || Ok(df!("n" => (first..first + 100).collect::<Vec<_>>()).unwrap()));
-        let gone = || Rows::in_file(100, || Err(damaged()));
+        let none = || df!("n" => [0_i64; 0], "text" => [""; 0]).unwrap();
+        // Of rows that are there one column is, so that the other must not be read.
+        let there = |first: i64| {
+            Rows::in_file(100, none(), move |nth| match nth {
+                0 => Ok(Column::new("n".into(), (first..first + 100).collect::<Vec<_>>())),
+                _ => Err(damaged()),
+            })
+        };
+        let gone = || Rows::in_file(100, none(), |_| Err(damaged()));
+        let numbers = |_: &str, dtype: &DataType| *dtype == DataType::Int64;
         let saved = [gone(), there(100), gone(), there(300)];
         let mut pieces = Pieces::of_saved((0..).map(|nth: u32| nth.to_string()).zip(saved).collect());
         assert_eq!((pieces.height(), pieces.named(String::new).count()), (400, 4));
         assert_eq!(pieces.numbers("n", &[350, 100]).unwrap(), [Some(350), Some(100)]);
         let none = pieces.take(&[]).unwrap();
-        assert_eq!((none.width(), none.height()), (1, 0));
+        assert_eq!((none.width(), none.height()), (2, 0));
         let to_and_fro: Vec<IdxSize> = (0..60).flat_map(|n| [n + 100, n + 300]).collect();
         for places in [vec![100, 399, 150], to_and_fro] {
-            let taken = pieces.take(&places).unwrap();
+            let taken = pieces.take_wanted(&places, &numbers).unwrap();
             let taken = taken.column("n").unwrap().i64().unwrap().into_no_null_iter();
             assert!(taken.eq(places.iter().map(|at| i64::from(*at))));
         }
-        assert!(pieces.take(&[99]).is_err() && pieces.take(&[300, 200]).is_err() && pieces.whole().is_err());
+        assert!(pieces.take_wanted(&[99], &numbers).is_err() && pieces.take_wanted(&[300, 200], &numbers).is_err());
+        assert!(pieces.take(&[100]).is_err() && pieces.whole().is_err());
     }
 }

@@ -163,7 +163,7 @@ impl GrowingTable {
         let pieces = Pieces::of_saved(pieces);
         let mut orphans = Vec::with_capacity(waiting.len());
         for (name, _) in &waiting {
-            let (frame, files, rows) = (find(name)?.get()?.clone(), from.cells()?, from.cells()?);
+            let (frame, files, rows) = (find(name)?.all()?, from.cells()?, from.cells()?);
             if files.len() != frame.height() || rows.len() != frame.height() {
                 return Err(damaged());
             }

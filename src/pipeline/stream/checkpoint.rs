@@ -6,7 +6,7 @@
 //! longer. Rows never change once they are accepted, so that only what is looked up is written again each time.
 
 use super::journal::Journal;
-use super::pool::pool;
+use super::pool::{pool, readers};
 use super::scoring::{Scoring, unread};
 use crate::config::Pipeline;
 use crate::contract::output::STATE_DIR;
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::ingest::{PersonalKey, TypedFile, create_private};
 use crate::pipeline::chain::Stopwatch;
 use crate::pipeline::training::feature_terms;
-use crate::publish::{CommittedFile, MadeFile, Publisher};
+use crate::publish::{MadeFile, Publisher};
 use crate::saved::{self, Rows};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -224,7 +224,7 @@ impl Folder {
         made: &mut BTreeMap<String, MadeFile>,
     ) -> Result<Checkpoint> {
         for (file, rows) in rows {
-            self.make(made, &file, &|path| MadeFile::of_rows(path, rows.get()?))?;
+            self.make(made, &file, &|path| MadeFile::of_rows(path, &rows.all()?))?;
         }
         let of_columns = format!("{}/columns-{:010}", super::journal::FOLDER, checkpoint.epoch);
         let mut columns = saved::Columns::separate(&mut sections, &kept, &of_columns);
@@ -275,7 +275,7 @@ impl Drop for Folder {
 }
 
 fn rows_file(name: &str) -> String {
-    format!("{}/rows-{name}.arrow", super::journal::FOLDER)
+    format!("{}/rows-{name}", super::journal::FOLDER)
 }
 
 /// A hash of everything that a checkpoint depends on, but for the files that were taken. Another build of the program may
@@ -346,23 +346,13 @@ fn load<'a>(
     let mut stages = Stopwatch::default();
     let columns = checkpoint.columns.iter().map(|name| Ok((name.as_str(), find(name)?.path.as_path())));
     let columns = columns.collect::<Result<Vec<_>>>()?;
-    let held = saved::Files::map(&find(&checkpoint.state)?.path, columns.into_iter())?;
+    let held = saved::Files::read(&find(&checkpoint.state)?.path, columns)?;
     let whose = whose(pipeline, key)?;
     let sections = stages.time("checked", || held.open(&whose))?;
-    let rows = |(name, height): (String, usize)| Ok((name.clone(), rows_in(find(&rows_file(&name))?, height)?));
+    let rows = |(name, height): (String, usize)| Ok((name.clone(), find(&rows_file(&name))?.rows(height)?));
     let rows = Scoring::rows_of(&sections)?.into_iter().map(rows).collect::<Result<BTreeMap<_, _>>>()?;
-    stages.time("held", || Scoring::load(pipeline, files, &sections, &rows))
-}
-
-/// Rows in a file, which are read when they are first asked for. If they are damaged the file goes, so that the next start
-/// takes everything anew instead of failing where this one did.
-fn rows_in(file: &CommittedFile, height: usize) -> Result<Rows> {
-    let (file, mapped) = (file.clone(), file.map()?);
-    Ok(Rows::in_file(height, move || {
-        file.rows(mapped.clone()).inspect_err(|_| {
-            let _ = std::fs::remove_file(&file.path);
-        })
-    }))
+    let pool = readers("start")?;
+    stages.time("held", || pool.install(|| Scoring::load(pipeline, files, &sections, &rows)))
 }
 
 /// Whether a checkpoint has lost a file, as one does whose rows turned out to be damaged: what is begun again does without.

@@ -12,6 +12,20 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Environment`] when the threads cannot be started.
 pub(super) fn pool(what: &'static str) -> Result<ThreadPool> {
-    let pool = ThreadPoolBuilder::new().thread_name(move |number| format!("{what}-{number}")).build();
+    threads(what, ThreadPoolBuilder::new())
+}
+
+/// Threads that mostly wait for the disk, more of them than processors: it gives more the more is asked of it at a time.
+///
+/// # Errors
+/// As [`pool`].
+pub(super) fn readers(what: &'static str) -> Result<ThreadPool> {
+    threads(what, ThreadPoolBuilder::new().num_threads(READERS))
+}
+
+const READERS: usize = 8;
+
+fn threads(what: &'static str, how: ThreadPoolBuilder) -> Result<ThreadPool> {
+    let pool = how.thread_name(move |number| format!("{what}-{number}")).build();
     pool.map_err(|error| Error::io("start threads for", Path::new(what))(std::io::Error::other(error)))
 }
