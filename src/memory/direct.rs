@@ -120,11 +120,7 @@ impl Write for Writing {
 /// A file whose bytes are asked for once, in any order and by any number of threads. It can be read as long as this is there,
 /// even if it has gone from its folder.
 #[derive(Debug)]
-pub struct Reading {
-    file: File,
-    /// As of [`Writing`].
-    past: Option<File>,
-}
+pub struct Reading(File);
 
 thread_local! {
     /// What a thread reads into, and where in it; made when it first reads.
@@ -135,7 +131,10 @@ impl Reading {
     /// # Errors
     /// Those of the system.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: File::open(path)?, past: past_memory(OpenOptions::new().read(true), path).ok() })
+        // There are file systems that let it be opened so and then do not give it.
+        let past = past_memory(OpenOptions::new().read(true), path).ok().map(Self);
+        let past = past.filter(|past| past.read(0..past.length().unwrap_or_default().min(1), &mut |_| ()).is_ok());
+        past.map_or_else(|| File::open(path).map(Self), Ok)
     }
 
     /// How many bytes it has.
@@ -143,7 +142,7 @@ impl Reading {
     /// # Errors
     /// Those of the system.
     pub fn length(&self) -> io::Result<u64> {
-        self.file.metadata().map(|found| found.len())
+        self.0.metadata().map(|found| found.len())
     }
 
     /// Hands out some bytes, piece by piece in their order.
@@ -173,13 +172,7 @@ impl Reading {
 
     fn read_some(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
         loop {
-            let read = match self.past.as_ref().map(|past| read_at(past, into, at)) {
-                // There are file systems that let it be opened so and then do not give it.
-                Some(Err(error)) if error.kind() == io::ErrorKind::InvalidInput => read_at(&self.file, into, at),
-                Some(read) => read,
-                None => read_at(&self.file, into, at),
-            };
-            match read {
+            match read_at(&self.0, into, at) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
                 read => return read,
             }
@@ -258,14 +251,11 @@ mod tests {
         let path = folder.path().join("file");
         let bytes: Vec<u8> = (0..2 * AT_ONCE as u32 + 4_100).map(|n| (n * 5 + n / 253) as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
-        let mut file = Reading::open(&path).unwrap();
+        let files = [Reading::open(&path).unwrap(), Reading(File::open(&path).unwrap())];
         // What is open can be read without its name.
         std::fs::remove_file(&path).unwrap();
         let end = bytes.len();
-        for past in [true, false] {
-            if !past {
-                file.past = None;
-            }
+        for file in files {
             assert_eq!(file.length().unwrap(), end as u64);
             let ranges =
                 [0..0, 0..1, 4_095..4_097, 1..end, 4_096..8_192, AT_ONCE - 1..AT_ONCE + 1, end - 3..end, end..end];

@@ -56,6 +56,17 @@ impl MadeFile {
         let size_in_bytes = file.finish(path)?;
         Ok(Self { path: path.to_owned(), size_in_bytes, blake3: blake3::hash(&end).to_hex().to_string() })
     }
+
+    /// Says to rows that this file has them, wherever it is moved to from here.
+    ///
+    /// # Errors
+    /// As [`CommittedFile::rows`].
+    pub fn has(&self, rows: &Rows) -> Result<()> {
+        let Self { path, size_in_bytes, blake3 } = self.clone();
+        let file = Arrows::open(CommittedFile { path, size_in_bytes, blake3 })?;
+        rows.are_saved(move |nth| file.column(nth));
+        Ok(())
+    }
 }
 
 /// Writes an Arrow file into another; its length and sum.
@@ -100,15 +111,8 @@ impl CommittedFile {
     /// [`Error::Environment`] when the file is not there or its end is not what was committed, [`Error::Parquet`] only for
     /// defects.
     pub fn rows(&self, height: usize) -> Result<Rows> {
-        let mut file =
-            Arrows { file: Reading::open(&self.path).map_err(self.unread())?, of: self.clone(), each: Vec::new() };
-        file.each = self.entries(&file.file)?;
-        let none = file.each.pop().ok_or_else(|| self.is_damaged("has no columns"))?;
-        let none = file.frame(&none)?;
-        if none.width() != file.each.len() {
-            return Err(self.is_damaged("has not as many columns as it should have"));
-        }
-        Ok(Rows::in_file(height, none, move |nth| {
+        let file = Arrows::open(self.clone())?;
+        Ok(Rows::in_file(height, file.none()?, move |nth| {
             file.column(nth).inspect_err(|_| {
                 let _ = std::fs::remove_file(&file.of.path);
             })
@@ -156,17 +160,35 @@ impl CommittedFile {
     }
 }
 
-/// The Arrow files in a file.
+/// The Arrow files in a file: one for each column, and one of no rows.
 struct Arrows {
     file: Reading,
     of: CommittedFile,
-    each: Vec<(Range<u64>, Sum)>,
+    columns: Vec<(Range<u64>, Sum)>,
+    none: (Range<u64>, Sum),
 }
 
 impl Arrows {
+    /// Opens a file; its end alone is read and checked.
+    fn open(of: CommittedFile) -> Result<Self> {
+        let file = Reading::open(&of.path).map_err(of.unread())?;
+        let mut columns = of.entries(&file)?;
+        let none = columns.pop().ok_or_else(|| of.is_damaged("has no columns"))?;
+        Ok(Self { file, of, columns, none })
+    }
+
+    /// No rows with all columns.
+    fn none(&self) -> Result<DataFrame> {
+        let none = self.frame(&self.none)?;
+        match none.width() == self.columns.len() {
+            true => Ok(none),
+            false => Err(self.of.is_damaged("has not as many columns as it should have")),
+        }
+    }
+
     fn column(&self, nth: usize) -> Result<Column> {
         let there = self
-            .each
+            .columns
             .get(nth)
             .and_then(|one| self.frame(one).map(|frame| frame.columns().first().cloned()).transpose());
         there.unwrap_or_else(|| Err(self.of.is_damaged("has no such column")))
@@ -279,6 +301,12 @@ mod tests {
                 }
             }
         }
+        // What has rows in memory and in a file goes on with the file, wherever that is moved to.
+        let (rows, made) = (Rows::from(frame.clone()), MadeFile::of_rows(&path, &frame).unwrap());
+        made.has(&rows).unwrap();
+        std::fs::rename(&path, folder.path().join("moved")).unwrap();
+        (0..2).for_each(|_| rows.let_go());
+        assert!(rows.all().unwrap().equals_missing(&frame));
         // More columns than the end is guessed to have.
         let wide = (0..600).map(|n| Column::new(format!("c{n}").into(), [n])).collect();
         let wide = DataFrame::new(1, wide).unwrap();

@@ -85,8 +85,8 @@ impl<T: bytemuck::Pod + Eq> Eq for Frozen<T> {}
 const MOST: usize = 8;
 const TIMES: usize = 4;
 
-/// Bytes from which on a piece stays as it is: whoever saves waits for what is moved.
-const LARGE_IN_BYTES: usize = 32 << 20;
+/// Bytes from which on a piece stays as it is: whoever saves waits for what is moved, and has to write it again.
+const LARGE_IN_BYTES: usize = 8 << 20;
 
 /// Rows that nothing but further rows are added to: what was saved of them need not be saved again.
 #[derive(Debug, Clone)]

@@ -5,13 +5,14 @@ use crate::error::{Error, Result};
 use polars::prelude::{Column, DataFrame, DataType};
 use rayon::prelude::*;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// Reads a column, by its number, from where it was saved.
 type Read = Box<dyn Fn(usize) -> Result<Column> + Send + Sync>;
 
-/// Rows that never change. Columns of a file are read, and checked, when somebody asks for them: most of a long history is
-/// never asked for again, and little of it for its texts. Clones share them.
+/// Rows that never change. Columns of a file are read, and checked, when somebody asks for them, and are let go of when nobody
+/// does any more: most of a long history is never asked for again, and little of it for its texts. Clones share them.
 #[derive(Clone)]
 pub struct Rows {
     height: usize,
@@ -21,16 +22,25 @@ pub struct Rows {
 struct Held {
     /// No rows, with all columns.
     none: DataFrame,
-    columns: Vec<OnceLock<Column>>,
-    /// `None` where they never were in a file.
-    read: Option<Read>,
+    columns: Vec<Place>,
+    /// Set once they are in a file.
+    read: OnceLock<Read>,
+}
+
+/// A column, if it is in memory.
+#[derive(Default)]
+struct Place {
+    column: RwLock<Option<Column>>,
+    /// Whether anybody has asked for it since [`Rows::let_go`].
+    is_used: AtomicBool,
 }
 
 impl From<DataFrame> for Rows {
     fn from(rows: DataFrame) -> Self {
         let (height, none) = (rows.height(), rows.clear());
-        let columns = rows.into_columns().into_iter().map(OnceLock::from).collect();
-        Self { height, held: Arc::new(Held { none, columns, read: None }) }
+        let place = |column| Place { column: RwLock::new(Some(column)), is_used: AtomicBool::new(true) };
+        let columns = rows.into_columns().into_iter().map(place).collect();
+        Self { height, held: Arc::new(Held { none, columns, read: OnceLock::new() }) }
     }
 }
 
@@ -41,8 +51,21 @@ impl Rows {
         none: DataFrame,
         read: impl Fn(usize) -> Result<Column> + Send + Sync + 'static,
     ) -> Self {
-        let columns = (0..none.width()).map(|_| OnceLock::new()).collect();
-        Self { height, held: Arc::new(Held { none, columns, read: Some(Box::new(read)) }) }
+        let columns = (0..none.width()).map(|_| Place::default()).collect();
+        Self { height, held: Arc::new(Held { none, columns, read: OnceLock::from(Box::new(read) as Read) }) }
+    }
+
+    /// Says that they are in a file too, of which `read` gives each column by its number.
+    pub fn are_saved(&self, read: impl Fn(usize) -> Result<Column> + Send + Sync + 'static) {
+        let _ = self.held.read.set(Box::new(read));
+    }
+
+    /// Lets go of columns that are in a file, and that nobody has asked for since this was called before.
+    pub fn let_go(&self) {
+        if self.held.read.get().is_some() {
+            let unused = |nth: &usize| !self.held.columns[*nth].is_used.swap(false, Ordering::Relaxed);
+            (0..self.held.columns.len()).filter(unused).for_each(|nth| self.forget(nth));
+        }
     }
 
     /// How many they are; nothing is read for it.
@@ -66,10 +89,11 @@ impl Rows {
         let columns = self.held.none.columns().iter().enumerate();
         let wanted: Vec<usize> =
             columns.filter(|(_, column)| wanted(column.name(), column.dtype())).map(|(nth, _)| nth).collect();
-        let columns = match wanted.iter().all(|nth| self.held.columns[*nth].get().is_some()) {
-            true => wanted.into_iter().map(|nth| self.column(nth)).collect::<Result<_>>()?,
+        let there: Option<Vec<Column>> = wanted.iter().map(|nth| self.there(*nth)).collect();
+        let columns = match there {
+            Some(columns) => columns,
             // They are checked, which takes a while.
-            false => wanted.into_par_iter().map(|nth| self.column(nth)).collect::<Result<_>>()?,
+            None => wanted.into_par_iter().map(|nth| self.column(nth)).collect::<Result<_>>()?,
         };
         DataFrame::new(self.height, columns).map_err(Error::frames("rows of a state"))
     }
@@ -83,25 +107,39 @@ impl Rows {
         DataFrame::new(0, columns.cloned().collect()).map_err(Error::frames("rows of a state"))
     }
 
+    /// A column, if it is in memory.
+    fn there(&self, nth: usize) -> Option<Column> {
+        let place = self.held.columns.get(nth)?;
+        place.is_used.store(true, Ordering::Relaxed);
+        place.column.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn forget(&self, nth: usize) {
+        if let Some(place) = self.held.columns.get(nth) {
+            *place.column.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
     fn column(&self, nth: usize) -> Result<Column> {
+        if let Some(column) = self.there(nth) {
+            return Ok(column);
+        }
         let (Some(place), Some(none)) = (self.held.columns.get(nth), self.held.none.columns().get(nth)) else {
             return Err(damaged());
         };
-        if let Some(column) = place.get() {
-            return Ok(column.clone());
-        }
         // Two who ask at once may both read, the same column.
-        let column = self.held.read.as_ref().ok_or_else(damaged)?(nth)?;
-        match column.len() == self.height && column.field() == none.field() {
-            true => Ok(place.get_or_init(|| column).clone()),
-            false => Err(damaged()),
+        let column = self.held.read.get().ok_or_else(damaged)?(nth)?;
+        if column.len() != self.height || column.field() != none.field() {
+            return Err(damaged());
         }
+        *place.column.write().unwrap_or_else(PoisonError::into_inner) = Some(column.clone());
+        Ok(column)
     }
 }
 
 impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let read = self.held.columns.iter().filter(|column| column.get().is_some()).count();
-        f.debug_struct("Rows").field("height", &self.height).field("read", &read).finish_non_exhaustive()
+        let is_in_file = self.held.read.get().is_some();
+        f.debug_struct("Rows").field("height", &self.height).field("is_in_file", &is_in_file).finish_non_exhaustive()
     }
 }

@@ -211,6 +211,40 @@ fn columns_of_rows_in_a_file_are_read_once_and_when_they_are_asked_for() {
 }
 
 #[test]
+fn columns_that_are_saved_are_let_go_of_when_nobody_asks_for_them() {
+    use polars::prelude::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let frame = df!("n" => [1_i64, 2], "text" => ["a", "b"]).unwrap();
+    let rows = Rows::from(frame.clone());
+    let texts = |_: &str, dtype: &DataType| *dtype == DataType::String;
+    // Nobody else has them: they stay, however often.
+    (0..3).for_each(|_| rows.let_go());
+    assert!(rows.all().unwrap().equals(&frame));
+    let reads = Arc::new(AtomicUsize::new(0));
+    let (counts, given) = (Arc::clone(&reads), frame.clone());
+    rows.are_saved(move |nth| {
+        counts.fetch_add(1, Ordering::Relaxed);
+        Ok(given.columns()[nth].clone())
+    });
+    let read = |expected| assert_eq!(reads.swap(0, Ordering::Relaxed), expected);
+    rows.let_go();
+    rows.wanted(&texts).unwrap();
+    // Asked for since; the number was not.
+    rows.let_go();
+    assert!(rows.clone().wanted(&texts).unwrap().equals(&frame.select(["text"]).unwrap()));
+    read(0);
+    assert!(rows.all().unwrap().equals(&frame));
+    read(1);
+    rows.let_go();
+    assert!(rows.all().unwrap().equals(&frame));
+    read(0);
+    (0..2).for_each(|_| rows.let_go());
+    assert!(rows.all().unwrap().equals(&frame));
+    read(2);
+}
+
+#[test]
 fn a_column_that_is_damaged_is_seen_by_who_points_to_it() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (Frozen::from(vec![1_u32; LONG as usize]), Frozen::from(vec![2_u32; LONG as usize]));

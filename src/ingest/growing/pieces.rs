@@ -62,6 +62,12 @@ impl Pieces {
         self.pieces.iter_mut().map(move |piece| (piece.name.get_or_insert_with(&mut name).clone(), &piece.rows))
     }
 
+    /// Lets go of columns of large pieces that were saved, and that nobody has asked for since this was called before. Small
+    /// ones are put together soon.
+    pub(super) fn let_go(&self) {
+        self.pieces.iter().filter(|piece| piece.rows.height() >= LARGE).for_each(|piece| piece.rows.let_go());
+    }
+
     /// How many rows there are.
     pub(super) fn height(&self) -> usize {
         self.pieces.iter().map(|piece| piece.rows.height()).sum()

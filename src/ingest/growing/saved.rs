@@ -27,7 +27,7 @@ pub struct SavedTables {
 
 impl<'a> Growing<'a> {
     /// Everything that was taken in. What has no name yet gets one that begins with its table and `tag`, which no two saves
-    /// may share.
+    /// may share. Of rows that were saved before, what nobody has asked for since is let go of.
     pub fn save(&mut self, tag: &str) -> SavedTables {
         let (mut rows, mut heads) = (Vec::new(), Vec::new());
         for (name, table) in &mut self.tables {
@@ -119,6 +119,7 @@ impl GrowingTable {
         };
         let first = rows.len();
         if let Some(pieces) = &mut self.frame {
+            pieces.let_go();
             rows.extend(pieces.named(&mut name).map(|(name, rows)| (name, rows.clone())));
         }
         let waiting = rows.len();

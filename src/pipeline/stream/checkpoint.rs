@@ -223,8 +223,8 @@ impl Folder {
         Making { mut checkpoint, mut sections, rows, kept }: Making,
         made: &mut BTreeMap<String, MadeFile>,
     ) -> Result<Checkpoint> {
-        for (file, rows) in rows {
-            self.make(made, &file, &|path| MadeFile::of_rows(path, &rows.all()?))?;
+        for (file, rows) in &rows {
+            self.make(made, file, &|path| MadeFile::of_rows(path, &rows.all()?))?;
         }
         let of_columns = format!("{}/columns-{:010}", super::journal::FOLDER, checkpoint.epoch);
         let mut columns = saved::Columns::separate(&mut sections, &kept, &of_columns);
@@ -242,6 +242,9 @@ impl Folder {
         }
         self.make(made, &checkpoint.state, &sections_of(sections))?;
         columns.are_written();
+        for (file, rows) in &rows {
+            made.get(file).map_or(Ok(()), |made| made.has(rows))?;
+        }
         Ok(checkpoint)
     }
 
