@@ -27,7 +27,7 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::ops::Range;
-use told::{Told, ToldOrders};
+use told::ToldOrders;
 
 /// Orders and everything that belongs to them, as known at the clock, those that ask first.
 pub struct Sub<'a> {
@@ -188,8 +188,8 @@ struct Telling<'f> {
     order_of_line: Vec<u32>,
     /// A hash of each line's name.
     lines: Vec<u32>,
-    /// What was told before, order by order, and whether it was found again.
-    before: Vec<(Told, bool)>,
+    /// Hashes of outcomes that were told before, order by order, and whether each was found again.
+    before: Vec<(u64, bool)>,
     /// Those of each order.
     of_order: Vec<Range<usize>>,
     /// Hashes of rows of other tables.
@@ -320,7 +320,7 @@ impl Fresh for Telling<'_> {
         let (Some(number), Some(range)) = (self.orders.get(order as usize), self.of_order.get(order as usize)) else {
             return false;
         };
-        let told = Told { stream: of_stream(stream), sign: sign as i8, line, at };
+        let told = HASH.hash_one((of_stream(stream), sign, line, at));
         let mut before = self.before[range.clone()].iter_mut();
         if let Some((_, is_found)) = before.find(|(before, is_found)| !is_found && *before == told) {
             *is_found = true;

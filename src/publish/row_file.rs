@@ -18,7 +18,7 @@ use arrow::ipc::writer::FileWriter;
 use polars::prelude::{Column, DataFrame};
 use std::io::{self, Write};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Arrow files begin at multiples of this, and so do their columns.
@@ -57,13 +57,14 @@ impl MadeFile {
         Ok(Self { path: path.to_owned(), size_in_bytes, blake3: blake3::hash(&end).to_hex().to_string() })
     }
 
-    /// Says to rows that this file has them, wherever it is moved to from here.
+    /// Says to rows that this file has them, which a commit moves to `home`.
     ///
     /// # Errors
     /// As [`CommittedFile::rows`].
-    pub fn has(&self, rows: &Rows) -> Result<()> {
-        let Self { path, size_in_bytes, blake3 } = self.clone();
-        let file = Arrows::open(CommittedFile { path, size_in_bytes, blake3 })?;
+    pub fn has(&self, rows: &Rows, home: PathBuf) -> Result<()> {
+        let file = Reading::open(&self.path).map_err(Error::io("read", &self.path))?;
+        let home = CommittedFile { path: home, size_in_bytes: self.size_in_bytes, blake3: self.blake3.clone() };
+        let file = Arrows::of(home, file)?;
         rows.are_saved(move |nth| file.column(nth));
         Ok(())
     }
@@ -104,19 +105,15 @@ impl Write for Summed<'_> {
 
 impl CommittedFile {
     /// The `height` rows that [`MadeFile::of_rows`] wrote. Only what they are called is read at once: each column is when it is
-    /// asked for, even if the file has gone from its folder by then. A file whose column turns out to be damaged is removed, if
-    /// it still stands there, so that the next start does not fail where this one did.
+    /// asked for, even if the file has gone from its folder by then. A file with a column that turns out to be damaged is removed.
     ///
     /// # Errors
     /// [`Error::Environment`] when the file is not there or its end is not what was committed, [`Error::Parquet`] only for
     /// defects.
     pub fn rows(&self, height: usize) -> Result<Rows> {
-        let file = Arrows::open(self.clone())?;
-        Ok(Rows::in_file(height, file.none()?, move |nth| {
-            file.column(nth).inspect_err(|_| {
-                let _ = std::fs::remove_file(&file.of.path);
-            })
-        }))
+        let file = Reading::open(&self.path).map_err(self.unread())?;
+        let file = Arrows::of(self.clone(), file)?;
+        Ok(Rows::in_file(height, file.none()?, move |nth| file.column(nth)))
     }
 
     /// Where the Arrow files are in it, with their sums.
@@ -169,9 +166,8 @@ struct Arrows {
 }
 
 impl Arrows {
-    /// Opens a file; its end alone is read and checked.
-    fn open(of: CommittedFile) -> Result<Self> {
-        let file = Reading::open(&of.path).map_err(of.unread())?;
+    /// Those of a file that is open: its end alone is read and checked.
+    fn of(of: CommittedFile, file: Reading) -> Result<Self> {
         let mut columns = of.entries(&file)?;
         let none = columns.pop().ok_or_else(|| of.is_damaged("has no columns"))?;
         Ok(Self { file, of, columns, none })
@@ -186,12 +182,14 @@ impl Arrows {
         }
     }
 
+    /// A column. If it is damaged the file goes, so that the next start does not fail where this one did.
     fn column(&self, nth: usize) -> Result<Column> {
-        let there = self
-            .columns
-            .get(nth)
-            .and_then(|one| self.frame(one).map(|frame| frame.columns().first().cloned()).transpose());
-        there.unwrap_or_else(|| Err(self.of.is_damaged("has no such column")))
+        let gone = || self.of.is_damaged("has no such column");
+        let read = self.columns.get(nth).ok_or_else(gone).and_then(|one| self.frame(one));
+        let column = read.and_then(|frame| frame.columns().first().cloned().ok_or_else(gone));
+        column.inspect_err(|_| {
+            let _ = std::fs::remove_file(&self.of.path);
+        })
     }
 
     /// The rows of one of them, checked.
@@ -303,10 +301,17 @@ mod tests {
         }
         // What has rows in memory and in a file goes on with the file, wherever that is moved to.
         let (rows, made) = (Rows::from(frame.clone()), MadeFile::of_rows(&path, &frame).unwrap());
-        made.has(&rows).unwrap();
-        std::fs::rename(&path, folder.path().join("moved")).unwrap();
+        let home = folder.path().join("home");
+        made.has(&rows, home.clone()).unwrap();
+        std::fs::rename(&path, &home).unwrap();
         (0..2).for_each(|_| rows.let_go());
         assert!(rows.all().unwrap().equals_missing(&frame));
+        // Unless it is damaged: then it goes.
+        (0..2).for_each(|_| rows.let_go());
+        let mut bytes = std::fs::read(&home).unwrap();
+        bytes[3] ^= 1;
+        std::fs::write(&home, bytes).unwrap();
+        assert!(rows.all().is_err() && !home.exists());
         // More columns than the end is guessed to have.
         let wide = (0..600).map(|n| Column::new(format!("c{n}").into(), [n])).collect();
         let wide = DataFrame::new(1, wide).unwrap();

@@ -3,42 +3,29 @@
 use crate::error::Result;
 use crate::saved::{Grown, Paged, Reader, Section, damaged};
 
-/// An outcome that the engine was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) at: i64,
-    /// A hash of the line; 0 for the order itself.
-    pub(super) line: u32,
-    pub(super) stream: u8,
-    pub(super) sign: i8,
-}
-
 /// No outcome more.
 const END: u32 = u32::MAX;
 
 /// An order of which nothing was told.
 const NOTHING: u32 = u32::MAX - 1;
 
-/// An outcome and the one before it as three numbers.
-fn packed(told: Told, before: u32) -> [u64; 3] {
-    let Told { at, line, stream, sign } = told;
-    [at as u64, u64::from(line) << 32 | u64::from(before), u64::from(stream) << 8 | u64::from(sign as u8)]
+/// A hash of an outcome, and the one before it, as three numbers.
+fn packed(outcome: u64, before: u32) -> [u32; 3] {
+    [outcome as u32, (outcome >> 32) as u32, before]
 }
 
-fn unpacked([at, line_and_before, rest]: [u64; 3]) -> (Told, u32) {
-    let told =
-        Told { at: at as i64, line: (line_and_before >> 32) as u32, stream: (rest >> 8) as u8, sign: rest as u8 as i8 };
-    (told, line_and_before as u32)
+fn unpacked([low, high, before]: [u32; 3]) -> (u64, u32) {
+    (u64::from(high) << 32 | u64::from(low), before)
 }
 
-/// By the number of each order: a hash of what was told of its placement, and its outcomes.
+/// By the number of each order: hashes of what was told of its placement, and of each of its outcomes.
 #[derive(Default)]
 pub(super) struct ToldOrders {
     contents: Paged<u64>,
     /// The outcome of each order that was told last.
     last: Paged<u32>,
     /// Outcomes, and the one of the same order before each; see [`packed`].
-    outcomes: Grown<[u64; 3]>,
+    outcomes: Grown<[u32; 3]>,
     /// Orders of which anything was told.
     count: usize,
 }
@@ -66,10 +53,10 @@ impl ToldOrders {
     }
 
     /// Adds an outcome of an order that was placed; of others there is none.
-    pub(super) fn push(&mut self, order: u32, told: Told) {
+    pub(super) fn push(&mut self, order: u32, outcome: u64) {
         let new = self.outcomes.len() as u32;
         if let Some(last) = self.last.get(order as usize).filter(|last| *last != NOTHING) {
-            self.outcomes.push(packed(told, last));
+            self.outcomes.push(packed(outcome, last));
             self.last.replace(order as usize, new);
         }
     }
@@ -95,10 +82,7 @@ impl ToldOrders {
         from.finish()?;
         let rows = outcomes.len();
         // Each points to one before it, so that no chain goes round.
-        let points_back = |(at, one): (u32, [u64; 3])| {
-            let (_, before) = unpacked(one);
-            before == END || before < at
-        };
+        let points_back = |(at, [.., before]): (u32, [u32; 3])| before == END || before < at;
         let is_chain = (0..).zip(outcomes.iter()).all(points_back);
         let ends_there = |last: u32| [END, NOTHING].contains(&last) || (last as usize) < rows;
         if contents.len() != last.len() || !is_chain || !last.iter().all(ends_there) {
@@ -107,13 +91,13 @@ impl ToldOrders {
         Ok(Self { contents, last, outcomes, count })
     }
 
-    /// The outcomes of an order.
-    pub(super) fn of(&self, order: u32) -> impl Iterator<Item = Told> {
+    /// The outcomes of an order, the last first.
+    pub(super) fn of(&self, order: u32) -> impl Iterator<Item = u64> {
         let mut next = self.last.get(order as usize).unwrap_or(NOTHING);
         std::iter::from_fn(move || {
-            let (told, before) = unpacked(self.outcomes.get(next as usize)?);
+            let (outcome, before) = unpacked(self.outcomes.get(next as usize)?);
             next = before;
-            Some(told)
+            Some(outcome)
         })
     }
 }
@@ -125,28 +109,26 @@ mod tests {
 
     #[test]
     fn outcomes_are_those_of_their_order() {
-        let told = |at: i64| Told { at, line: 0, stream: 1, sign: 1 };
         let mut orders = ToldOrders::default();
-        orders.push(3, told(9));
+        orders.push(3, 9);
         assert_eq!((orders.len(), orders.content(3), orders.of(3).count()), (0, None, 0));
         orders.place(3, 7);
         orders.place(0, 8);
         for at in 1..4 {
-            orders.push(at as u32 % 2 * 3, told(at));
+            orders.push(at as u32 % 2 * 3, at);
         }
         assert_eq!(
             (orders.len(), orders.content(3), orders.content(0), orders.content(1)),
             (2, Some(7), Some(8), None)
         );
-        assert_eq!(orders.of(3).map(|told| told.at).collect::<Vec<_>>(), [3, 1]);
-        assert_eq!(orders.of(0).map(|told| told.at).collect::<Vec<_>>(), [2]);
+        assert_eq!(orders.of(3).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(orders.of(0).collect::<Vec<_>>(), [2]);
         assert_eq!(orders.of(1).chain(orders.of(99)).count(), 0);
         let bytes = saved::whole(&[0; 32], vec![orders.save()]);
         let read = ToldOrders::read(saved::open(&bytes, &[0; 32]).unwrap().remove(0)).unwrap();
         assert!(read.outcomes.iter().eq(orders.outcomes.iter()));
         assert!(read.contents.iter().eq(orders.contents.iter()) && read.last.iter().eq(orders.last.iter()));
         assert_eq!(read.count, orders.count);
-        let all = Told { at: -5, line: u32::MAX, stream: 255, sign: -1 };
-        assert_eq!(unpacked(packed(all, END)), (all, END));
+        assert_eq!(unpacked(packed(u64::MAX - 7, END)), (u64::MAX - 7, END));
     }
 }

@@ -7,6 +7,7 @@
 
 use super::journal::Journal;
 use super::pool::{pool, readers};
+use super::published;
 use super::scoring::{Scoring, unread};
 use crate::config::Pipeline;
 use crate::contract::output::STATE_DIR;
@@ -188,19 +189,24 @@ fn broke_off() -> Error {
 }
 
 /// Where checkpoints are written before they count.
-struct Folder(PathBuf);
+struct Folder {
+    path: PathBuf,
+    /// The state folder, to which a commit moves their files.
+    state: PathBuf,
+}
 
 impl Folder {
     fn of(out: &Path) -> Result<Self> {
-        let folder = Self(out.join(STATE_DIR).join("stream-checkpoint"));
+        let state = out.join(STATE_DIR);
+        let folder = Self { path: state.join("stream-checkpoint"), state };
         folder.clear()?;
-        create_private(&folder.0)?;
+        create_private(&folder.path)?;
         Ok(folder)
     }
 
     fn clear(&self) -> Result<()> {
-        match std::fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &self.0)(error)),
+        match std::fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &self.path)(error)),
             _ => Ok(()),
         }
     }
@@ -243,7 +249,7 @@ impl Folder {
         self.make(made, &checkpoint.state, &sections_of(sections))?;
         columns.are_written();
         for (file, rows) in &rows {
-            made.get(file).map_or(Ok(()), |made| made.has(rows))?;
+            made.get(file).map_or(Ok(()), |made| made.has(rows, self.state.join(file)))?;
         }
         Ok(checkpoint)
     }
@@ -255,7 +261,7 @@ impl Folder {
         file: &str,
         make: &dyn Fn(&Path) -> Result<MadeFile>,
     ) -> Result<()> {
-        let path = self.path(file);
+        let path = self.place(file);
         let one = make(&path).inspect_err(|_| {
             let _ = std::fs::remove_file(&path);
         })?;
@@ -265,8 +271,8 @@ impl Folder {
 
     /// Where a state file is written first. No two checkpoints have one of a name, and one may still be waiting for its commit
     /// when the next is written.
-    fn path(&self, file: &str) -> PathBuf {
-        self.0.join(file.rsplit('/').next().unwrap_or_default())
+    fn place(&self, file: &str) -> PathBuf {
+        self.path.join(file.rsplit('/').next().unwrap_or_default())
     }
 }
 
@@ -296,15 +302,15 @@ fn whose(pipeline: &Pipeline, key: &PersonalKey) -> Result<[u8; 32]> {
     Ok(*hasher.finalize().as_bytes())
 }
 
-/// What the last checkpoint holds, and the files that came after it; `None` where there is none, or it cannot be used, which
-/// is said.
+/// What the last checkpoint holds, with the files that came after it and with what was `logged`; `None` where there is none, or
+/// it cannot be used, which is said.
 pub(super) fn take_up<'a>(
     pipeline: &'a Pipeline,
     key: &PersonalKey,
     (publisher, journal): (&Publisher, &Journal),
-    files: &BTreeMap<String, Vec<TypedFile>>,
-    end: i64,
-) -> Option<(Scoring<'a>, BTreeMap<String, Vec<TypedFile>>)> {
+    (files, end): (&BTreeMap<String, Vec<TypedFile>>, i64),
+    logged: impl FnOnce() -> Result<Vec<published::OfDay>> + Send,
+) -> Option<Scoring<'a>> {
     let checkpoint = journal.progress.checkpoint.as_ref()?;
     let late: BTreeSet<(&str, &str, &str)> = journal
         .taken()
@@ -321,11 +327,11 @@ pub(super) fn take_up<'a>(
         after.insert(source.clone(), of_after);
     }
     after.retain(|_, files| !files.is_empty());
-    match load(pipeline, key, publisher, checkpoint, (&before, end)) {
+    match load(pipeline, key, publisher, checkpoint, (&before, &after, end), logged) {
         Ok(scoring) => {
             let (epoch, files) = (checkpoint.epoch, after.values().map(Vec::len).sum::<usize>());
             tracing::info!(epoch, files_after = files, "taken up from the checkpoint");
-            Some((scoring, after))
+            Some(scoring)
         }
         Err(error) => {
             tracing::warn!(%error, "the checkpoint cannot be used; everything is taken anew, which takes longer");
@@ -339,7 +345,8 @@ fn load<'a>(
     key: &PersonalKey,
     publisher: &Publisher,
     checkpoint: &Checkpoint,
-    files: (&BTreeMap<String, Vec<TypedFile>>, i64),
+    files: (&BTreeMap<String, Vec<TypedFile>>, &BTreeMap<String, Vec<TypedFile>>, i64),
+    logged: impl FnOnce() -> Result<Vec<published::OfDay>> + Send,
 ) -> Result<Scoring<'a>> {
     let state = publisher.state()?;
     let find = |file: &str| {
@@ -355,7 +362,7 @@ fn load<'a>(
     let rows = |(name, height): (String, usize)| Ok((name.clone(), find(&rows_file(&name))?.rows(height)?));
     let rows = Scoring::rows_of(&sections)?.into_iter().map(rows).collect::<Result<BTreeMap<_, _>>>()?;
     let pool = readers("start")?;
-    stages.time("held", || pool.install(|| Scoring::load(pipeline, files, &sections, &rows)))
+    stages.time("held", || pool.install(|| Scoring::load(pipeline, files, &sections, &rows, logged)))
 }
 
 /// Whether a checkpoint has lost a file, as one does whose rows turned out to be damaged: what is begun again does without.

@@ -44,29 +44,24 @@ fn tried<'a>(
     std::thread::scope(|scope| {
         // Read beside what is taken up.
         let is_logged = watermark.is_some() && !declared_anew;
-        let logged = is_logged.then(|| scope.spawn(move || published::orders(out)));
+        let read = move || if is_logged { published::orders(out) } else { Ok(Vec::new()) };
+        let mut at_work = Some(scope.spawn(read));
+        let broke_off = |_| Error::Invariant("reading what was logged broke off".to_owned());
+        let mut logged = || at_work.take().map_or_else(read, |at_work| at_work.join().map_err(broke_off)?);
         let at = (publisher, &*journal);
-        let mut scoring = match stages.time("checkpoint", || Ok(checkpoint::take_up(pipeline, key, at, files, end)))? {
-            Some((mut held, after)) => {
-                stages.time("accept", || held.take(&after, end))?;
-                held
-            }
+        let take_up = || Ok(checkpoint::take_up(pipeline, key, at, (files, end), &mut logged));
+        let mut scoring = match stages.time("checkpoint", take_up)? {
+            Some(held) => held,
             None => {
                 // The next one is whole: nothing of one that cannot be used is relied upon.
                 journal.progress.checkpoint = None;
                 let mut nothing = Scoring::new(pipeline);
                 stages.time("accept", || nothing.take(files, end))?;
+                stages.time("restore", || logged().map(|logged| nothing.restore(logged)))?;
                 nothing
             }
         };
         let Some(watermark) = watermark else { return Ok(scoring) };
-        if let Some(logged) = logged {
-            let broke_off = |_| Error::Invariant("reading what was logged broke off".to_owned());
-            stages.time("restore", || {
-                scoring.restore(logged.join().map_err(broke_off)??);
-                Ok(())
-            })?;
-        }
         stages.time("features", || scoring.step(out, (watermark, None), false))?;
         if declared_anew {
             stages.time("restore", || scoring.overlay(out))?;

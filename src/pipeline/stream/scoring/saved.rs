@@ -7,9 +7,13 @@ use crate::error::Result;
 use crate::features::Following;
 use crate::ingest::{Growing, SavedTables, TypedFile};
 use crate::pipeline::stream::agenda::Agenda;
+use crate::pipeline::stream::published;
 use crate::pipeline::training::feature_terms;
 use crate::saved::{Reader, Rows, Section, damaged};
 use std::collections::BTreeMap;
+
+/// Files by source.
+type Taken = BTreeMap<String, Vec<TypedFile>>;
 
 impl<'a> Scoring<'a> {
     /// Everything as it is between two steps; see [`Growing::save`] for `tag`.
@@ -25,31 +29,37 @@ impl<'a> Scoring<'a> {
         SavedTables { sections, rows: tables.rows }
     }
 
-    /// What [`Self::save`] gave when these files had been taken, without any log: see [`Self::restore`].
+    /// What [`Self::save`] gave when the files `before` had been taken, and then those that came `after`, with what was
+    /// `logged` if anything was: see [`Self::restore`]. Both go on beside what else is read.
     ///
     /// # Errors
-    /// As [`Growing::load`].
+    /// As [`Growing::load`] and [`Self::take`], and those of `logged`.
     pub(in crate::pipeline::stream) fn load(
         pipeline: &'a Pipeline,
-        files: (&BTreeMap<String, Vec<TypedFile>>, i64),
+        (before, after, end): (&Taken, &Taken, i64),
         sections: &[Reader<'_>],
         rows: &BTreeMap<String, Rows>,
+        logged: impl FnOnce() -> Result<Vec<published::OfDay>> + Send,
     ) -> Result<Self> {
         let [first, agenda, ..] = sections else { return Err(damaged()) };
         let mut first = first.clone();
         let decided = first.texts()?.into_iter().next();
         let kept = first.one::<u64>()? as usize;
         let (following, tables) = Self::parts(sections)?;
-        let terms = feature_terms(pipeline, files.1);
-        let (growing, (following, agenda)) = rayon::join(
-            || Growing::load(pipeline, (READ, unread(pipeline)), files, tables, rows),
-            || {
-                let following = || Following::load(&pipeline.features, &terms, following);
-                rayon::join(following, || Agenda::read(agenda.clone()))
-            },
-        );
-        let (growing, following, agenda) = (growing?, following?, agenda?);
-        Ok(Self { growing, following, agenda, decided, kept, ..Self::new(pipeline) })
+        let terms = feature_terms(pipeline, end);
+        let of_tables = || -> Result<Self> {
+            let growing = Growing::load(pipeline, (READ, unread(pipeline)), (before, end), tables, rows)?;
+            let mut held = Self { growing, ..Self::new(pipeline) };
+            held.take(after, end)?;
+            held.restore(logged()?);
+            Ok(held)
+        };
+        let (held, (following, agenda)) = rayon::join(of_tables, || {
+            let following = || Following::load(&pipeline.features, &terms, following);
+            rayon::join(following, || Agenda::read(agenda.clone()))
+        });
+        let (held, following, agenda) = (held?, following?, agenda?);
+        Ok(Self { following, agenda, decided, kept, ..held })
     }
 
     /// The names of the rows that sections of [`Self::save`] point to, and how many they are.
