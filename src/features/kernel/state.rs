@@ -192,10 +192,9 @@ impl State {
         for run in &mut runs {
             self.settle(run, self.horizon, before);
         }
-        runs.retain(|run| run.len() > 0);
-        self.runs = runs;
         self.horizon = before;
-        self.compact();
+        // Older ones are shorter now, and some of those after them may be no shorter.
+        runs.into_iter().for_each(|run| self.push(run));
     }
 
     /// Takes into the lifetime totals what entered in `[from, to)`, and drops what no query from `to` on can need.

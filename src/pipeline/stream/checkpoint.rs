@@ -8,7 +8,7 @@
 use super::journal::Journal;
 use super::pool::{pool, readers};
 use super::published;
-use super::scoring::{Scoring, unread};
+use super::scoring::{Scoring, Taken, unread};
 use crate::config::Pipeline;
 use crate::contract::output::STATE_DIR;
 use crate::error::{Error, Result};
@@ -308,7 +308,7 @@ pub(super) fn take_up<'a>(
     pipeline: &'a Pipeline,
     key: &PersonalKey,
     (publisher, journal): (&Publisher, &Journal),
-    (files, end): (&BTreeMap<String, Vec<TypedFile>>, i64),
+    (files, end): (&Taken, i64),
     logged: impl FnOnce() -> Result<Vec<published::OfDay>> + Send,
 ) -> Option<Scoring<'a>> {
     let checkpoint = journal.progress.checkpoint.as_ref()?;
@@ -345,7 +345,7 @@ fn load<'a>(
     key: &PersonalKey,
     publisher: &Publisher,
     checkpoint: &Checkpoint,
-    files: (&BTreeMap<String, Vec<TypedFile>>, &BTreeMap<String, Vec<TypedFile>>, i64),
+    files: (&Taken, &Taken, i64),
     logged: impl FnOnce() -> Result<Vec<published::OfDay>> + Send,
 ) -> Result<Scoring<'a>> {
     let state = publisher.state()?;

@@ -10,6 +10,7 @@ mod saved;
 
 pub(super) use lessons::Lesson;
 pub(super) use read::{READ, unread};
+pub(super) use saved::Taken;
 
 use super::agenda::Agenda;
 use super::log::Log;

@@ -13,7 +13,7 @@ use crate::saved::{Reader, Rows, Section, damaged};
 use std::collections::BTreeMap;
 
 /// Files by source.
-type Taken = BTreeMap<String, Vec<TypedFile>>;
+pub(in crate::pipeline::stream) type Taken = BTreeMap<String, Vec<TypedFile>>;
 
 impl<'a> Scoring<'a> {
     /// Everything as it is between two steps; see [`Growing::save`] for `tag`.
