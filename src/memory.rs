@@ -5,6 +5,7 @@
 //! another, all of one length: the C library gives large blocks back to the system, and to have them mapped and zeroed anew
 //! for each column took a quarter of the processor time of fifty million orders. So a few such blocks are kept.
 //! Beyond a limit that the program was given, large blocks lie in files: see [`limit`].
+//! Large files that are read once are written and read past the memory that the system keeps files in: see [`Writing`].
 //! All other memory is the system allocator's; advice that a system cannot follow it ignores.
 
 mod ahead;

@@ -2,9 +2,9 @@
 //!
 //! `magic (8) · version u32 · hash of whose it is (32) · sections u64 · length u64 and XXH3 (16) of each · BLAKE3 of all of that
 //! (32) · the sections`. The sums over sections are there for disks that fail, and gigabytes of them are written by the minute;
-//! what a state is known by is the hash of its header. What a section holds is up to the owner, who puts columns into a [`Section`] and takes them out
-//! of a [`Reader`] in the same order: every column is its length (u64) and its values. Columns begin at multiples of 16 bytes,
-//! and large ones can be shared and lie in files of their own: see [`Frozen`].
+//! what a state is known by is the hash of its header. What a section holds is up to the owner, who puts columns into a
+//! [`Section`] and takes them out of a [`Reader`] in the same order: every column is its length (u64) and its values. Columns
+//! begin at multiples of 16 bytes, and large ones can be shared and lie in files of their own: see [`Frozen`].
 
 mod frozen;
 mod in_file;
