@@ -45,12 +45,20 @@ pub(super) struct Hashes {
 }
 
 impl Hashes {
+    /// The hash of a file that was read as `stamp` says.
+    pub(super) fn known(&self, path: &Path, stamp: Stamp) -> Option<&str> {
+        self.known.get(path).filter(|(known, _)| *known == stamp).map(|(_, hash)| hash.as_str())
+    }
+
+    /// Takes note of the hash of a file that somebody else read while it was what `stamp` says.
+    pub(super) fn know(&mut self, path: &Path, stamp: Stamp, hash: &str) {
+        self.known.insert(path.to_owned(), (stamp, hash.to_owned()));
+    }
+
     /// The hash of the file at `path` as long as it is what `stamp` says, before and after it was read.
     pub(super) fn of(&mut self, path: &Path, stamp: Stamp) -> Hashed {
-        if let Some((known, hash)) = self.known.get(path)
-            && *known == stamp
-        {
-            return Hashed::As(hash.clone());
+        if let Some(hash) = self.known(path, stamp) {
+            return Hashed::As(hash.to_owned());
         }
         match hash(path, stamp) {
             Ok(Some(hash)) => {

@@ -1,7 +1,7 @@
 //! Landing folders: which files are there, complete, and not taken yet.
 
 use super::entry::{Entry, Now};
-use super::file::{Arrived, Ready, Standing, TakenFile, Unreadable};
+use super::file::{Arrived, Coming, Ready, Standing, TakenFile, Unreadable};
 use super::hashes::{Hashed, Hashes, Stamp};
 use super::place::{Names, Place, list};
 use super::stop::Stop;
@@ -170,6 +170,53 @@ impl Landing {
         Ok(ready)
     }
 
+    /// What [`Self::ready`] is likely to give, within the same limits, and nothing of it is read: for whoever reads it ahead of
+    /// being given it, and tells by [`Self::know`].
+    ///
+    /// `may_come` is asked whether a file is wanted. The hash of one that nobody read yet is empty.
+    ///
+    /// # Errors
+    /// As [`Self::ready`].
+    pub fn coming(
+        &mut self,
+        may_come: &dyn Fn(&TakenFile) -> bool,
+        max_files: usize,
+        max_bytes: u64,
+    ) -> Result<Vec<Coming>> {
+        let now = Now { wall: SystemTime::now(), steady: Instant::now() };
+        self.look(now)?;
+        let (mut coming, mut bytes) = (Vec::new(), 0_u64);
+        for key in &self.open {
+            let landed = &self.sources[key.1];
+            let Some(entry) = landed.files.get(&key.0).filter(|_| self.is_complete(key, now)) else { continue };
+            let Some(format) = landed.source.format.or_else(|| format_of(&entry.path)) else { continue };
+            let (source, name, path, stamp) = (landed.name.clone(), key.0.clone(), entry.path.clone(), entry.stamp);
+            let content_hash = self.known(landed, key, entry).unwrap_or_default().to_owned();
+            let file = TakenFile { source, name, size_in_bytes: stamp.size_in_bytes, content_hash };
+            if !may_come(&file) {
+                continue;
+            }
+            bytes = bytes.saturating_add(stamp.size_in_bytes);
+            if coming.len() >= max_files.max(1) || (!coming.is_empty() && bytes > max_bytes) {
+                break;
+            }
+            coming.push(Coming { source: file.source, name: file.name, path, format, stamp });
+        }
+        Ok(coming)
+    }
+
+    /// Takes note of the hash of a file that was read, and [stood](Coming::stands) before and after that.
+    pub fn know(&mut self, file: &Coming, content_hash: &str) {
+        self.hashes.know(&file.path, file.stamp, content_hash);
+    }
+
+    /// The hash of a file as it was seen last, if anybody read it as that.
+    fn known<'s>(&'s self, landed: &Landed, key: &(String, usize), entry: &Entry) -> Option<&'s str> {
+        let remembered = self.remembered.get(&(landed.name.clone(), key.0.clone()));
+        let remembered = remembered.filter(|(stamp, _)| *stamp == entry.stamp).map(|(_, hash)| hash.as_str());
+        remembered.or_else(|| self.hashes.known(&entry.path, entry.stamp))
+    }
+
     /// Notes when a growing file may be complete.
     fn is_due(&mut self, key: &(String, usize), now: Now) {
         if let Some(entry) = self.sources[key.1].files.get(&key.0) {
@@ -328,9 +375,8 @@ impl Landing {
             let why = "its format cannot be told from its name; set `format` of the source to csv, ndjson or parquet";
             return Some(Err(Unreadable { file: taken, why: why.to_owned() }));
         };
-        let remembered = self.remembered.get(&(landed.name.clone(), key.0.clone()));
-        if let Some((_, hash)) = remembered.filter(|(stamp, _)| *stamp == entry.stamp) {
-            taken.content_hash.clone_from(hash);
+        if let Some(hash) = self.known(landed, key, entry) {
+            taken.content_hash = hash.to_owned();
             let (path, arrived_at) = (entry.path.clone(), entry.stamp.changed_at);
             return Some(Ok(Arrived { taken, path, format, arrived_at }));
         }

@@ -28,7 +28,7 @@ mod tests;
 mod watch;
 
 pub use failures::{Failure, Failures, TRIES, Verdict};
-pub use file::{Arrived, Ready, Standing, TakenFile, Unreadable};
+pub use file::{Arrived, Coming, Ready, Standing, TakenFile, Unreadable};
 pub use landing::{Landing, LandingSettings};
 pub use line::MAX_LINE_BYTES;
 pub use lines::{LineBatch, Lines, LinesSettings, RefusedLine};

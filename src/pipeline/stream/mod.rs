@@ -49,7 +49,7 @@ use publishing::{Made, Publishing};
 use retelling::Retelling;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use take::Intake;
+use take::{Gathered, Intake};
 use telling::Telling;
 
 /// What a stream needs beside its pipeline.
@@ -177,7 +177,11 @@ fn go_on(
     // What the epoch took that is being published while the next is made.
     let mut unsettled = None;
     loop {
-        following.typed = ahead.wait();
+        following.typed.clear();
+        for (file, typed) in ahead.wait() {
+            intake.know(&file, &typed.content_hash);
+            following.typed.insert(file.taken(&typed.content_hash), typed);
+        }
         let gathered = intake.gather(&following.journal, stop)?;
         telling.looked(&following.committed, &gathered);
         let (files, lines) = (gathered.files.len() as u64, gathered.lines);
@@ -191,7 +195,7 @@ fn go_on(
             tick(&format!("epoch {}: {files} files, {lines} lines", following.journal.progress.epoch + 1));
             telling.working();
             if !gathered.drained {
-                ahead.begin(intake.next(&following.journal, &gathered)?);
+                begin_ahead(&mut ahead, &mut intake, &following.journal, &gathered)?;
             }
             following.epoch(&gathered, last, &|message| {
                 telling.beat();
@@ -247,6 +251,20 @@ fn go_on(
         set_aside: failures.set_aside().map(|f| (f.file.name.clone(), f.why.clone())).collect(),
         failed_on,
     })
+}
+
+/// Begins to type what the epochs after the one in hand are likely to take.
+fn begin_ahead(ahead: &mut Ahead, intake: &mut Intake, journal: &Journal, gathered: &Gathered) -> Result<()> {
+    while ahead.has_room() {
+        let taken = gathered.files.iter().map(|file| (file.taken.source.as_str(), file.taken.name.as_str()));
+        let begun = ahead.begun().map(|file| (file.source.as_str(), file.name.as_str()));
+        let coming = intake.coming(journal, &taken.chain(begun).collect())?;
+        if coming.is_empty() {
+            break;
+        }
+        ahead.begin(coming);
+    }
+    Ok(())
 }
 
 /// Whether so little came that it is worth gathering more before the next epoch.

@@ -4,7 +4,7 @@ use super::journal::Journal;
 use crate::config::{Format, Pipeline, stream_duration};
 use crate::error::Result;
 use crate::intake::{
-    Arrived, Landing, LandingSettings, Lines, Ready, RefusedLine, Standing, Stop, TakenFile, Unreadable,
+    Arrived, Coming, Landing, LandingSettings, Lines, Ready, RefusedLine, Standing, Stop, TakenFile, Unreadable,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -140,34 +140,28 @@ impl Intake {
         Ok(gathered)
     }
 
-    /// What the epoch after this one will find, as far as it is there.
+    /// What an epoch that comes next will find, as far as it is there, beside what is in hand already by source and name.
     ///
     /// # Errors
     /// As [`Self::gather`].
-    pub(super) fn next(&mut self, journal: &Journal, gathered: &Gathered) -> Result<Vec<Arrived>> {
-        let in_hand: BTreeSet<&TakenFile> = gathered.files.iter().map(|file| &file.taken).collect();
-        let failures = &journal.progress.failures;
+    pub(super) fn coming(&mut self, journal: &Journal, in_hand: &BTreeSet<(&str, &str)>) -> Result<Vec<Coming>> {
         let now = (self.now)();
-        let standing = |file: &TakenFile| match !in_hand.contains(file) && failures.may_try(file, now) {
-            true => Standing::New,
-            // Looked at again when it is taken.
-            false => Standing::Paused,
+        let may_come = |file: &TakenFile| {
+            let is_in_hand = in_hand.contains(&(file.source.as_str(), file.name.as_str()));
+            // One that nobody knows by its bytes is looked at again when it is taken.
+            !is_in_hand && (file.content_hash.is_empty() || standing(journal, file, now) == Standing::New)
         };
-        Ok(self.landing.ready(&standing, self.max_files, self.max_bytes)?.files)
+        self.landing.coming(&may_come, self.max_files, self.max_bytes)
+    }
+
+    /// Takes note of a file that was typed before it is taken: it need not be read again to be known.
+    pub(super) fn know(&mut self, file: &Coming, content_hash: &str) {
+        self.landing.know(file, content_hash);
     }
 
     /// Files that are whole and may be tried now.
     fn look(&mut self, journal: &Journal, now: i64) -> Result<Ready> {
-        let failures = &journal.progress.failures;
-        let standing = |file: &TakenFile| {
-            if journal.has(file) || failures.is_set_aside(file) {
-                Standing::Taken
-            } else if failures.may_try(file, now) {
-                Standing::New
-            } else {
-                Standing::Paused
-            }
-        };
+        let standing = |file: &TakenFile| standing(journal, file, now);
         self.landing.ready(&standing, self.max_files, self.max_bytes)
     }
 
@@ -191,6 +185,18 @@ impl Intake {
         if self.lines.is_none() {
             self.landing.wait(stop);
         }
+    }
+}
+
+/// Whether a file was taken before, and whether it may be tried now.
+fn standing(journal: &Journal, file: &TakenFile, now: i64) -> Standing {
+    let failures = &journal.progress.failures;
+    if journal.has(file) || failures.is_set_aside(file) {
+        Standing::Taken
+    } else if failures.may_try(file, now) {
+        Standing::New
+    } else {
+        Standing::Paused
     }
 }
 
