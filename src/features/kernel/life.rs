@@ -3,7 +3,7 @@
 use super::NO_KEY;
 use super::declare::{Lane, Needs};
 use super::pairs::Pairs;
-use super::run::Run;
+use super::run::{Run, selected};
 use super::state::renamed;
 use super::sweep::{Before, Totals};
 use crate::memory::{AHEAD, ask_ahead};
@@ -152,7 +152,7 @@ impl Life {
     pub(super) fn take(&mut self, lane: &Lane, run: &Run, from: i64, to: i64) {
         let (entity, rows) = (&run.entity[..], run.rows());
         let enters = |at: usize| (from..to).contains(&lane.enters(rows.happened[at], rows.known(at)));
-        let entered: Vec<u32> = (0..run.len()).filter(|at| enters(*at)).map(|at| at as u32).collect();
+        let entered = selected(run.len(), enters);
         // Events are sorted by entity: room for all at once. Mostly there is none, and what others look at stays as it is.
         let Some(last) = entered.last() else { return };
         let mut columns = self.edit(entity[*last as usize] as usize + 1);

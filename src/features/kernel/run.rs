@@ -234,25 +234,39 @@ impl Run {
         put_in_order(&mut self.label, first, order);
     }
 
-    /// Two runs as one; linear.
-    pub(super) fn merge(self, other: &Self) -> Self {
-        let (left, right) = (self.len(), other.len());
-        if left == 0 || right == 0 {
-            return if left == 0 { other.clone() } else { self };
+    /// Runs as one, of equal rows those of earlier runs first; linear.
+    ///
+    /// All of them in one go: one after the other, what is merged first would be moved once for each that it is merged with.
+    /// The first run should be the longest.
+    pub(super) fn merged(runs: Vec<Self>) -> Self {
+        let mut runs: Vec<Self> = runs.into_iter().filter(|run| run.len() > 0).collect();
+        if runs.len() < 2 {
+            return runs.pop().unwrap_or_default();
         }
+        let mut later = runs.split_off(1);
+        let first = runs.pop().unwrap_or_default();
+        match later.len() {
+            1 => first.and(&later.remove(0), |at| at),
+            _ => {
+                let (rows, order) = in_a_row(&later);
+                drop(later);
+                first.and(&rows, |at| order[at] as usize)
+            }
+        }
+    }
+
+    /// This run and rows that `nth` puts into the order of a run, as one.
+    fn and(self, other: &Self, nth: impl Fn(usize) -> usize) -> Self {
+        let (left, right) = (self.len(), other.len());
         let (a, b) = (self.rows(), other.rows());
         let keys = (&self.entity[..], &other.entity[..]);
-        // Rows of the other one are numbered after those of this one. Whose turn it is nobody can guess, a processor neither: so
-        // nothing branches on it.
+        // Rows of the other one are numbered after those of this one.
         let mut order = Vec::with_capacity(left + right);
-        let (mut at, mut of_other) = (0, 0);
-        while at < left && of_other < right {
-            let first = (keys.0[at], a.happened[at]) <= (keys.1[of_other], b.happened[of_other]);
-            order.push(if first { at } else { left + of_other } as u32);
-            at += usize::from(first);
-            of_other += usize::from(!first);
-        }
-        order.extend((at..left).chain(left + of_other..left + right).map(|row| row as u32));
+        merge_by(
+            (left, |at| (keys.0[at], a.happened[at])),
+            (right, |at| (keys.1[nth(at)], b.happened[nth(at)])),
+            |is_first, at, of_other| order.push(if is_first { at } else { left + nth(of_other.min(right - 1)) } as u32),
+        );
         let rows: Order = (&order, left);
         let known = || both(rows, a.known_or_happened(), b.known_or_happened());
         Self {
@@ -267,8 +281,7 @@ impl Run {
 
     /// Gives keys new numbers; events of entities without one go, other keys without one become null.
     pub(super) fn rename(&mut self, entities: &[u32], others: &[u32]) {
-        let is_named = |at: &u32| renamed(entities, self.entity[*at as usize]) != NO_KEY;
-        let named: Vec<u32> = (0..self.len() as u32).filter(is_named).collect();
+        let named = selected(self.len(), |at| renamed(entities, self.entity[at]) != NO_KEY);
         self.keep(&named);
         self.entity.edit().iter_mut().for_each(|id| *id = renamed(entities, *id));
         self.other.edit().iter_mut().for_each(|id| *id = renamed(others, *id));
@@ -293,6 +306,77 @@ pub(super) fn put_in_order<T: Copy>(column: &mut [T], first: usize, order: &[u32
         let moved: Vec<T> = order.iter().map(|&at| column[at as usize]).collect();
         column[first..].copy_from_slice(&moved);
     }
+}
+
+/// Goes through two sorted sequences of so many keys as through one, the first one's before equal ones of the second, and
+/// says of each whether it is of the first, with the places where both are.
+///
+/// Whose turn it is nobody can guess, a processor neither: so nothing branches on it.
+fn merge_by<K: Ord>(
+    (left, of_left): (usize, impl Fn(usize) -> K),
+    (right, of_right): (usize, impl Fn(usize) -> K),
+    mut next: impl FnMut(bool, usize, usize),
+) {
+    let (mut at, mut of_other) = (0, 0);
+    while at < left && of_other < right {
+        let is_first = of_left(at) <= of_right(of_other);
+        next(is_first, at, of_other);
+        at += usize::from(is_first);
+        of_other += usize::from(!is_first);
+    }
+    (at..left).for_each(|at| next(true, at, of_other));
+    (of_other..right).for_each(|of_other| next(false, at, of_other));
+}
+
+/// Runs one behind the other, and the order that makes them one run.
+fn in_a_row(runs: &[Run]) -> (Run, Vec<u32>) {
+    fn joined<'r, T: Copy + 'r>(runs: &'r [Run], column: impl Fn(&'r Run) -> &'r [T]) -> Vec<T> {
+        runs.iter().map(column).collect::<Vec<_>>().concat()
+    }
+    let are_late = runs.iter().any(|run| !run.known.is_empty());
+    let rows = Run {
+        entity: joined(runs, |run| &run.entity[..]).into(),
+        happened: joined(runs, |run| &run.happened[..]).into(),
+        known: if are_late { joined(runs, |run| run.rows().known_or_happened()) } else { Vec::new() }.into(),
+        value: joined(runs, |run| &run.value[..]).into(),
+        other: joined(runs, |run| &run.other[..]).into(),
+        label: joined(runs, |run| &run.label[..]),
+    };
+    let ends: Vec<usize> = runs
+        .iter()
+        .scan(0, |end, run| {
+            *end += run.len();
+            Some(*end)
+        })
+        .collect();
+    let key = |row: usize| (rows.entity[row], rows.happened[row]);
+    // The shortest first, which are the last.
+    let mut order: Vec<u32> = Vec::new();
+    for (nth, end) in ends.iter().enumerate().rev() {
+        let start = if nth == 0 { 0 } else { ends[nth - 1] };
+        let mut merged = Vec::with_capacity(end - start + order.len());
+        merge_by(
+            (end - start, |at| key(start + at)),
+            (order.len(), |at| key(order[at] as usize)),
+            |is_first, at, of_other| {
+                let later = order.get(of_other).copied().unwrap_or_default();
+                merged.push(if is_first { (start + at) as u32 } else { later });
+            },
+        );
+        order = merged;
+    }
+    (rows, order)
+}
+
+/// The rows of which something is true, ascending. What nobody can guess is not branched on.
+pub(super) fn selected(rows: usize, is_true: impl Fn(usize) -> bool) -> Vec<u32> {
+    let (mut selected, mut found) = (vec![0; rows], 0);
+    for row in 0..rows {
+        selected[found] = row as u32;
+        found += usize::from(is_true(row));
+    }
+    selected.truncate(found);
+    selected
 }
 
 /// An order of rows, and from which number on they are those of a second run.

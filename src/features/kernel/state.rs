@@ -5,7 +5,7 @@ use super::columns::{Column, Values};
 use super::declare::Declarations;
 use super::heavy::{Heavies, Kept};
 use super::life::Life;
-use super::run::{Events, Queries, Run, SortedQueries, broken};
+use super::run::{Events, Queries, Run, SortedQueries, broken, selected};
 use super::sort::Sorted;
 use crate::error::Result;
 
@@ -157,28 +157,31 @@ impl State {
         self.push(run);
     }
 
+    /// Adds a run, and puts it together with those before it that are no longer than twice what there is by then.
     fn push(&mut self, run: Run) {
         if run.len() > 0 {
             self.runs.push(run);
         }
-        while let [.., before, last] = self.runs.as_slice()
-            && last.len() * 2 >= before.len()
+        let (mut first, mut rows) = (self.runs.len(), 0);
+        while let Some(before) = first.checked_sub(1)
+            && (rows == 0 || rows * 2 >= self.runs[before].len())
         {
-            self.merge_last();
+            (first, rows) = (before, rows + self.runs[before].len());
         }
+        self.merge_from(first);
     }
 
-    fn merge_last(&mut self) {
-        if let (Some(last), Some(before)) = (self.runs.pop(), self.runs.pop()) {
-            self.runs.push(before.merge(&last));
+    /// Makes one run of those from `first` on.
+    fn merge_from(&mut self, first: usize) {
+        if self.runs.len() > first + 1 {
+            let merged = Run::merged(self.runs.split_off(first));
+            self.runs.push(merged);
         }
     }
 
     /// One run of everything retained.
     pub(super) fn compact(&mut self) {
-        while self.runs.len() > 1 {
-            self.merge_last();
-        }
+        self.merge_from(0);
     }
 
     /// Says that no query before `before` will come: what no window can reach any more becomes totals or is forgotten.
@@ -207,9 +210,8 @@ impl State {
         let floor = lanes.iter().map(|lane| lane.floor(to)).min().unwrap_or(i64::MAX);
         let known_matters = lanes.iter().any(|lane| lane.span.is_none());
         let rows = run.rows();
-        let is_kept = |at: usize| rows.happened[at] >= floor || (known_matters && rows.known(at) >= to);
-        let kept: Vec<u32> = (0..run.len()).filter(|at| is_kept(*at)).map(|at| at as u32).collect();
-        run.keep(&kept);
+        let is_kept = |at: usize| (rows.happened[at] >= floor) | (known_matters && rows.known(at) >= to);
+        run.keep(&selected(run.len(), is_kept));
     }
 
     /// Marks the entities and other keys of which something is kept; the rest can be forgotten by
