@@ -133,7 +133,7 @@ mod tests {
             for rows in sizes {
                 let batch = batch(first, *rows);
                 at_hand.push(&batch);
-                cache::write(&mut writer, &batch, (&path, false), &|name| name == "text").unwrap();
+                cache::write(&mut writer, &batch, &path, &|name| name == "text").unwrap();
                 first += rows;
             }
             writer.unwrap().close().unwrap();

@@ -7,7 +7,6 @@ use super::plan::SourcePlan;
 use super::read;
 use super::typed::{Typer, ValueCounts};
 use crate::error::{Error, Result};
-use crate::memory::Writing;
 use crate::quarantine::Rejected;
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
@@ -17,7 +16,6 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -112,9 +110,7 @@ pub(super) fn typed(
     let own = blake3::hash(file.name.as_bytes()).to_hex();
     let temporary = folder.join(format!("{stem}.{}-{}.tmp", std::process::id(), &own[..16]));
     let mut at_hand = AtHand::new(room);
-    // Nobody reads the copy soon where the rows are at hand.
-    let is_large = std::fs::metadata(&file.path).is_ok_and(|found| found.len() >= LARGE_IN_BYTES);
-    let findings = parse(file, plan, key, (&temporary, room.is_some() && is_large), &mut at_hand)?;
+    let findings = parse(file, plan, key, &temporary, &mut at_hand)?;
     std::fs::rename(&temporary, &parquet).map_err(Error::io("write", &parquet))?;
     let text = serde_json::to_vec(&findings).map_err(|e| Error::Invariant(format!("findings: {e}")))?;
     std::fs::write(&temporary, text).map_err(Error::io("write", &temporary))?;
@@ -126,12 +122,12 @@ fn parse(
     file: &SourceFile,
     plan: &SourcePlan,
     key: &PersonalKey,
-    (to, past_memory): (&Path, bool),
+    to: &Path,
     at_hand: &mut AtHand<'_>,
 ) -> Result<Findings> {
     let mut typer = Typer { plan, key, file: &file.name, counts: ValueCounts::default() };
     let mut findings = Findings::default();
-    let mut writer: Option<ArrowWriter<Copying>> = None;
+    let mut writer: Option<ArrowWriter<File>> = None;
     read::read(file, plan, &mut |chunk| {
         findings.read += (chunk.rows.len() + chunk.broken.len()) as u64;
         findings.absent.clone_from(&chunk.absent);
@@ -152,65 +148,25 @@ fn parse(
             });
         }
         at_hand.push(&batch);
-        write(&mut writer, &batch, (to, past_memory), &|column| plan.is_hash(column))
+        write(&mut writer, &batch, to, &|column| plan.is_hash(column))
     })?;
     findings.counts = typer.counts;
     match writer {
         // On the disk before its name says that it is whole.
-        Some(writer) => writer.into_inner().map_err(|e| disk(e, to))?.finish(to)?,
+        Some(writer) => writer.into_inner().map_err(|e| disk(e, to))?.sync_all().map_err(Error::io("write", to))?,
         None => return Err(Error::Invariant(format!("no chunk came out of {}", file.name))),
     }
     Ok(findings)
 }
 
-/// From which size of a file on its copy may be written past the memory that the system keeps files in: smaller ones are
-/// quicker there.
-const LARGE_IN_BYTES: u64 = 1 << 20;
-
-/// A typed copy that is being written.
-pub(super) enum Copying {
-    InMemory(File),
-    PastMemory(Writing),
-}
-
-impl Copying {
-    fn create(to: &Path, past_memory: bool) -> Result<Self> {
-        match past_memory {
-            true => Writing::create(to).map(Self::PastMemory),
-            false => File::create(to).map(Self::InMemory).map_err(Error::io("write", to)),
-        }
-    }
-
-    /// Sees to it that it is on the disk.
-    fn finish(self, to: &Path) -> Result<()> {
-        match self {
-            Self::InMemory(file) => file.sync_all().map_err(Error::io("write", to)),
-            Self::PastMemory(file) => file.finish(to).map(drop),
-        }
-    }
-}
-
-impl Write for Copying {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match self {
-            Self::InMemory(file) => file.write(bytes),
-            Self::PastMemory(file) => file.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 pub(super) fn write(
-    writer: &mut Option<ArrowWriter<Copying>>,
+    writer: &mut Option<ArrowWriter<File>>,
     batch: &RecordBatch,
-    (to, past_memory): (&Path, bool),
+    to: &Path,
     is_hash: &dyn Fn(&str) -> bool,
 ) -> Result<()> {
     if writer.is_none() {
-        let file = Copying::create(to, past_memory)?;
+        let file = File::create(to).map_err(Error::io("write", to))?;
         // Quick to write and read: this copy is never published, and always read as a whole.
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::LZ4_RAW)
