@@ -59,7 +59,8 @@ impl Engine {
     /// # Errors
     /// What `each` returns; [`Error::InputRefused`] if a sum leaves the 64 bits.
     pub fn step(&mut self, facts: &Facts, each: &mut Sink) -> Result<()> {
-        if [&facts.orders, &facts.lines].iter().all(|grid| grid.rows_asking() <= FEW_ROWS) {
+        let cells = self.plan.formulas.iter().map(|(level, _)| facts.grid(*level).rows_asking());
+        if cells.sum::<usize>() <= FEW_CELLS {
             return self.step_side_by_side(facts, each);
         }
         let mut terms = Terms::new(&self.plan);
@@ -174,8 +175,8 @@ impl Engine {
     }
 }
 
-/// Rows that ask up to which all columns of a step are held at once: eight bytes a row and declared feature, and their terms.
-const FEW_ROWS: usize = 1 << 17;
+/// Answers up to which all columns of a step are held at once: 128 MiB of features, and their terms.
+const FEW_CELLS: usize = 1 << 24;
 
 /// What becomes of a state that has answered.
 #[derive(Clone, Copy)]
