@@ -55,8 +55,7 @@ impl Default for Stream {
             epoch: "1s".to_owned(),
             epoch_files: 256,
             epoch_lines: 200_000,
-            // Some hundred thousand orders with what belongs to them: longer epochs were no quicker, and hold more.
-            epoch_bytes: 96 << 20,
+            epoch_bytes: 256 << 20,
             lateness: "0s".to_owned(),
             remember: "30d".to_owned(),
             refresh: "0s".to_owned(),
