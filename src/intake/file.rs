@@ -1,6 +1,5 @@
 //! Words for files that arrive.
 
-use super::hashes::Stamp;
 use crate::config::Format;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -47,37 +46,6 @@ pub struct Arrived {
     pub format: Format,
     /// When it landed: its time of last change, by the clock of its file system.
     pub arrived_at: SystemTime,
-}
-
-/// A complete file that was not read yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Coming {
-    /// The source of the pipeline that it belongs to.
-    pub source: String,
-    /// Its name relative to the folder of the source, with `/`.
-    pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
-    /// How it is read.
-    pub format: Format,
-    pub(super) stamp: Stamp,
-}
-
-impl Coming {
-    /// What it counts as, once it was read.
-    pub fn taken(&self, content_hash: &str) -> TakenFile {
-        TakenFile {
-            source: self.source.clone(),
-            name: self.name.clone(),
-            size_in_bytes: self.stamp.size_in_bytes,
-            content_hash: content_hash.to_owned(),
-        }
-    }
-
-    /// Whether the file is what it was when it was seen. Who asks before and after reading it knows what was read.
-    pub fn stands(&self) -> bool {
-        matches!(std::fs::metadata(&self.path).and_then(|found| Stamp::of(&found)), Ok(Some(stamp)) if stamp == self.stamp)
-    }
 }
 
 /// A complete file that cannot be read or whose format cannot be told. It is told of at every look until the caller says that

@@ -1,7 +1,7 @@
 //! Landing folders: which files are there, complete, and not taken yet.
 
 use super::entry::{Entry, Now};
-use super::file::{Arrived, Coming, Ready, Standing, TakenFile, Unreadable};
+use super::file::{Arrived, Ready, Standing, TakenFile, Unreadable};
 use super::hashes::{Hashed, Hashes, Stamp};
 use super::place::{Names, Place, list};
 use super::stop::Stop;
@@ -39,12 +39,12 @@ pub struct Landing {
     base_dir: PathBuf,
     settings: LandingSettings,
     /// In the order of their names.
-    sources: Vec<Landed>,
+    pub(super) sources: Vec<Landed>,
     /// Files that are not known to be taken: by name, then by number of the source.
-    open: BTreeSet<(String, usize)>,
+    pub(super) open: BTreeSet<(String, usize)>,
     pub(super) hashes: Hashes,
     /// What an earlier process knew of files, by source and name.
-    remembered: HashMap<(String, String), (Stamp, String)>,
+    pub(super) remembered: HashMap<(String, String), (Stamp, String)>,
     watch: Mutex<Watch>,
     /// When everything was listed last, and how long that took.
     listed: Option<(Instant, Duration)>,
@@ -56,12 +56,12 @@ pub struct Landing {
 
 /// The files of one source.
 #[derive(Debug)]
-struct Landed {
-    name: String,
-    source: Source,
+pub(super) struct Landed {
+    pub(super) name: String,
+    pub(super) source: Source,
     /// Its one folder, if it has one that is watched.
     watched: Option<(FolderId, PathBuf, Names)>,
-    files: BTreeMap<String, Entry>,
+    pub(super) files: BTreeMap<String, Entry>,
 }
 
 impl Landing {
@@ -170,53 +170,6 @@ impl Landing {
         Ok(ready)
     }
 
-    /// What [`Self::ready`] is likely to give, within the same limits, and nothing of it is read: for whoever reads it ahead of
-    /// being given it, and tells by [`Self::know`].
-    ///
-    /// `may_come` is asked whether a file is wanted. The hash of one that nobody read yet is empty.
-    ///
-    /// # Errors
-    /// As [`Self::ready`].
-    pub fn coming(
-        &mut self,
-        may_come: &dyn Fn(&TakenFile) -> bool,
-        max_files: usize,
-        max_bytes: u64,
-    ) -> Result<Vec<Coming>> {
-        let now = Now { wall: SystemTime::now(), steady: Instant::now() };
-        self.look(now)?;
-        let (mut coming, mut bytes) = (Vec::new(), 0_u64);
-        for key in &self.open {
-            let landed = &self.sources[key.1];
-            let Some(entry) = landed.files.get(&key.0).filter(|_| self.is_complete(key, now)) else { continue };
-            let Some(format) = landed.source.format.or_else(|| format_of(&entry.path)) else { continue };
-            let (source, name, path, stamp) = (landed.name.clone(), key.0.clone(), entry.path.clone(), entry.stamp);
-            let content_hash = self.known(landed, key, entry).unwrap_or_default().to_owned();
-            let file = TakenFile { source, name, size_in_bytes: stamp.size_in_bytes, content_hash };
-            if !may_come(&file) {
-                continue;
-            }
-            bytes = bytes.saturating_add(stamp.size_in_bytes);
-            if coming.len() >= max_files.max(1) || (!coming.is_empty() && bytes > max_bytes) {
-                break;
-            }
-            coming.push(Coming { source: file.source, name: file.name, path, format, stamp });
-        }
-        Ok(coming)
-    }
-
-    /// Takes note of the hash of a file that was read, and [stood](Coming::stands) before and after that.
-    pub fn know(&mut self, file: &Coming, content_hash: &str) {
-        self.hashes.know(&file.path, file.stamp, content_hash);
-    }
-
-    /// The hash of a file as it was seen last, if anybody read it as that.
-    fn known<'s>(&'s self, landed: &Landed, key: &(String, usize), entry: &Entry) -> Option<&'s str> {
-        let remembered = self.remembered.get(&(landed.name.clone(), key.0.clone()));
-        let remembered = remembered.filter(|(stamp, _)| *stamp == entry.stamp).map(|(_, hash)| hash.as_str());
-        remembered.or_else(|| self.hashes.known(&entry.path, entry.stamp))
-    }
-
     /// Notes when a growing file may be complete.
     fn is_due(&mut self, key: &(String, usize), now: Now) {
         if let Some(entry) = self.sources[key.1].files.get(&key.0) {
@@ -260,7 +213,7 @@ impl Landing {
     }
 
     /// Looks at what there is word of, and at everything now and then.
-    fn look(&mut self, now: Now) -> Result<()> {
+    pub(super) fn look(&mut self, now: Now) -> Result<()> {
         let news = self.watch().take();
         let rested = self.listed.is_some_and(|(at, took)| now.steady.saturating_duration_since(at) < self.rest(took));
         if rested && !news.look_everywhere {
@@ -351,7 +304,7 @@ impl Landing {
     }
 
     /// True when the file is whole as it was seen last; that it still is what it was is seen when it is hashed.
-    fn is_complete(&self, key: &(String, usize), now: Now) -> bool {
+    pub(super) fn is_complete(&self, key: &(String, usize), now: Now) -> bool {
         self.sources[key.1].files.get(&key.0).is_some_and(|entry| {
             entry.is_complete(now, self.settings.stable_for) || {
                 let mut mark = OsString::from(&entry.path);

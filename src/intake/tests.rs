@@ -1,5 +1,6 @@
 //! Folders and lines as they come in.
 
+mod coming;
 mod landing;
 mod lines;
 mod once;

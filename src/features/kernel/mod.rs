@@ -31,6 +31,7 @@ mod glide;
 mod heavy;
 mod interner;
 mod life;
+mod merge;
 mod noted;
 mod others;
 mod pairs;

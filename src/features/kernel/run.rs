@@ -1,13 +1,12 @@
 //! Events and queries as they come, and runs: events sorted by entity and time, column by column.
 
 use super::declare::Needs;
-use super::sort::{PART_ROWS, Sorted, gather};
+use super::sort::{Sorted, gather};
 use super::state::renamed;
 use super::{NO_KEY, NO_VALUE};
 use crate::error::{Error, Result};
 use crate::memory::ask_ahead;
 use crate::saved::Frozen;
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Events, column by column, in any order. A column that no declaration reads may be absent.
@@ -234,51 +233,6 @@ impl Run {
         put_in_order(&mut self.label, first, order);
     }
 
-    /// Runs as one, of equal rows those of earlier runs first; linear.
-    ///
-    /// All of them in one go: one after the other, what is merged first would be moved once for each that it is merged with.
-    /// The first run should be the longest.
-    pub(super) fn merged(runs: Vec<Self>) -> Self {
-        let mut runs: Vec<Self> = runs.into_iter().filter(|run| run.len() > 0).collect();
-        if runs.len() < 2 {
-            return runs.pop().unwrap_or_default();
-        }
-        let mut later = runs.split_off(1);
-        let first = runs.pop().unwrap_or_default();
-        match later.len() {
-            1 => first.and(&later.remove(0), |at| at),
-            _ => {
-                let (rows, order) = in_a_row(&later);
-                drop(later);
-                first.and(&rows, |at| order[at] as usize)
-            }
-        }
-    }
-
-    /// This run and rows that `nth` puts into the order of a run, as one.
-    fn and(self, other: &Self, nth: impl Fn(usize) -> usize) -> Self {
-        let (left, right) = (self.len(), other.len());
-        let (a, b) = (self.rows(), other.rows());
-        let keys = (&self.entity[..], &other.entity[..]);
-        // Rows of the other one are numbered after those of this one.
-        let mut order = Vec::with_capacity(left + right);
-        merge_by(
-            (left, |at| (keys.0[at], a.happened[at])),
-            (right, |at| (keys.1[nth(at)], b.happened[nth(at)])),
-            |is_first, at, of_other| order.push(if is_first { at } else { left + nth(of_other.min(right - 1)) } as u32),
-        );
-        let rows: Order = (&order, left);
-        let known = || both(rows, a.known_or_happened(), b.known_or_happened());
-        Self {
-            entity: both(rows, keys.0, keys.1).into(),
-            happened: both(rows, a.happened, b.happened).into(),
-            known: if a.known.is_empty() && b.known.is_empty() { Vec::new() } else { known() }.into(),
-            value: both(rows, a.value, b.value).into(),
-            other: both(rows, a.other, b.other).into(),
-            label: both(rows, a.label, b.label),
-        }
-    }
-
     /// Gives keys new numbers; events of entities without one go, other keys without one become null.
     pub(super) fn rename(&mut self, entities: &[u32], others: &[u32]) {
         let named = selected(self.len(), |at| renamed(entities, self.entity[at]) != NO_KEY);
@@ -308,66 +262,6 @@ pub(super) fn put_in_order<T: Copy>(column: &mut [T], first: usize, order: &[u32
     }
 }
 
-/// Goes through two sorted sequences of so many keys as through one, the first one's before equal ones of the second, and
-/// says of each whether it is of the first, with the places where both are.
-///
-/// Whose turn it is nobody can guess, a processor neither: so nothing branches on it.
-fn merge_by<K: Ord>(
-    (left, of_left): (usize, impl Fn(usize) -> K),
-    (right, of_right): (usize, impl Fn(usize) -> K),
-    mut next: impl FnMut(bool, usize, usize),
-) {
-    let (mut at, mut of_other) = (0, 0);
-    while at < left && of_other < right {
-        let is_first = of_left(at) <= of_right(of_other);
-        next(is_first, at, of_other);
-        at += usize::from(is_first);
-        of_other += usize::from(!is_first);
-    }
-    (at..left).for_each(|at| next(true, at, of_other));
-    (of_other..right).for_each(|of_other| next(false, at, of_other));
-}
-
-/// Runs one behind the other, and the order that makes them one run.
-fn in_a_row(runs: &[Run]) -> (Run, Vec<u32>) {
-    fn joined<'r, T: Copy + 'r>(runs: &'r [Run], column: impl Fn(&'r Run) -> &'r [T]) -> Vec<T> {
-        runs.iter().map(column).collect::<Vec<_>>().concat()
-    }
-    let are_late = runs.iter().any(|run| !run.known.is_empty());
-    let rows = Run {
-        entity: joined(runs, |run| &run.entity[..]).into(),
-        happened: joined(runs, |run| &run.happened[..]).into(),
-        known: if are_late { joined(runs, |run| run.rows().known_or_happened()) } else { Vec::new() }.into(),
-        value: joined(runs, |run| &run.value[..]).into(),
-        other: joined(runs, |run| &run.other[..]).into(),
-        label: joined(runs, |run| &run.label[..]),
-    };
-    let ends: Vec<usize> = runs
-        .iter()
-        .scan(0, |end, run| {
-            *end += run.len();
-            Some(*end)
-        })
-        .collect();
-    let key = |row: usize| (rows.entity[row], rows.happened[row]);
-    // The shortest first, which are the last.
-    let mut order: Vec<u32> = Vec::new();
-    for (nth, end) in ends.iter().enumerate().rev() {
-        let start = if nth == 0 { 0 } else { ends[nth - 1] };
-        let mut merged = Vec::with_capacity(end - start + order.len());
-        merge_by(
-            (end - start, |at| key(start + at)),
-            (order.len(), |at| key(order[at] as usize)),
-            |is_first, at, of_other| {
-                let later = order.get(of_other).copied().unwrap_or_default();
-                merged.push(if is_first { (start + at) as u32 } else { later });
-            },
-        );
-        order = merged;
-    }
-    (rows, order)
-}
-
 /// The rows of which something is true, ascending. What nobody can guess is not branched on.
 pub(super) fn selected(rows: usize, is_true: impl Fn(usize) -> bool) -> Vec<u32> {
     let (mut selected, mut found) = (vec![0; rows], 0);
@@ -377,23 +271,6 @@ pub(super) fn selected(rows: usize, is_true: impl Fn(usize) -> bool) -> Vec<u32>
     }
     selected.truncate(found);
     selected
-}
-
-/// An order of rows, and from which number on they are those of a second run.
-type Order<'a> = (&'a [u32], usize);
-
-/// A column of two runs in an order; an absent (empty) one stays so, and it is absent from both.
-fn both<T: Copy + Send + Sync>((order, second): Order, a: &[T], b: &[T]) -> Vec<T> {
-    if a.is_empty() && b.is_empty() {
-        return Vec::new();
-    }
-    // Looked up in both, as above.
-    let at = |&row: &u32| {
-        let row = row as usize;
-        let (of_a, of_b) = (a[row.min(second - 1)], b[row.saturating_sub(second)]);
-        if row < second { of_a } else { of_b }
-    };
-    order.par_iter().with_min_len(PART_ROWS).map(at).collect()
 }
 
 /// Where the events of entities are in runs.
