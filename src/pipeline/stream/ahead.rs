@@ -71,7 +71,9 @@ impl Ahead {
 
     /// Begins with what an epoch is likely to take, after what was begun before.
     pub(super) fn begin(&mut self, files: Vec<Coming>) {
-        if !files.is_empty() && self.ask.send(files.clone()).is_ok() {
+        if !files.is_empty() {
+            // Where the thread is gone nothing comes of it, and whoever waits for it is told so at once.
+            let _ = self.ask.send(files.clone());
             self.begun.push_back(files);
         }
     }
