@@ -14,10 +14,10 @@ impl Run {
         if runs.len() < 2 {
             return runs.pop().unwrap_or_default();
         }
-        let mut later = runs.split_off(1);
+        let later = runs.split_off(1);
         let first = runs.pop().unwrap_or_default();
         match later.len() {
-            1 => first.and(&later.remove(0), |at| at),
+            1 => first.and(&later[0], |at| at),
             _ => {
                 let (rows, order) = in_a_row(&later);
                 drop(later);
