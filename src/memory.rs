@@ -9,6 +9,7 @@
 //! All other memory is the system allocator's; advice that a system cannot follow it ignores.
 
 mod ahead;
+mod anonymous;
 mod aside;
 mod direct;
 mod spare;
@@ -125,15 +126,22 @@ fn beyond(given: Layout, held: usize) -> *mut u8 {
     if SPARES.exceeds(given, held) { ASIDE.take(given.size()) } else { std::ptr::null_mut() }
 }
 
-/// Says how much of large blocks (4 MiB and more) the program should hold in memory at a time, bytes, and the folder in which
-/// others lie in files.
+/// Says how much memory the program should hold, bytes, and the folder in which large blocks (4 MiB and more) lie in files
+/// beyond that.
 ///
 /// A file is mapped into memory and has no name: the system keeps of it in memory what there is room for and writes out the
 /// rest, as it would to swap, and it is gone with the block or the process. Without room on the disk, or on a system other
-/// than Linux, such blocks are memory like any other. Smaller blocks do not count; a run has some hundred megabytes of them.
+/// than Linux, such blocks are memory like any other. What smaller blocks take is looked at again and again, and large ones
+/// have the rest, a quarter of the whole in any case: only where small blocks take more than three quarters is it exceeded for
+/// long, and for moments by what is written to between two looks.
 pub fn limit(bytes: usize, folder: &Path) {
     ASIDE.put_into(folder);
     SPARES.limit(bytes);
+}
+
+/// What [`limit`] was told; all that can be addressed where nobody said anything.
+pub fn limit_in_bytes() -> usize {
+    SPARES.limit_in_bytes()
 }
 
 /// The most bytes of large blocks that ever lay in files at a time.

@@ -32,7 +32,8 @@ pub struct Stream {
     pub remember: String,
     /// How often KPIs, satisfaction, exceptions, customers and the monitor are told anew, at most. They look at the whole
     /// shop and cost more the larger it is, so they are computed beside the epochs and published with a later one; scores do
-    /// not wait for them. `0s`: again and again, with rests of four times what the last look took.
+    /// not wait for them. `0s`: again and again, with rests of four times what the last look took. While more
+    /// is waiting than an epoch takes, that comes first, for ten minutes at most.
     #[schemars(regex(pattern = r"^[0-9]{1,5}(ms|s|m|h|d)$"))]
     pub refresh: String,
     /// What is held is written down (a checkpoint, from which a start goes on) when so many rows of any table have come since

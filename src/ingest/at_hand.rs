@@ -11,12 +11,17 @@ use polars::prelude::DataFrame;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes of rows at hand at most, of all files of a room: what landed packed can be many times as long.
-const MOST_BYTES: usize = 256 << 20;
+/// Bytes of rows at hand at most, of all files of a room, and the share of the memory that there may be: what landed packed can be
+/// many times as long. Three epochs of the default size are about as much.
+const MOST_BYTES: usize = 1 << 30;
+const SHARE: usize = 16;
 
-/// How many bytes are at hand.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Room(Arc<AtomicUsize>);
+/// How many bytes are at hand, and how many may be.
+#[derive(Debug, Clone)]
+pub(super) struct Room {
+    taken: Arc<AtomicUsize>,
+    most: usize,
+}
 
 /// Bytes of a room that are taken until this is dropped.
 #[derive(Debug)]
@@ -26,17 +31,22 @@ struct Taken {
 }
 
 impl Room {
+    /// Of a process that may have so much memory, bytes.
+    pub(super) fn within(memory: usize) -> Self {
+        Self { taken: Arc::default(), most: MOST_BYTES.min(memory / SHARE) }
+    }
+
     fn take(&self, bytes: usize) -> Option<Taken> {
         // Counted before it is looked at: two who ask at once do not both get the last of it.
         let taken = Taken { room: self.clone(), bytes };
-        let before = self.0.fetch_add(bytes, Ordering::Relaxed);
-        (before.saturating_add(bytes) <= MOST_BYTES).then_some(taken)
+        let before = self.taken.fetch_add(bytes, Ordering::Relaxed);
+        (before.saturating_add(bytes) <= self.most).then_some(taken)
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.room.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.room.taken.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -126,7 +136,7 @@ mod tests {
 
     #[test]
     fn rows_at_hand_are_what_the_copy_reads_as() {
-        let (folder, room) = (tempfile::tempdir().unwrap(), Room::default());
+        let (folder, room) = (tempfile::tempdir().unwrap(), Room::within(usize::MAX));
         for (name, sizes) in [("none", &[0][..]), ("one", &[100]), ("three", &[40, 0, 61])] {
             let (mut at_hand, mut writer, mut first) = (AtHand::new(Some(&room)), None, 0);
             let path = folder.path().join(name);
@@ -146,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_may_be_read_in_another_form_and_too_many_rows_are_not_kept() {
-        let room = Room::default();
+        let room = Room::within(usize::MAX);
         let of = |batches: &[RecordBatch], room| {
             let mut at_hand = AtHand::new(room);
             batches.iter().for_each(|batch| at_hand.push(batch));
@@ -159,12 +169,12 @@ mod tests {
         let schema = Schema::new(vec![Field::new("n", DataType::Int32, true)]);
         let other = RecordBatch::try_new(Arc::new(schema), vec![short]).unwrap();
         assert_eq!(of(&[other], Some(&room)), None);
-        assert_eq!(room.0.load(Ordering::Relaxed), 0, "what is gone takes no room");
+        assert_eq!(room.taken.load(Ordering::Relaxed), 0, "what is gone takes no room");
     }
 
     #[test]
     fn where_no_room_is_left_rows_are_not_kept_until_others_are_let_go_of() {
-        let (room, batch) = (Room::default(), batch(0, 100));
+        let (room, batch) = (Room::within(usize::MAX), batch(0, 100));
         let keep = || {
             let mut at_hand = AtHand::new(Some(&room));
             at_hand.push(&batch);
@@ -176,6 +186,6 @@ mod tests {
         drop(rest);
         assert!(keep().is_some());
         drop(first);
-        assert_eq!(room.0.load(Ordering::Relaxed), 0);
+        assert_eq!(room.taken.load(Ordering::Relaxed), 0);
     }
 }

@@ -33,6 +33,7 @@ pub use typed::ValueCounts;
 use crate::config::{Format, Pipeline};
 use crate::contract::input::{TABLES, Table};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::quarantine::{Reason, Rejected, Tallies, Tally};
 use discover::SourceFile;
 use fx::Rates;
@@ -118,11 +119,12 @@ impl<'a> Typist<'a> {
     pub fn new(pipeline: &'a Pipeline, cache: &'a Path, key: &'a PersonalKey) -> Result<Self> {
         let plans = plan::plan(pipeline)?;
         create_private(cache)?;
-        Ok(Self { pipeline, cache, key, plans, keeps: BTreeSet::new(), room: at_hand::Room::default() })
+        let room = at_hand::Room::within(memory::limit_in_bytes());
+        Ok(Self { pipeline, cache, key, plans, keeps: BTreeSet::new(), room })
     }
 
     /// The same, which keeps the rows that it types for these tables at hand, with the file, until that is
-    /// [laid down](TypedFile::laid_down); not more than some hundred megabytes at a time.
+    /// [laid down](TypedFile::laid_down); not more than a gigabyte at a time, and a sixteenth of the memory.
     #[must_use]
     pub fn keeping(mut self, tables: &[&str]) -> Self {
         let mappings = self.pipeline.raw.tables.iter().filter(|(table, _)| tables.contains(&table.as_str()));

@@ -1,5 +1,6 @@
 //! Large blocks that nobody uses at the moment.
 
+use super::anonymous::Anonymous;
 use std::alloc::Layout;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,6 +22,22 @@ const PLACES: usize = 256;
 const SHARE: usize = 4;
 const ALWAYS_IN_BYTES: usize = 128 << 20;
 const LITTLE: usize = 16;
+
+/// How much is asked for in large blocks between two looks at how much memory other blocks take, bytes.
+const LOOK_EVERY: usize = 64 << 20;
+
+/// The share of the limit that large blocks have in any case: where small ones take all of it, to lay each large one aside as
+/// well would make the program slow for nothing.
+const LEAST: usize = 4;
+
+/// From which size on blocks mostly last, as columns of what a stream holds do, and the share of the limit that is left to those
+/// below: they come and go with each step, and to lay them aside costs the most.
+const LASTING_IN_BYTES: usize = 32 << 20;
+const LEFT: usize = 8;
+
+/// How fast it is forgotten that smaller blocks once took more: a sixteenth at each look. A block that nobody has written to is
+/// in no memory yet, and looks as if others took less.
+const FORGOTTEN: usize = 16;
 
 /// The blocks of the program.
 pub(super) static SPARES: Spares = Spares::new();
@@ -44,8 +61,10 @@ pub(super) fn can_be_kept(given: Layout) -> bool {
 /// A few blocks for the next who want blocks of their sizes.
 pub(super) struct Spares {
     kept: Mutex<Kept>,
-    /// How much of large blocks may be in use before others are laid aside.
+    /// How much memory may be in use before large blocks are laid aside.
     limit: AtomicUsize,
+    /// How much there is in all.
+    anonymous: Anonymous,
 }
 
 struct Kept {
@@ -58,6 +77,10 @@ struct Kept {
     used: usize,
     /// The most that ever was.
     most: usize,
+    /// What all other memory takes, as far as it is known.
+    others: usize,
+    /// How much was asked for since that was looked at.
+    asked: usize,
 }
 
 // SAFETY: the pointers are to memory that nobody else knows of; whose it was does not matter.
@@ -71,29 +94,57 @@ impl Kept {
         self.bytes -= block.1;
         block
     }
+
+    /// Takes note of how much memory there is in all, large blocks and others.
+    fn look(&mut self, all: usize) {
+        let others = all.saturating_sub(self.used).saturating_sub(self.bytes);
+        self.others = others.max(self.others - self.others / FORGOTTEN);
+    }
+
+    /// How much of large blocks may be in use within a limit of all memory.
+    fn room(&self, limit: usize) -> usize {
+        limit.saturating_sub(self.others).max(limit / LEAST)
+    }
 }
 
 impl Spares {
     const fn new() -> Self {
-        let kept = Kept { blocks: [(null_mut(), 0); PLACES], count: 0, bytes: 0, used: 0, most: 0 };
-        Self { kept: Mutex::new(kept), limit: AtomicUsize::new(usize::MAX) }
+        let kept =
+            Kept { blocks: [(null_mut(), 0); PLACES], count: 0, bytes: 0, used: 0, most: 0, others: 0, asked: 0 };
+        Self { kept: Mutex::new(kept), limit: AtomicUsize::new(usize::MAX), anonymous: Anonymous::new() }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets how much of large blocks may be in use.
+    /// Sets how much memory may be in use, large blocks and, where that can be asked, all others.
     pub(super) fn limit(&self, bytes: usize) {
+        self.anonymous.open();
         self.limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What was set.
+    pub(super) fn limit_in_bytes(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
     }
 
     /// Whether a block more would be more than may be in use, one of `held` bytes in its place set aside.
     pub(super) fn exceeds(&self, given: Layout, held: usize) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
-        limit < usize::MAX
-            && can_be_kept(given)
-            && self.kept().used.saturating_sub(held).saturating_add(given.size()) > limit
+        if limit == usize::MAX || !can_be_kept(given) {
+            return false;
+        }
+        let mut kept = self.kept();
+        kept.asked = kept.asked.saturating_add(given.size());
+        if kept.asked >= LOOK_EVERY {
+            kept.asked = 0;
+            if let Some(all) = self.anonymous.bytes() {
+                kept.look(all);
+            }
+        }
+        let left = if given.size() >= LASTING_IN_BYTES { limit / LEFT } else { 0 };
+        kept.used.saturating_sub(held).saturating_add(given.size()) > kept.room(limit).saturating_sub(left)
     }
 
     /// A block of exactly this class; null if there is none, and then the system gives one and [`Self::surplus`] has to be
@@ -134,7 +185,7 @@ impl Spares {
         let mut kept = self.kept();
         let limit = self.limit.load(Ordering::Relaxed);
         let at_most = (kept.most / SHARE).max(ALWAYS_IN_BYTES).min((kept.most - kept.used).max(kept.most / LITTLE));
-        let at_most = at_most.min(limit.saturating_sub(kept.used));
+        let at_most = at_most.min(kept.room(limit).saturating_sub(kept.used));
         if kept.count == 0 || (kept.bytes <= at_most && kept.count < PLACES) {
             return None;
         }
@@ -199,18 +250,42 @@ mod tests {
 
     #[test]
     fn beyond_the_limit_a_block_more_is_too_much_and_none_is_kept() {
+        // Without a look at the memory of the process, which is that of all tests.
         let spares = Spares::new();
         assert!(!spares.exceeds(large(4096), 0), "none is set");
-        spares.limit(100 * MIB);
+        spares.limit.store(100 * MIB, Ordering::Relaxed);
         given(&spares, 40);
         given(&spares, 40);
         let small = Layout::from_size_align(MIB, 8).unwrap();
         assert_eq!([large(20), large(24), small].map(|layout| spares.exceeds(layout, 0)), [false, true, false]);
-        assert!(!spares.exceeds(large(60), 40 * MIB), "in place of one of the two");
+        assert!(!spares.exceeds(large(44), 40 * MIB), "in place of one of the two");
+        assert!(spares.exceeds(large(48), 40 * MIB), "an eighth is left to smaller ones");
         assert!(spares.keep(at(1), large(40)));
         assert_eq!(spares.surplus(), None, "80 in use and kept");
         given(&spares, 64);
         assert_eq!(spares.surplus().map(|(memory, _)| memory), Some(at(1)));
+    }
+
+    #[test]
+    fn what_other_memory_takes_is_not_there_for_large_blocks() {
+        let spares = Spares::new();
+        spares.limit.store(400 * MIB, Ordering::Relaxed);
+        given(&spares, 40);
+        let room = |all: usize| {
+            let mut kept = spares.kept();
+            kept.look(all * MIB);
+            kept.room(400 * MIB) / MIB
+        };
+        assert_eq!(room(200), 240, "160 are others'");
+        assert_eq!(room(40), 250, "a little of it is forgotten");
+        assert_eq!(room(30), 259, "large blocks that are not all in memory");
+        assert_eq!(room(900), 100, "a quarter in any case");
+        assert!(!spares.exceeds(large(30), 0) && spares.exceeds(large(40), 0));
+        let others = spares.kept().others;
+        for _ in 0..400 {
+            room(40);
+        }
+        assert!(spares.kept().others < FORGOTTEN && others > 800 * MIB);
     }
 
     #[test]

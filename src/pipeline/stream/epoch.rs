@@ -10,7 +10,7 @@ use super::learning::Learning;
 use super::published;
 use super::publishing::{Made, Publishing, Work, add};
 use super::resuming;
-use super::retelling::{Job, Retelling, ScoresToo, Shared, retell, whole};
+use super::retelling::{CanWait, Job, Retelling, ScoresToo, Shared, retell, whole};
 use super::scoring::{LateRow, READ, Scoring, Stepped};
 use super::take::Gathered;
 use super::telling::Figures;
@@ -183,15 +183,18 @@ impl<'a> Following<'a> {
         // Where no order is from before the end there is no watermark to be moved.
         let has_order = |end| self.scoring.as_ref().is_none_or(|scoring| reading(scoring).newest(end).is_some());
         let behind = self.options.as_of.is_some_and(|end| progress.watermark < Some(end) && has_order(end));
-        let stale = progress.told < progress.changed && (last == Last::OfAll || self.retelling_is_due());
+        let stale = progress.told < progress.changed && (last == Last::OfAll || self.retelling_is_due(gathered));
         // A checkpoint that nothing else comes after is worth a commit of its own.
         let is_written = !self.options.once && self.checkpoints.is_written();
         !gathered.is_empty() || told || is_written || (closes && (behind || stale || self.declared_anew))
     }
 
-    /// Whoever asks for everything once looks at it in the end.
-    fn retelling_is_due(&self) -> bool {
-        !self.options.once && self.retelling.is_due(stream_duration(&self.pipeline.raw.stream.refresh))
+    /// Whoever asks for everything once looks at it in the end; who has to catch up, when that is done, if there was a look
+    /// before.
+    fn retelling_is_due(&self, gathered: &Gathered) -> bool {
+        let was_told = self.journal.progress.run_id.is_some();
+        let can_wait = if gathered.is_behind && was_told { CanWait::Yes } else { CanWait::No };
+        !self.options.once && self.retelling.is_due(stream_duration(&self.pipeline.raw.stream.refresh), can_wait)
     }
 
     /// Makes one epoch; what was published meanwhile, be it of this epoch or of the one before. Where more has come already,
@@ -250,7 +253,7 @@ impl<'a> Following<'a> {
                 if last != Last::No || gathered.lines > 0 {
                     made.extend(self.settle()?);
                 }
-                if self.journal.progress.told < self.journal.progress.changed && self.retelling_is_due() {
+                if self.journal.progress.told < self.journal.progress.changed && self.retelling_is_due(gathered) {
                     let job = self.job(end, as_of);
                     self.retelling.begin(job);
                 }

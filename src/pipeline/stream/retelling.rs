@@ -25,6 +25,9 @@ use std::time::{Duration, Instant};
 /// The share of its time that a stream looks at the whole shop at most, as rests of so many times what the last look took.
 const RESTS: u32 = 4;
 
+/// How old the last look may become while more is waiting than an epoch takes.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// Times that features are looked for again which are not where they were: an order has moved to another day.
 const TRIES: u32 = 3;
 
@@ -160,8 +163,33 @@ pub(super) struct Retelling<'a> {
     /// When the look in hand was begun.
     begun: Option<Instant>,
     ready: Option<Result<Retold>>,
+    pace: Pace,
+}
+
+/// How often there is a look.
+struct Pace {
+    started: Instant,
     /// When the last look ended, and how long it took.
     last: Option<(Instant, Duration)>,
+}
+
+/// Whether a look can wait until a stream has caught up: it would take half of the processors from the epochs, and be out of
+/// date before it is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CanWait {
+    /// More is waiting, and there was a look before.
+    Yes,
+    No,
+}
+
+impl Pace {
+    /// Whether a look may begin `now` if one is wanted `every` so often.
+    fn allows(&self, now: Instant, every: Duration, can_wait: CanWait) -> bool {
+        let since = |at| now.saturating_duration_since(at);
+        let is_rested = self.last.is_none_or(|(at, took)| since(at) >= every.max(took * RESTS));
+        let is_old = since(self.last.map_or(self.started, |(at, _)| at)) >= PATIENCE;
+        is_rested && (can_wait == CanWait::No || is_old)
+    }
 }
 
 impl<'a> Retelling<'a> {
@@ -196,12 +224,12 @@ impl<'a> Retelling<'a> {
                 }
             }
         });
-        Ok(Self { ask, told, give_up, begun: None, ready: None, last: None })
+        Ok(Self { ask, told, give_up, begun: None, ready: None, pace: Pace { started: Instant::now(), last: None } })
     }
 
     /// Whether it is time for a look: the last one is long enough ago, and none is in hand.
-    pub(super) fn is_due(&self, every: Duration) -> bool {
-        self.begun.is_none() && self.last.is_none_or(|(at, took)| at.elapsed() >= every.max(took * RESTS))
+    pub(super) fn is_due(&self, every: Duration, can_wait: CanWait) -> bool {
+        self.begun.is_none() && self.pace.allows(Instant::now(), every, can_wait)
     }
 
     /// Begins a look.
@@ -241,7 +269,7 @@ impl<'a> Retelling<'a> {
 
     /// Notes a look that ended now.
     pub(super) fn ended(&mut self, begun: Instant) {
-        self.last = Some((Instant::now(), begun.elapsed()));
+        self.pace.last = Some((Instant::now(), begun.elapsed()));
     }
 
     /// Gives up the look in hand, if there is one.
@@ -257,5 +285,26 @@ impl<'a> Retelling<'a> {
 impl Drop for Retelling<'_> {
     fn drop(&mut self) {
         self.give_up.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_takes_a_fifth_of_the_time_at_most_and_waits_while_more_is_waiting() {
+        let (every, started) = (Duration::from_secs(60), Instant::now());
+        let after = |seconds| started + Duration::from_secs(seconds);
+        let allows = |last: Option<(u64, u64)>, now, can_wait| {
+            let last = last.map(|(ended, took)| (after(ended), Duration::from_secs(took)));
+            Pace { started, last }.allows(after(now), every, can_wait)
+        };
+        assert!(allows(None, 0, CanWait::No), "the first one at once");
+        assert!(!allows(None, 599, CanWait::Yes) && allows(None, 600, CanWait::Yes), "a start amid a backlog");
+        assert!(!allows(Some((100, 5)), 159, CanWait::No) && allows(Some((100, 5)), 160, CanWait::No), "as set");
+        assert!(!allows(Some((100, 30)), 219, CanWait::No) && allows(Some((100, 30)), 220, CanWait::No), "rested");
+        assert!(!allows(Some((100, 5)), 699, CanWait::Yes) && allows(Some((100, 5)), 700, CanWait::Yes));
+        assert!(!allows(Some((100, 200)), 899, CanWait::Yes) && allows(Some((100, 200)), 900, CanWait::Yes));
     }
 }

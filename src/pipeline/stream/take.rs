@@ -49,8 +49,10 @@ pub(super) struct Gathered {
     pub(super) growing: u64,
     /// Whether a file is there that could not be read and is tried again soon.
     pub(super) tries_again: bool,
-    /// Whether nothing else is there now.
+    /// Whether nothing else is there now. Of lines that is known only once none has come for a while.
     pub(super) drained: bool,
+    /// Whether more is there already than it took.
+    pub(super) is_behind: bool,
 }
 
 impl Gathered {
@@ -116,6 +118,7 @@ impl Intake {
         }
         let mut gathered = Gathered {
             drained: !ready.more,
+            is_behind: ready.more,
             growing: ready.growing,
             tries_again: ready.paused > 0 && Instant::now() < self.patience,
             files: ready.files,
@@ -131,6 +134,7 @@ impl Intake {
             }
             gathered.drained &= batch.ended || (!self.once && batch.lines == 0);
             gathered.lines_left = lines.held().lines as u64;
+            gathered.is_behind |= gathered.lines_left > 0;
             let has_ended = batch.ended;
             (gathered.records, gathered.lines, gathered.refused) = (batch.by_source, batch.lines, batch.refused);
             if has_ended {
@@ -221,7 +225,10 @@ mod tests {
         let journal = Journal::new(&pipeline).unwrap();
         let mut intake = Intake::new(&pipeline, Some(lines), (true, 0), &journal, || 0).unwrap();
         // All five are read in one go and handed over together.
-        let mut left = || intake.gather(&journal, &Stop::manual()).map(|g| (g.lines, g.lines_left, g.drained)).unwrap();
-        assert_eq!([left(), left(), left()], [(2, 3, false), (2, 1, false), (1, 0, true)]);
+        let mut left = || {
+            let gathered = intake.gather(&journal, &Stop::manual()).unwrap();
+            (gathered.lines, gathered.lines_left, gathered.drained, gathered.is_behind)
+        };
+        assert_eq!([left(), left(), left()], [(2, 3, false, true), (2, 1, false, true), (1, 0, true, false)]);
     }
 }
