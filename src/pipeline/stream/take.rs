@@ -152,8 +152,8 @@ impl Intake {
         let now = (self.now)();
         let may_come = |file: &TakenFile| {
             let is_in_hand = in_hand.contains(&(file.source.as_str(), file.name.as_str()));
-            // One that nobody knows by its bytes is looked at again when it is taken.
-            !is_in_hand && (file.content_hash.is_empty() || standing(journal, file, now) == Standing::New)
+            // One that nobody knows by its bytes is looked at again when it is taken; one that cannot be opened stands by its name.
+            !is_in_hand && standing(journal, file, now) == Standing::New
         };
         self.landing.coming(&may_come, self.max_files, self.max_bytes)
     }
