@@ -110,30 +110,35 @@ impl Engine {
         let mut live: Live = self.keys.of.iter().map(|(name, keys)| (name.clone(), vec![false; keys.len()])).collect();
         wanted(&mut live);
         self.states.par_iter_mut().for_each(|state| state.expire(before));
-        for (plan, state) in self.plan.states.iter().zip(&self.states) {
-            // Two slices of one map: taken out, marked, put back.
-            let (whose, other) = (key_set(plan.who), plan.other.map(|other| key_set((other, None))));
-            let mut entities = live.remove(&whose).unwrap_or_default();
-            let mut others = other.as_ref().and_then(|other| live.remove(other)).unwrap_or_default();
-            state.mark_live(&mut entities, &mut others);
-            live.insert(whose, entities);
-            other.map(|other| live.insert(other, others));
-        }
+        // Set by set, each of which several states use.
+        live.par_iter_mut().for_each(|(set, live)| {
+            for (plan, state) in self.plan.states.iter().zip(&self.states) {
+                if key_set(plan.who) == *set {
+                    state.mark_entities(live);
+                }
+                if plan.other.is_some_and(|other| key_set((other, None)) == *set) {
+                    state.mark_others(live);
+                }
+            }
+        });
         // A pair keeps its parts.
-        for (name, keys) in &self.keys.of {
-            let Some((first, second)) = name.split_once('+') else { continue };
-            let Some(pairs) = live.remove(name) else { continue };
-            let [mut firsts, mut seconds] = [first, second].map(|set| live.remove(set).unwrap_or_default());
-            for (id, _) in pairs.iter().enumerate().filter(|(_, live)| **live) {
-                let Some([first, second]) = keys.key(id as u32).and_then(Keys::parts) else { continue };
-                for (part, live) in [(first, &mut firsts), (second, &mut seconds)] {
-                    if let Some(live) = live.get_mut(part as usize) {
-                        *live = true;
+        let (pairs, mut live): (Live, Live) = live.into_iter().partition(|(set, _)| set.contains('+'));
+        live.par_iter_mut().for_each(|(set, live)| {
+            for (pair, of_pair) in &pairs {
+                let (Some((first, second)), Some(keys)) = (pair.split_once('+'), self.keys.of.get(pair)) else {
+                    continue;
+                };
+                for (place, _) in [first, second].into_iter().enumerate().filter(|(_, part)| part == set) {
+                    for (id, _) in of_pair.iter().enumerate().filter(|(_, live)| **live) {
+                        let part = keys.key(id as u32).and_then(Keys::parts).map(|parts| parts[place] as usize);
+                        if let Some(live) = part.and_then(|part| live.get_mut(part)) {
+                            *live = true;
+                        }
                     }
                 }
             }
-            live.extend([(first.to_owned(), firsts), (second.to_owned(), seconds), (name.clone(), pairs)]);
-        }
+        });
+        live.extend(pairs);
         let mut names = self.keys.forget(&live)?;
         self.plan.states.par_iter().zip(&mut self.states).for_each(|(plan, state)| {
             let of = |who: Who| names.get(&key_set(who)).map_or(SHOP, Vec::as_slice);

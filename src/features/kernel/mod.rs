@@ -8,7 +8,7 @@
 //! one step on an empty state. Everything is an integer until the last division, so that neither the order of rows, the cut
 //! into steps nor the number of threads can show. [`State::expire`] bounds the state.
 //!
-//! Keys become numbers once, in an [`Interner`] that states share. [`State::mark_live`], [`Interner::keep`] and
+//! Keys become numbers once, in an [`Interner`] that states share. [`State::mark_entities`], [`Interner::keep`] and
 //! [`State::rename`] forget keys of which nothing is left. `saved` has keys and states as bytes. States of shards of
 //! keys become one by [`State::merge`].
 //!

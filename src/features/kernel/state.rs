@@ -20,7 +20,7 @@ use crate::error::Result;
 pub struct State {
     pub(super) declarations: Declarations,
     pub(super) horizon: i64,
-    /// Retained events, each run less than half of the one before: few to look at, and each event is moved a few times.
+    /// Retained events, each run shorter than the one before: few to look at, and each event is moved a few times.
     pub(super) runs: Vec<Run>,
     /// By lane.
     pub(super) lives: Vec<Life>,
@@ -157,14 +157,15 @@ impl State {
         self.push(run);
     }
 
-    /// Adds a run, and puts it together with those before it that are no longer than twice what there is by then.
+    /// Adds a run, and puts it together with those before it that are no longer than what there is by then: each event is moved
+    /// once for every doubling.
     fn push(&mut self, run: Run) {
         if run.len() > 0 {
             self.runs.push(run);
         }
         let (mut first, mut rows) = (self.runs.len(), 0);
         while let Some(before) = first.checked_sub(1)
-            && (rows == 0 || rows * 2 >= self.runs[before].len())
+            && (rows == 0 || rows >= self.runs[before].len())
         {
             (first, rows) = (before, rows + self.runs[before].len());
         }
@@ -214,29 +215,22 @@ impl State {
         run.keep(&selected(run.len(), is_kept));
     }
 
-    /// Marks the entities and other keys of which something is kept; the rest can be forgotten by
-    /// [`Interner::keep`](super::Interner::keep). Several states may mark the same slices, in any roles. Numbers beyond the
-    /// end of a slice are passed over.
-    pub fn mark_live(&self, entities: &mut [bool], others: &mut [bool]) {
-        fn mark(live: &mut [bool], ids: impl Iterator<Item = u32>) {
-            for id in ids {
-                if let Some(live) = live.get_mut(id as usize) {
-                    *live = true;
-                }
-            }
-        }
-        for run in &self.runs {
-            mark(entities, run.entity.iter().copied());
-            mark(others, run.other.iter().copied());
-        }
-        for life in &self.lives {
-            mark(entities, life.entities());
-            mark(others, life.others.iter().map(|&[_, id]| id));
-        }
+    /// Marks the entities of which something is kept; the rest can be forgotten by [`Interner::keep`](super::Interner::keep).
+    /// Several states may mark the same slice, some of them as [other keys](Self::mark_others). Numbers beyond its end are
+    /// passed over.
+    pub fn mark_entities(&self, live: &mut [bool]) {
+        self.runs.iter().for_each(|run| mark(live, run.entity.iter().copied()));
+        self.lives.iter().for_each(|life| mark(live, life.entities()));
+    }
+
+    /// As [`Self::mark_entities`], of the other keys that are kept.
+    pub fn mark_others(&self, live: &mut [bool]) {
+        self.runs.iter().for_each(|run| mark(live, run.other.iter().copied()));
+        self.lives.iter().for_each(|life| mark(live, life.others.iter().map(|&[_, id]| id)));
     }
 
     /// Gives entities and other keys new numbers, by their old ones. What is kept of an entity without a new number (beyond
-    /// the end, or [`NO_KEY`]) is dropped, and such another key becomes null: [`Self::mark_live`] says which have to have one.
+    /// the end, or [`NO_KEY`]) is dropped, and such another key becomes null: [`Self::mark_entities`] and [`Self::mark_others`] say which have to have one.
     ///
     /// Quick where numbers keep their order, as those of [`Interner::keep`](super::Interner::keep) do.
     pub fn rename(&mut self, entities: &[u32], others: &[u32]) {
@@ -244,6 +238,14 @@ impl State {
         self.runs.iter_mut().for_each(|run| run.rename(entities, others));
         self.runs.retain(|run| run.len() > 0);
         self.lives.iter_mut().for_each(|life| life.rename(entities, others));
+    }
+}
+
+fn mark(live: &mut [bool], ids: impl Iterator<Item = u32>) {
+    for id in ids {
+        if let Some(live) = live.get_mut(id as usize) {
+            *live = true;
+        }
     }
 }
 

@@ -48,7 +48,8 @@ impl Keyed {
     pub(super) fn expire(&mut self, before: i64) {
         self.state.expire(before);
         let mut live = (vec![false; self.entities.len()], vec![false; self.others.len()]);
-        self.state.mark_live(&mut live.0, &mut live.1);
+        self.state.mark_entities(&mut live.0);
+        self.state.mark_others(&mut live.1);
         self.state.rename(&self.entities.keep(&live.0), &self.others.keep(&live.1));
     }
 
