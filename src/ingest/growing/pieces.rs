@@ -11,7 +11,7 @@ const MOST: usize = 8;
 
 /// Rows from which on a piece stays as it is: an epoch would stand still for as long as it takes to move them, and that would
 /// be the longer the more there are.
-const LARGE: usize = 1 << 18;
+const LARGE: usize = 1 << 16;
 
 /// A piece this many times as long as all that come after it is not put together with them: each row is moved once for every
 /// level alone.
