@@ -85,9 +85,16 @@ pub(super) trait Fresh {
     fn outcome(&mut self, stream: Stream, row: usize, at: i64, sign: i64) -> bool;
 }
 
-/// Orders whose keys have numbers already.
+/// Orders whose keys have numbers already, and their lines if these have.
 pub(super) struct Kept {
-    /// How many orders come before them.
+    pub(super) orders: KeptKeys,
+    pub(super) lines: Option<KeptKeys>,
+}
+
+/// Keys that have numbers already.
+#[derive(Default)]
+pub(super) struct KeptKeys {
+    /// How many rows come before them.
     pub(super) read: usize,
     /// Their keys, by entity.
     pub(super) keys: BTreeMap<&'static str, Vec<u32>>,
@@ -205,22 +212,27 @@ fn read_keys(
     keys: &mut Keys,
     facts: &mut Facts,
 ) -> Result<()> {
+    let of_level = |of_line: bool| match &kept {
+        Some(Kept { lines, .. }) if of_line => lines.as_ref(),
+        Some(Kept { orders, .. }) => Some(orders),
+        None => None,
+    };
     let mut columns = BTreeMap::new();
     for entity in specs.iter().flat_map(|spec| [Some(spec.entity), spec.with, spec.other]).flatten() {
         let table = if entity.of_line { "order_items" } else { "orders" };
         if !entity.column.is_empty()
             && let Some(column) = tables.text_column(table, entity.column)?
         {
-            let column = match &kept {
-                Some(kept) if !entity.of_line => column.slice(0, kept.read),
-                _ => column,
+            let column = match of_level(entity.of_line) {
+                Some(kept) => column.slice(0, kept.read),
+                None => column,
             };
             columns.insert(entity.name, (entity, column));
         }
     }
     let columns: Vec<_> = columns.into_values().collect();
     for ((entity, _), mut numbers) in columns.iter().zip(keys.number_all(&columns)?) {
-        if let Some(kept) = kept.as_ref().filter(|_| !entity.of_line) {
+        if let Some(kept) = of_level(entity.of_line) {
             let kept = kept.keys.get(entity.name).ok_or_else(|| Error::Invariant("orders without keys".to_owned()))?;
             numbers.extend(kept);
         }

@@ -13,7 +13,7 @@ mod tests;
 mod told;
 
 use super::engine::{Engine, Level, Stream, Units};
-use super::events::{self, Fresh, Kept};
+use super::events::{self, Fresh, Kept, KeptKeys};
 use super::kernel::{NO_KEY, Noted};
 use super::tables::Tables;
 use super::{Features, Known, Terms, Windows, own, possible, together};
@@ -21,7 +21,7 @@ use crate::config::FeatureSpec;
 use crate::contract::input::table;
 use crate::error::{Error, Result};
 use foldhash::quality::FixedState;
-use keys::ToldKeys;
+use keys::{OF_ORDER, ToldKeys};
 use polars::prelude::{DataFrame, DataType};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -41,10 +41,21 @@ pub struct Sub<'a> {
     /// How many of the orders, from the first on, are asked of: those that have no features yet.
     pub asking: usize,
     /// How many of them have all their columns. Of the others, which [`Following::keeps`] and of whose placement nothing has
-    /// changed, texts need not be there.
+    /// changed, only what says what became of them need be there.
     pub whole: usize,
     /// A number for each row of `returns`, `tickets` and `feedback`, the same in every step, by table.
     pub rows: &'a BTreeMap<&'static str, Vec<u128>>,
+    /// The row of each row's order, [`Self::NO_ROW`] if it has none of these, by table; of tables that are not named it is
+    /// looked for by its id.
+    pub order_rows: &'a BTreeMap<&'static str, Vec<u32>>,
+    /// A number for each line, the same in every step. Given these, so it is with lines beyond those of the first `whole`
+    /// orders, which [`Following::keeps_line`]. `None` where lines are read whole.
+    pub line_rows: Option<&'a [u32]>,
+}
+
+impl Sub<'_> {
+    /// The row of no order.
+    pub const NO_ROW: u32 = super::tables::NO_ROW;
 }
 
 /// The engine and what it was told.
@@ -57,8 +68,9 @@ pub struct Following {
     orders: ToldOrders,
     /// By row of other tables: a hash of what was told of it, or that it was there and nothing counts it.
     rows: Noted,
-    /// The keys of orders as the engine numbers them.
+    /// The keys of orders as the engine numbers them, and those of lines with the numbers of their orders as [`OF_ORDER`].
     keys: ToldKeys,
+    line_keys: ToldKeys,
     /// The earliest time that can still be asked for.
     horizon: i64,
 }
@@ -80,7 +92,7 @@ impl Following {
     /// # Errors
     /// [`Error::InputRefused`] beyond 2³² − 1 keys, [`Error::Frames`] only for defects.
     pub fn step(&mut self, sub: &Sub<'_>, declared: &[FeatureSpec], terms: &Terms) -> Result<Step> {
-        let tables = Tables::new(sub.tables)?;
+        let tables = Tables::new(sub.tables)?.knowing(sub.order_rows);
         let known = Known::of(&tables, terms)?;
         let (possible_now, _) = possible(declared, &tables, &known);
         let mut engine = match self.engine.take() {
@@ -107,6 +119,10 @@ impl Following {
         }
         telling.note_the_rest()?;
         self.keys.keep(&sub.orders[..sub.whole], &facts.orders.keys);
+        match sub.line_rows {
+            Some(rows) => self.keep_lines(sub, rows, &known.order_of_line, &facts.lines.keys)?,
+            None => self.line_keys = ToldKeys::default(),
+        }
         let lines_asking = known.order_of_line.iter().take_while(|order| (**order as usize) < sub.asking).count();
         facts.orders.asking = Some((0..sub.asking as u32).collect());
         facts.lines.asking = Some((0..lines_asking as u32).collect());
@@ -116,7 +132,8 @@ impl Following {
             Ok(())
         };
         let asked = first_orders(sub, lines_asking);
-        let tables = Tables::new(&asked)?;
+        let rows_asked = first_rows(sub, lines_asking);
+        let tables = Tables::new(&asked)?.knowing(&rows_asked);
         let of_asked = || -> Result<_> {
             // Outcomes of orders that are asked now are looked at by nobody: they were placed a moment ago.
             let known = Known::of(&tables, terms)?;
@@ -137,8 +154,12 @@ impl Following {
     /// As [`Engine::expire`].
     pub fn expire(&mut self, before: i64, awaited: impl Fn(u32) -> bool + Sync) -> Result<()> {
         if let Some(engine) = &mut self.engine {
-            let names = engine.expire_but(before, |live| self.keys.mark_live(live, awaited))?;
+            let names = engine.expire_but(before, |live| {
+                self.keys.mark_live(live, |order, _| awaited(order));
+                self.line_keys.mark_live(live, |_, keys| awaited(keys[0]));
+            })?;
             self.keys.rename(&names);
+            self.line_keys.rename(&names);
             self.horizon = self.horizon.max(before);
         }
         Ok(())
@@ -152,6 +173,29 @@ impl Following {
     /// Whether of an order that was told nothing need be read again for what becomes known of it.
     pub fn keeps(&self, order: u32) -> bool {
         self.keys.has(order) && self.orders.content(order).is_some()
+    }
+
+    /// Whether of a line whose order was told nothing need be read again.
+    pub fn keeps_line(&self, line: u32) -> bool {
+        self.line_keys.has(line)
+    }
+
+    /// Keeps the keys of the lines that were read.
+    fn keep_lines(
+        &mut self,
+        sub: &Sub<'_>,
+        rows: &[u32],
+        order_of_line: &[u32],
+        keys: &BTreeMap<&'static str, Vec<u32>>,
+    ) -> Result<()> {
+        let read = lines_of_first(order_of_line, sub.whole);
+        let order = |row: &u32| sub.orders.get(*row as usize).copied().unwrap_or(NO_KEY);
+        let mut keys: BTreeMap<&'static str, Vec<u32>> =
+            keys.iter().map(|(entity, column)| (*entity, column[..read].to_vec())).collect();
+        keys.insert(OF_ORDER, order_of_line[..read].iter().map(order).collect());
+        let rows = rows.get(..read).ok_or_else(|| Error::Invariant("lines without numbers".to_owned()))?;
+        self.line_keys.keep(rows, &keys);
+        Ok(())
     }
 
     /// Orders that were told, and events that are kept.
@@ -175,13 +219,30 @@ fn first_orders(sub: &Sub<'_>, lines: usize) -> BTreeMap<&'static str, DataFrame
     sub.tables.iter().map(|(name, frame)| (*name, frame.slice(0, rows(name, frame.height())))).collect()
 }
 
+/// [`Sub::order_rows`] of [`first_orders`].
+fn first_rows(sub: &Sub<'_>, lines: usize) -> BTreeMap<&'static str, Vec<u32>> {
+    let asked = |row: &u32| if (*row as usize) < sub.asking { *row } else { Sub::NO_ROW };
+    let of_table = |(name, rows): (&&'static str, &Vec<u32>)| {
+        let rows = if *name == "order_items" { &rows[..lines.min(rows.len())] } else { rows };
+        (*name, rows.iter().map(asked).collect())
+    };
+    sub.order_rows.iter().map(of_table).collect()
+}
+
+/// How many lines the first orders have; lines are in the order of their orders.
+fn lines_of_first(order_of_line: &[u32], orders: usize) -> usize {
+    order_of_line.iter().rposition(|order| (*order as usize) < orders).map_or(0, |last| last + 1)
+}
+
 /// What of a step is told.
 struct Telling<'f> {
     following: &'f mut Following,
     orders: &'f [u32],
     /// How many of them were read.
     whole: usize,
+    lines_whole: usize,
     rows: &'f BTreeMap<&'static str, Vec<u128>>,
+    line_rows: Option<&'f [u32]>,
     /// Orders and lines whose placement is new.
     placed: Vec<u32>,
     placed_lines: Vec<u32>,
@@ -208,9 +269,8 @@ impl<'f> Telling<'f> {
         let placements = ["order_items", "orders"].map(|name| (name, read_of(name, specs)));
         let told = placements.into_iter().chain(sub.rows.keys().map(|name| (*name, told_of(name, specs))));
         let told: Vec<_> = told.collect();
-        // Lines are in the order of their orders.
         let is_whole = |order: &u32| (*order as usize) < sub.whole;
-        let lines_whole = order_of_line.iter().rposition(is_whole).map_or(0, |last| last + 1);
+        let lines_whole = lines_of_first(order_of_line, sub.whole);
         let hash = |(name, columns): &(&'static str, Vec<&str>)| {
             let frame = tables.frame(name);
             let rows = match *name {
@@ -259,7 +319,9 @@ impl<'f> Telling<'f> {
             following,
             orders: sub.orders,
             whole: sub.whole,
+            lines_whole,
             rows: sub.rows,
+            line_rows: sub.line_rows,
             placed,
             placed_lines,
             order_of_line: order_of_line.to_vec(),
@@ -297,7 +359,13 @@ impl Fresh for Telling<'_> {
 
     fn kept(&self) -> Option<Kept> {
         let (read, rest) = (self.whole, &self.orders[self.whole..]);
-        (!rest.is_empty()).then(|| Kept { read, keys: self.following.keys.of(rest) })
+        let lines = self.line_rows.map(|rows| {
+            let rest = rows.get(self.lines_whole..).unwrap_or_default();
+            let mut keys = self.following.line_keys.of(rest);
+            keys.remove(OF_ORDER);
+            KeptKeys { read: self.lines_whole, keys }
+        });
+        (!rest.is_empty()).then(|| Kept { orders: KeptKeys { read, keys: self.following.keys.of(rest) }, lines })
     }
 
     fn row(&mut self, table: &'static str, row: usize) -> Result<bool> {

@@ -48,6 +48,14 @@ impl<'a> Tables<'a> {
         Ok(tables)
     }
 
+    /// Takes what is known already of the rows of orders to which rows of tables belong: none of these is looked for by its id.
+    pub(crate) fn knowing(mut self, order_rows: &BTreeMap<&'static str, Vec<u32>>) -> Self {
+        let known = order_rows.iter().filter(|(name, rows)| rows.len() == self.frame(name).height());
+        let known: BTreeMap<_, _> = known.map(|(name, rows)| (*name, OnceLock::from(rows.clone()))).collect();
+        self.order_rows.extend(known);
+        self
+    }
+
     /// Number of orders.
     pub(crate) fn orders(&self) -> usize {
         self.placed_at.len()

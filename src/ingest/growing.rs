@@ -46,6 +46,13 @@ pub struct Changed {
     pub decided_on: Vec<Group>,
 }
 
+/// Beside each row that [`Growing::of_groups_but`] gives: the place of its group among those that were asked for.
+pub const PLACE: &str = "_place";
+
+/// Beside each row that [`Growing::of_groups_but`] gives: its number in its table, the same [as long as rows
+/// last](Growing::rows_last).
+pub const ROW: &str = "_row";
+
 /// Columns by table that are let go of once their rows are accepted.
 pub type Unread = BTreeMap<&'static str, Vec<&'static str>>;
 
@@ -128,6 +135,9 @@ impl<'a> Growing<'a> {
             let first = self.looked.insert(contract.name);
             if is_row_by_row(mapping) {
                 let before = if anew { self.tables.remove(contract.name) } else { None };
+                if before.is_some() {
+                    self.tables.entry(contract.name).or_default().is_made_anew = true;
+                }
                 let files = if first || anew { self.files.clone() } else { new.clone() };
                 self.grow(contract, mapping, &files, as_of, &mut changed)?;
                 if let Some(before) = before {
@@ -135,7 +145,8 @@ impl<'a> Growing<'a> {
                 }
             } else if anew || first || of_orders || is_new(mapping) {
                 let whole = self.whole(contract, mapping, as_of)?.drop_many(unread_of(&self.unread, contract));
-                let table = GrowingTable::of(whole, &mut self.groups)?;
+                let mut table = GrowingTable::of(whole, &mut self.groups)?;
+                table.is_made_anew = true;
                 let before = self.tables.insert(contract.name, table).unwrap_or_default();
                 changed.extend(before.differing(&self.tables[contract.name])?);
             }
@@ -275,21 +286,38 @@ impl<'a> Growing<'a> {
         self.tables.par_iter().map(|(name, table)| Ok((*name, table.of_groups(groups)?))).collect()
     }
 
-    /// As [`Self::of_groups`], without the texts of orders (but for their ids) beyond the first `whole` groups: null.
+    /// As [`Self::of_groups`], with the columns of orders that are `kept` alone beyond the first `whole` groups, and so of their
+    /// lines where [their rows last](Self::rows_last); the others are null. Other tables than these are in the order in which
+    /// their rows came. Every row has its [`PLACE`] and its [`ROW`].
     ///
     /// # Errors
     /// As [`Self::of_groups`].
-    pub fn of_groups_but(&self, groups: &[Group], whole: usize) -> Result<BTreeMap<&'static str, DataFrame>> {
-        let of_table = |(name, table): (&&'static str, &GrowingTable)| match *name {
-            "orders" if whole < groups.len() => Ok((*name, table.of_groups_but(groups.split_at(whole))?)),
-            _ => Ok((*name, table.of_groups(groups)?)),
+    pub fn of_groups_but(
+        &self,
+        groups: &[Group],
+        whole: usize,
+        kept: &[&str],
+    ) -> Result<BTreeMap<&'static str, DataFrame>> {
+        let of_table = |(name, table): (&&'static str, &GrowingTable)| {
+            let rows = match *name {
+                "orders" => table.of_groups_but(groups, whole, kept),
+                "order_items" if self.rows_last(name) => table.of_groups_but(groups, whole, kept),
+                "order_items" => table.of_groups_but(groups, groups.len(), kept),
+                _ => table.of_groups_as_they_came(groups),
+            };
+            Ok((*name, rows?))
         };
         self.tables.par_iter().map(of_table).collect()
     }
 
-    /// The place of the group of each row that [`Self::of_groups`] gives of a table.
-    pub fn row_places(&self, name: &str, groups: &[Group]) -> Vec<u32> {
-        self.tables.get(name).map_or_else(Vec::new, |table| table.row_places(groups))
+    /// Whether each row of a table has one number for as long as it is there.
+    pub fn rows_last(&self, name: &str) -> bool {
+        self.tables.get(name).is_some_and(|table| !table.is_made_anew)
+    }
+
+    /// The numbers of the rows of a group in a table.
+    pub fn row_numbers(&self, name: &str, group: Group) -> impl Iterator<Item = u32> {
+        self.tables.get(name).into_iter().flat_map(move |table| table.rows.of(group))
     }
 
     /// When the newest order was placed that is not from after `end`, UTC microseconds.

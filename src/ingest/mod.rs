@@ -25,7 +25,7 @@ mod value;
 pub use accept::key_hashes;
 pub use again::{KeptFile, accepted_again, kept, kept_file};
 pub use cache::{TypedFile, create_private};
-pub use growing::{Group, Growing, SavedTables, Unread};
+pub use growing::{Group, Growing, PLACE, ROW, SavedTables, Unread};
 pub use personal::PersonalKey;
 pub use profile::{ColumnProfile, TableProfile, profile};
 pub use typed::ValueCounts;

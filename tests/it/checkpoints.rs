@@ -55,17 +55,19 @@ fn a_start_takes_up_the_checkpoint_and_without_one_that_it_can_use_takes_everyth
 
     // A flipped bit, rows that are not there, another program's bytes: nothing of it is believed.
     type Spoil<'s> = (&'s str, &'s str, &'s dyn Fn(&Path));
-    let flip = |path: &Path, place: &dyn Fn(usize) -> usize| {
+    let flip = |path: &Path, place: &dyn Fn(&[u8]) -> usize| {
         let mut bytes = std::fs::read(path).unwrap();
-        let at = place(bytes.len());
+        let at = place(&bytes);
         bytes[at] ^= 4;
         std::fs::write(path, bytes).unwrap();
     };
     let spoil: [Spoil<'_>; 5] = [
-        ("flipped", "checkpoint-", &|path| flip(path, &|length| length / 2)),
-        // Of the first column, which is one of those that are asked for; then of what says where columns are.
-        ("flipped-rows", "rows-orders-", &|path| flip(path, &|_| 3)),
-        ("flipped-end", "rows-orders-", &|path| flip(path, &|length| length - 20)),
+        ("flipped", "checkpoint-", &|path| flip(path, &|bytes| bytes.len() / 2)),
+        // Of a column that is asked for of old orders too; then of what says where columns are.
+        ("flipped-rows", "rows-orders-", &|path| {
+            flip(path, &|bytes| bytes.windows(8).position(|name| name == b"order_id").unwrap());
+        }),
+        ("flipped-end", "rows-orders-", &|path| flip(path, &|bytes| bytes.len() - 20)),
         ("cut", "rows-orders-", &|path| {
             let bytes = std::fs::read(path).unwrap();
             std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();

@@ -17,7 +17,10 @@ const MOST_PAGES: usize = 256;
 /// In the place of an order's first key: nothing is kept of it. No key has this number.
 const NOTHING: u32 = NO_KEY - 1;
 
-/// By order, the number of its key of every entity.
+/// In the place of an entity: the number of the order that something is of. It comes before all others.
+pub(super) const OF_ORDER: &str = "";
+
+/// By order, or by line, the number of its key of every entity.
 #[derive(Default)]
 pub(super) struct ToldKeys {
     entities: Vec<&'static str>,
@@ -84,15 +87,15 @@ impl ToldKeys {
         self.entities.iter().copied().zip(columns).collect()
     }
 
-    /// Marks the keys of some orders, by entity and number.
-    pub(super) fn mark_live(&self, live: &mut Live, wanted: impl Fn(u32) -> bool + Sync) {
+    /// Marks the keys of those that are wanted by their number or their keys, by entity and number.
+    pub(super) fn mark_live(&self, live: &mut Live, wanted: impl Fn(u32, &[u32]) -> bool + Sync) {
         let width = self.entities.len().max(1);
         let place = |(nth, entity): (usize, &'static str)| Some((nth, entity, live.remove(entity)?));
         let mut of_entities: Vec<_> = self.entities.iter().copied().enumerate().filter_map(place).collect();
         of_entities.par_iter_mut().for_each(|(nth, _, live)| {
             for (number, page) in &self.pages {
                 let orders = (number << PAGE_BITS..).zip(page.chunks_exact(width));
-                for (_, keys) in orders.filter(|(order, keys)| keys[0] != NOTHING && wanted(*order)) {
+                for (_, keys) in orders.filter(|(order, keys)| keys[0] != NOTHING && wanted(*order, keys)) {
                     if let Some(live) = live.get_mut(keys[*nth] as usize) {
                         *live = true;
                     }
@@ -197,13 +200,13 @@ mod tests {
         let far = 5 << PAGE_BITS;
         keys.keep(&[3, far, 0], &columns(&[4, 2, NO_KEY], &[1, 0, 3]));
         let mut live = Live::from([("customer".to_owned(), vec![false; 5]), ("device".to_owned(), vec![false; 4])]);
-        keys.mark_live(&mut live, |order| order != 3);
+        keys.mark_live(&mut live, |order, _| order != 3);
         // A set of which orders have no key stays as it was, and nothing is wanted of orders that are not kept.
         let expected =
             [("customer", vec![false, false, true, false, false]), ("device", vec![true, false, false, true])];
         assert_eq!(live, expected.map(|(name, live)| (name.to_owned(), live)).into());
         let mut other = Live::from([("sku".to_owned(), vec![false])]);
-        keys.mark_live(&mut other, |_| true);
+        keys.mark_live(&mut other, |_, _| true);
         assert_eq!(other["sku"], [false]);
     }
 

@@ -1,17 +1,17 @@
 //! What was told, between two processes.
 
-use super::keys::ToldKeys;
+use super::keys::{OF_ORDER, ToldKeys};
 use super::told::ToldOrders;
 use super::{Following, Terms};
 use crate::config::FeatureSpec;
 use crate::contract::feature::entity;
 use crate::error::Result;
 use crate::features::engine::{Engine, Units};
-use crate::features::kernel::Noted;
+use crate::features::kernel::{NO_KEY, Noted};
 use crate::saved::{Reader, Section, damaged};
 
 /// Sections before those of the engine.
-const OWN: usize = 3;
+const OWN: usize = 4;
 
 impl Following {
     /// Everything that was told, for [`Self::load`].
@@ -26,7 +26,7 @@ impl Following {
             orders.save()
         };
         let (orders, engine) = rayon::join(told, || engine.as_mut().map(Engine::save).unwrap_or_default());
-        [first, orders, self.keys.save()].into_iter().chain(engine).collect()
+        [first, orders, self.keys.save(), self.line_keys.save()].into_iter().chain(engine).collect()
     }
 
     /// What [`Self::save`] gave for the same declared features and terms.
@@ -54,6 +54,8 @@ impl Following {
         let sizes = engine.as_ref().map(|engine| engine.size().0).unwrap_or_default();
         let known = |name: &str| Some((entity(name)?.name, *sizes.get(name)?));
         let keys = ToldKeys::read(own[2].clone(), known)?;
-        Ok(Self { engine, orders, rows, keys, horizon, possible })
+        let of_lines = |name: &str| if name == OF_ORDER { Some((OF_ORDER, NO_KEY as usize)) } else { known(name) };
+        let line_keys = ToldKeys::read(own[3].clone(), of_lines)?;
+        Ok(Self { engine, orders, rows, keys, line_keys, horizon, possible })
     }
 }

@@ -57,7 +57,16 @@ fn step(
     let numbers: Vec<u32> = orders.map(|n| n as u32).collect();
     let rows = BTreeMap::from([("returns", vec![7_u128])]);
     let whole = numbers.len();
-    let sub = Sub { tables: &tables, orders: &numbers, gone: &[], asking, whole, rows: &rows };
+    let sub = Sub {
+        tables: &tables,
+        orders: &numbers,
+        gone: &[],
+        asking,
+        whole,
+        rows: &rows,
+        order_rows: &BTreeMap::new(),
+        line_rows: None,
+    };
     counted(following, &sub)
 }
 
@@ -92,7 +101,16 @@ fn told(
     let rows = BTreeMap::from([("returns", if returned { vec![7_u128] } else { vec![] })]);
     let numbers: Vec<u32> = orders.iter().map(|(number, ..)| *number).collect();
     let tables = BTreeMap::from([("orders", table), ("returns", returns)]);
-    let sub = Sub { tables: &tables, orders: &numbers, gone: &[], asking, whole, rows: &rows };
+    let sub = Sub {
+        tables: &tables,
+        orders: &numbers,
+        gone: &[],
+        asking,
+        whole,
+        rows: &rows,
+        order_rows: &BTreeMap::new(),
+        line_rows: None,
+    };
     counted(following, &sub)
 }
 

@@ -174,6 +174,6 @@ impl GrowingTable {
         let standing = Standing::read(&mut from)?;
         from.finish()?;
         let frame = has_frame.then_some(pieces);
-        Ok(Self { frame, rows: by_group, standing, orphans, fresh: Vec::new() })
+        Ok(Self { frame, rows: by_group, standing, orphans, ..Self::default() })
     }
 }

@@ -5,7 +5,7 @@ use super::groups::{Group, Groups};
 use super::pieces::Pieces;
 use super::standing::Standing;
 use super::waiting::Waiting;
-use super::{Unread, frames, unread_of};
+use super::{PLACE, ROW, Unread, frames, unread_of};
 use crate::config::ORIGIN;
 use crate::contract::input::Table;
 use crate::error::Result;
@@ -30,6 +30,8 @@ pub(super) struct GrowingTable {
     pub(super) orphans: Vec<Waiting>,
     /// Accepted rows that come after those of `frame`.
     pub(super) fresh: Vec<DataFrame>,
+    /// Whether its rows were made, and numbered, anew.
+    pub(super) is_made_anew: bool,
 }
 
 impl GrowingTable {
@@ -141,29 +143,43 @@ impl GrowingTable {
         frame.take(&self.rows_of(groups))
     }
 
-    /// The rows of some groups, then those of others without their texts.
-    pub(super) fn of_groups_but(&self, (whole, others): (&[Group], &[Group])) -> Result<DataFrame> {
+    /// The rows of some groups in the order of these, beside each its [`PLACE`] and [`ROW`]; those beyond the first `whole`
+    /// with the columns that are `kept`, the others null.
+    pub(super) fn of_groups_but(&self, groups: &[Group], whole: usize, kept: &[&str]) -> Result<DataFrame> {
         let Some(frame) = &self.frame else { return Ok(DataFrame::empty()) };
-        let is_kept = |name: &str, dtype: &DataType| name == "order_id" || *dtype != DataType::String;
-        let (all, mut some) = (self.of_groups(whole)?, frame.take_wanted(&self.rows_of(others), &is_kept)?);
-        for (place, column) in all.columns().iter().enumerate() {
-            if some.get_column_index(column.name()).is_none() {
-                let nulls = Column::full_null(column.name().clone(), some.height(), column.dtype());
-                some.insert_column(place, nulls).map_err(frames())?;
+        let (places, rows): (Vec<u32>, Vec<IdxSize>) = self.places_and_rows(groups).unzip();
+        let (first, others) = rows.split_at(places.partition_point(|place| (*place as usize) < whole));
+        let mut all = frame.take(first)?;
+        if !others.is_empty() {
+            let mut some = frame.take_wanted(others, &|name, _| kept.contains(&name))?;
+            for (place, column) in all.columns().iter().enumerate() {
+                if some.get_column_index(column.name()).is_none() {
+                    let nulls = Column::full_null(column.name().clone(), some.height(), column.dtype());
+                    some.insert_column(place, nulls).map_err(frames())?;
+                }
             }
+            all.vstack_mut_owned(some).map_err(frames())?;
         }
-        let mut both = all;
-        both.vstack_mut_owned(some).map_err(frames())?;
-        Ok(both)
+        beside(all, places, rows)
+    }
+
+    /// The rows of some groups in the order in which they came, which is quicker where they came in quite another one; beside
+    /// each its [`PLACE`] and [`ROW`].
+    pub(super) fn of_groups_as_they_came(&self, groups: &[Group]) -> Result<DataFrame> {
+        let Some(frame) = &self.frame else { return Ok(DataFrame::empty()) };
+        let mut found: Vec<(u32, IdxSize)> = self.places_and_rows(groups).collect();
+        found.sort_unstable_by_key(|(_, row)| *row);
+        let (places, rows): (Vec<u32>, Vec<IdxSize>) = found.into_iter().unzip();
+        beside(frame.take(&rows)?, places, rows)
+    }
+
+    /// The rows of each of some groups, with its place among these.
+    fn places_and_rows(&self, groups: &[Group]) -> impl Iterator<Item = (u32, IdxSize)> {
+        (0..).zip(groups).flat_map(|(place, group)| self.rows.of(*group).map(move |row| (place, row)))
     }
 
     fn rows_of(&self, groups: &[Group]) -> Vec<IdxSize> {
         groups.iter().flat_map(|group| self.rows.of(*group)).collect()
-    }
-
-    /// The place of the group of each of these rows.
-    pub(super) fn row_places(&self, groups: &[Group]) -> Vec<u32> {
-        (0..).zip(groups).flat_map(|(place, group)| self.rows.of(*group).map(move |_| place)).collect()
     }
 
     /// Groups whose rows are not the same in another state of the table.
@@ -192,6 +208,14 @@ impl GrowingTable {
         let times = frame.numbers("placed_at", &rows)?;
         Ok(groups.into_iter().zip(times).filter_map(|(group, at)| Some((group, at?))).collect())
     }
+}
+
+/// Rows with their numbers.
+fn beside(mut rows: DataFrame, places: Vec<u32>, numbers: Vec<IdxSize>) -> Result<DataFrame> {
+    for (name, column) in [(PLACE, places), (ROW, numbers)] {
+        rows.with_column(Column::new(name.into(), column)).map_err(frames())?;
+    }
+    Ok(rows)
 }
 
 /// The group of each row.

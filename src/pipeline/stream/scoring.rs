@@ -5,6 +5,7 @@
 
 mod lessons;
 mod logged;
+mod places;
 mod read;
 mod saved;
 
@@ -19,17 +20,25 @@ use crate::contract::feature::EventKind;
 use crate::contract::input::{Kind, table};
 use crate::error::{Error, Result};
 use crate::features::{Following, Step, Sub, TOLD_AT, labels};
-use crate::ingest::{Group, Growing, Ingested, TypedFile, key_hashes};
+use crate::ingest::{Group, Growing, Ingested, PLACE, TypedFile, key_hashes};
 use crate::pipeline::as_of::known_at;
 use crate::pipeline::desk;
 use crate::pipeline::training::feature_terms;
 use crate::types::time::local_day;
 use foldhash::quality::FixedState;
+use places::{Places, numbers};
 use polars::prelude::*;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::time::Instant;
+
+/// What is read of an order that was told, and of its lines, beside the times at which something becomes known: what they are
+/// called, and what became of them.
+const OUTCOMES: &[&str] = &["order_id", "line", "fraud"];
+
+/// The table of order lines.
+const LINES: &str = "order_items";
 
 /// Tables whose rows are events of their own.
 const EVENTS: [&str; 3] = ["returns", "tickets", "feedback"];
@@ -241,15 +250,22 @@ impl<'a> Scoring<'a> {
         stepped: &mut Stepped,
     ) -> Result<Step> {
         // Of an order that was told, and is as it was then, nothing is read again but what happened to it.
-        let is_kept = |group: &Group| self.following.keeps(*group) && anew.binary_search(group).is_err();
+        let lines_last = self.growing.rows_last(LINES);
+        let is_kept = |group: &Group| {
+            let mut lines = self.growing.row_numbers(LINES, *group).filter(|_| lines_last);
+            self.following.keeps(*group)
+                && anew.binary_search(group).is_err()
+                && lines.all(|line| self.following.keeps_line(line))
+        };
         let (kept, read): (Vec<Group>, Vec<Group>) = others.iter().partition(|group| is_kept(group));
         tracing::debug!(asking = asking.len(), read = read.len(), kept = kept.len(), "orders told of");
         let order: Vec<Group> = asking.iter().chain(&read).chain(&kept).copied().collect();
         let whole = asking.len() + read.len();
-        let tables = self.growing.of_groups_but(&order, whole)?;
+        let kept_columns = [TOLD_AT, OUTCOMES].concat();
+        let tables = self.growing.of_groups_but(&order, whole, &kept_columns)?;
         let all = tables.clone();
-        let tables = self.known(out, tables, as_of)?;
-        let numbers = self.numbers(&tables)?;
+        let mut tables = self.known(out, tables, as_of)?;
+        let Places { orders: numbers, rows: order_rows, lines } = Places::take_out(&mut tables, &order)?;
         let hashes = |name: &&'static str| {
             let (frame, contract) = (tables.get(name)?, table(name)?);
             Some(key_hashes(contract, frame).map(|hashes| (*name, hashes)))
@@ -270,14 +286,23 @@ impl<'a> Scoring<'a> {
             true => whole,
             false => numbers.iter().take_while(|group| kept.binary_search(group).is_err()).count(),
         };
-        let sub = Sub { tables: &tables, orders: &numbers, gone: &gone, asking: asking.len(), whole, rows: &rows };
+        let sub = Sub {
+            tables: &tables,
+            orders: &numbers,
+            gone: &gone,
+            asking: asking.len(),
+            whole,
+            rows: &rows,
+            order_rows: &order_rows,
+            line_rows: lines_last.then_some(&lines),
+        };
         let terms = feature_terms(self.pipeline, as_of);
         // Everything was entered when it came: what is made anew changes nothing of that.
         let enters = before.is_some() || self.steps == 0;
         let (mut following, mut agenda) = (std::mem::take(&mut self.following), std::mem::take(&mut self.agenda));
         let enter = || -> Result<()> {
             if enters {
-                let awaited = self.awaited(&order, &all, as_of)?;
+                let awaited = self.awaited(order.len(), &all, as_of)?;
                 order.iter().zip(awaited).for_each(|(group, at)| agenda.enter(*group, at));
             }
             Ok(())
@@ -301,30 +326,21 @@ impl<'a> Scoring<'a> {
         Ok(ingested.tables)
     }
 
-    /// The group of each order that was taken in.
-    fn numbers(&self, tables: &BTreeMap<&'static str, DataFrame>) -> Result<Vec<Group>> {
-        let orders = tables.get("orders").filter(|orders| orders.height() > 0);
-        let numbers = orders.map_or_else(|| Ok(Vec::new()), |orders| self.numbers_of(orders))?;
-        match numbers.contains(&Group::MAX) {
-            true => Err(Error::Invariant("an order was looked at that never came".to_owned())),
-            false => Ok(numbers),
-        }
-    }
-
     fn numbers_of(&self, orders: &DataFrame) -> Result<Vec<Group>> {
         let groups = self.growing.groups_of(&ids(orders)?);
         Ok(groups.into_iter().map(|group| group.unwrap_or(Group::MAX)).collect())
     }
 
     /// When something of each group becomes known next; `i64::MAX` where nothing is awaited.
-    fn awaited(&self, groups: &[Group], tables: &BTreeMap<&'static str, DataFrame>, as_of: i64) -> Result<Vec<i64>> {
+    fn awaited(&self, groups: usize, tables: &BTreeMap<&'static str, DataFrame>, as_of: i64) -> Result<Vec<i64>> {
         let terms = feature_terms(self.pipeline, as_of);
         // That a parcel came tells something where deliveries are counted, and of what was asked back before it came; else it
         // only sets when the outcome is settled, which is foreseen.
         let counts_deliveries = self.pipeline.features.iter().any(|spec| spec.events == EventKind::Delivery);
-        let mut delivery_tells = vec![counts_deliveries; groups.len()];
-        self.growing.row_places("returns", groups).into_iter().for_each(|place| delivery_tells[place as usize] = true);
-        let mut next = vec![i64::MAX; groups.len()];
+        let mut delivery_tells = vec![counts_deliveries; groups];
+        let returned = tables.get("returns").map(|frame| numbers(frame, PLACE)).transpose()?.flatten();
+        returned.into_iter().flatten().for_each(|place| delivery_tells[place as usize] = true);
+        let mut next = vec![i64::MAX; groups];
         let mut ahead = |place: u32, at: i64| {
             if at > as_of {
                 let known = &mut next[place as usize];
@@ -333,7 +349,7 @@ impl<'a> Scoring<'a> {
         };
         for (name, frame) in tables {
             let Some(contract) = table(name) else { continue };
-            let places = self.growing.row_places(name, groups);
+            let places = numbers(frame, PLACE)?.unwrap_or_default();
             for column in contract.columns.iter().filter(|c| c.kind == Kind::Instant && TOLD_AT.contains(&c.name)) {
                 if frame.get_column_index(column.name).is_some() {
                     let is_delivery = column.name == "delivered_at";
@@ -382,6 +398,8 @@ impl<'a> Scoring<'a> {
         {
             let Some(contract) = table(name) else { continue };
             let ids = ids(frame)?;
+            // Of orders, those that ask are new.
+            let frame = if rows.contains_key(name) { frame } else { &frame.slice(0, asking) };
             // What becomes known after it happened is late by when it was known.
             let known = match frame.get_column_index("known_at") {
                 Some(_) => ints(frame, "known_at")?,
@@ -389,11 +407,8 @@ impl<'a> Scoring<'a> {
             };
             for (row, happened) in ints(frame, contract.clock)?.into_iter().enumerate() {
                 let at = happened.max(known.get(row).copied().flatten());
-                let is_new = match rows.get(name) {
-                    Some(rows) => !self.following.knows(rows[row]),
-                    None => row < asking,
-                };
-                if let Some(at) = at.filter(|at| is_new && *at < before) {
+                let is_new = || rows.get(name).is_none_or(|rows| !self.following.knows(rows[row]));
+                if let Some(at) = at.filter(|at| *at < before && is_new()) {
                     stepped.late.push(LateRow { table: name, order_id: ids.get(row).map(str::to_owned), at });
                 }
             }
