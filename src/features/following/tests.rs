@@ -170,3 +170,89 @@ fn rows_that_are_about_no_order_here_can_be_told_alone() {
     assert_eq!(step(&mut following, 0..0, 0, None, 50), Some(vec![]));
     assert_eq!(step(&mut following, 1..2, 1, None, 50), Some(vec![50.0]));
 }
+
+const RETURNED: &str = r#"
+    [[features.declare]]
+    entity = "sku"
+    events = "return"
+    aggregates = ["count"]
+    windows = ["lifetime"]
+"#;
+
+/// How many returns of their articles were known to the orders that ask. Orders by number and hour, each with one line, whose
+/// article is null where it was not read.
+fn returns_of_article(
+    following: &mut Following,
+    orders: &[(u32, i64, Option<&str>)],
+    (asking, whole): (usize, usize),
+    lines: Option<&[u32]>,
+    returned: bool,
+) -> Option<Vec<f64>> {
+    let ids: Vec<String> = orders.iter().map(|(number, ..)| format!("o{number}")).collect();
+    let hours = |after: i64| orders.iter().map(|(_, hour, _)| Some(hour * HOUR + after)).collect::<Vec<_>>();
+    let table = frame(vec![
+        Column::new("order_id".into(), &ids),
+        instants("placed_at", &hours(0)),
+        instants("delivered_at", &hours(HOUR / 4)),
+    ]);
+    let items = frame(vec![
+        Column::new("order_id".into(), &ids),
+        Column::new("line".into(), vec!["1"; ids.len()]),
+        Column::new("sku".into(), orders.iter().map(|(.., sku)| *sku).collect::<Vec<_>>()),
+    ]);
+    let returns = asked_back(None, 50);
+    let returns = if returned { returns } else { returns.clear() };
+    let rows = BTreeMap::from([("returns", if returned { vec![7_u128] } else { vec![] })]);
+    let tables = BTreeMap::from([("orders", table), ("order_items", items), ("returns", returns)]);
+    let numbers: Vec<u32> = orders.iter().map(|(number, ..)| *number).collect();
+    let of_first = |order: &str| ids.iter().position(|id| id == order).map_or(Sub::NO_ROW, |row| row as u32);
+    let order_rows = BTreeMap::from([
+        ("order_items", (0..ids.len() as u32).collect()),
+        ("returns", if returned { vec![of_first("o0")] } else { vec![] }),
+    ]);
+    let sub = Sub {
+        tables: &tables,
+        orders: &numbers,
+        gone: &[],
+        asking,
+        whole,
+        rows: &rows,
+        order_rows: &order_rows,
+        line_rows: lines,
+    };
+    let specs = declared(RETURNED);
+    match following.step(&sub, &specs, &TERMS).unwrap() {
+        Step::Anew => None,
+        Step::Features(features) => {
+            let at = features.matrix.names.iter().position(|name| name == "basket_max_sku_return_count_lifetime");
+            Some(features.matrix.column(at.unwrap()).to_vec())
+        }
+    }
+}
+
+#[test]
+fn lines_of_orders_that_were_told_need_not_be_read_again() {
+    let first = [(0, 1, Some("a")), (1, 1, Some("b"))];
+    let later = |sku| [(2, 3, Some("a")), (3, 3, Some("b")), (0, 1, sku)];
+    let begun = |lines| {
+        let mut following = Following::default();
+        assert_eq!(returns_of_article(&mut following, &first, (2, 2), lines, false), Some(vec![0.0, 0.0]));
+        following
+    };
+    let expected = Some(vec![1.0, 0.0]);
+    let (mut read, mut kept) = (begun(None), begun(Some(&[40, 41])));
+    assert!(!read.keeps_line(40) && kept.keeps_line(40) && kept.keeps_line(41) && !kept.keeps_line(42));
+    assert_eq!(returns_of_article(&mut read, &later(Some("a")), (2, 3), None, true), expected);
+    assert_eq!(returns_of_article(&mut kept, &later(None), (2, 2), Some(&[42, 43, 40]), true), expected);
+    // Another process goes on with them, and so does one that let go of the keys of orders which nobody awaits.
+    let bytes = saved::whole(&[0; 32], begun(Some(&[40, 41])).save());
+    let load = || Following::load(&declared(RETURNED), &TERMS, &saved::open(&bytes, &[0; 32]).unwrap()).unwrap();
+    assert_eq!(returns_of_article(&mut load(), &later(None), (2, 2), Some(&[42, 43, 40]), true), expected);
+    let mut expired = load();
+    expired.expire(2 * HOUR, |order| order == 0).unwrap();
+    assert!(expired.keeps_line(40));
+    assert_eq!(returns_of_article(&mut expired, &later(None), (2, 2), Some(&[42, 43, 40]), true), expected);
+    // Where lines are numbered anew those of before mean nothing.
+    assert_eq!(returns_of_article(&mut kept, &[(4, 4, Some("a"))], (1, 1), None, false), Some(vec![1.0]));
+    assert!(!kept.keeps_line(40));
+}
