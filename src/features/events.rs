@@ -92,7 +92,6 @@ pub(super) struct Kept {
 }
 
 /// Keys that have numbers already.
-#[derive(Default)]
 pub(super) struct KeptKeys {
     /// How many rows come before them.
     pub(super) read: usize,

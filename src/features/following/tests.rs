@@ -25,6 +25,17 @@ fn asked_back(received: Option<i64>, amount: i64) -> DataFrame {
     ])
 }
 
+/// Tables of which it is not known where their rows belong.
+fn by_id<'a>(
+    tables: &'a BTreeMap<&'static str, DataFrame>,
+    orders: &'a [u32],
+    (asking, whole): (usize, usize),
+    rows: &'a BTreeMap<&'static str, Vec<u128>>,
+) -> Sub<'a> {
+    static NOTHING: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    Sub { tables, orders, gone: &[], asking, whole, rows, order_rows: &NOTHING, line_rows: None }
+}
+
 /// What was asked back before, of the orders that ask; `None` where all has to be counted anew.
 fn counted(following: &mut Following, sub: &Sub<'_>) -> Option<Vec<f64>> {
     match following.step(sub, &declared(COUNTED), &TERMS).unwrap() {
@@ -57,17 +68,7 @@ fn step(
     let numbers: Vec<u32> = orders.map(|n| n as u32).collect();
     let rows = BTreeMap::from([("returns", vec![7_u128])]);
     let whole = numbers.len();
-    let sub = Sub {
-        tables: &tables,
-        orders: &numbers,
-        gone: &[],
-        asking,
-        whole,
-        rows: &rows,
-        order_rows: &BTreeMap::new(),
-        line_rows: None,
-    };
-    counted(following, &sub)
+    counted(following, &by_id(&tables, &numbers, (asking, whole), &rows))
 }
 
 #[test]
@@ -101,17 +102,7 @@ fn told(
     let rows = BTreeMap::from([("returns", if returned { vec![7_u128] } else { vec![] })]);
     let numbers: Vec<u32> = orders.iter().map(|(number, ..)| *number).collect();
     let tables = BTreeMap::from([("orders", table), ("returns", returns)]);
-    let sub = Sub {
-        tables: &tables,
-        orders: &numbers,
-        gone: &[],
-        asking,
-        whole,
-        rows: &rows,
-        order_rows: &BTreeMap::new(),
-        line_rows: None,
-    };
-    counted(following, &sub)
+    counted(following, &by_id(&tables, &numbers, (asking, whole), &rows))
 }
 
 #[test]
@@ -210,16 +201,7 @@ fn returns_of_article(
         ("order_items", (0..ids.len() as u32).collect()),
         ("returns", if returned { vec![of_first("o0")] } else { vec![] }),
     ]);
-    let sub = Sub {
-        tables: &tables,
-        orders: &numbers,
-        gone: &[],
-        asking,
-        whole,
-        rows: &rows,
-        order_rows: &order_rows,
-        line_rows: lines,
-    };
+    let sub = Sub { order_rows: &order_rows, line_rows: lines, ..by_id(&tables, &numbers, (asking, whole), &rows) };
     let specs = declared(RETURNED);
     match following.step(&sub, &specs, &TERMS).unwrap() {
         Step::Anew => None,

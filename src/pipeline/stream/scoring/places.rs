@@ -1,5 +1,6 @@
 //! To which orders of a step the rows of its tables belong, by their places: ids need not be looked for.
 
+use super::LINES;
 use crate::error::{Error, Result};
 use crate::features::Sub;
 use crate::ingest::{Group, PLACE, ROW};
@@ -28,7 +29,7 @@ impl Places {
             if let Some(of_rows) = numbers(frame, PLACE)? {
                 places.insert(*name, of_rows);
             }
-            if let Some(rows) = numbers(frame, ROW)?.filter(|_| *name == "order_items") {
+            if let Some(rows) = numbers(frame, ROW)?.filter(|_| *name == LINES) {
                 lines = rows;
             }
             *frame = frame.drop_many([PLACE, ROW]);
