@@ -4,7 +4,7 @@ use super::*;
 use crate::features::tests::{TERMS, declared, frame, instants};
 use crate::saved;
 use crate::types::time::HOUR;
-use polars::prelude::Column;
+use polars::prelude::{Column, DataFrame};
 
 const COUNTED: &str = r#"
     [[features.declare]]

@@ -1,6 +1,6 @@
 //! To which orders of a step the rows of its tables belong, by their places: ids need not be looked for.
 
-use super::LINES;
+use super::telling::LINES;
 use crate::error::{Error, Result};
 use crate::features::Sub;
 use crate::ingest::{Group, PLACE, ROW};
