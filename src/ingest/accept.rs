@@ -133,7 +133,7 @@ impl<'a> Checker<'a> {
     /// [`Error::Frames`] only for defects: no input can cause one.
     pub(super) fn part(&mut self, mapped: &Mapped) -> Result<BTreeMap<usize, Fault>> {
         let mut frame = mapped.frame.clone();
-        let faults = check(self.table, &mut frame, self.orders, self.rates)?;
+        let Found { faults, .. } = check(self.table, &mut frame, self.orders, self.rates)?;
         let first = self.tally.read;
         self.keys.see(self.table, &frame, &faults, first, self.as_of)?;
         self.tally.read += frame.height() as u64;
@@ -196,7 +196,21 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Checks rows by what the contract says of each, and brings words and money to the contract's form; the faults by row.
+/// What was found of some rows.
+pub(super) struct Found {
+    /// Faults by row.
+    pub(super) faults: BTreeMap<usize, Fault>,
+    /// By what money was converted; `None` where a table has none that could be.
+    pub(super) priced: Option<Priced>,
+}
+
+/// The currency of each row, and the instant at whose rate its money is converted.
+pub(super) struct Priced {
+    pub(super) codes: StringChunked,
+    pub(super) times: Vec<Option<i64>>,
+}
+
+/// Checks rows by what the contract says of each, and brings words and money to the contract's form.
 ///
 /// # Errors
 /// [`Error::Frames`] only for defects: no input can cause one.
@@ -205,7 +219,7 @@ pub(super) fn check(
     frame: &mut DataFrame,
     orders: Option<&dyn Placements>,
     rates: &Rates,
-) -> Result<BTreeMap<usize, Fault>> {
+) -> Result<Found> {
     let mut faults = BTreeMap::new();
     let of_values = present(table, frame).into_par_iter().map(|column| {
         let mut of_column = BTreeMap::new();
@@ -227,8 +241,39 @@ pub(super) fn check(
     {
         orphans(frame, placed, &mut faults)?;
     }
-    convert(table, frame, placed, rates, &mut faults)?;
-    Ok(faults)
+    let priced = convert(table, frame, placed, rates, &mut faults)?;
+    Ok(Found { faults, priced })
+}
+
+/// The rows that are accepted by the second of two states of the rates alone, or with other money. `None` where a row is
+/// accepted by the first alone.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn differing(
+    table: &'static Table,
+    frame: &DataFrame,
+    orders: Option<&dyn Placements>,
+    rates: [&Rates; 2],
+) -> Result<Option<Vec<IdxSize>>> {
+    let by = |rates: &Rates| {
+        let mut by_these = frame.clone();
+        check(table, &mut by_these, orders, rates).map(|found| (found.faults, by_these))
+    };
+    let ((faults, before), (faults_now, now)) = (by(rates[0])?, by(rates[1])?);
+    if faults_now.keys().any(|at| !faults.contains_key(at)) {
+        return Ok(None);
+    }
+    let is_sound_now = |at: usize| faults.contains_key(&at) && !faults_now.contains_key(&at);
+    let mut differs: Vec<bool> = (0..frame.height()).map(is_sound_now).collect();
+    for column in present(table, frame).into_iter().filter(|column| column.kind == Kind::Money) {
+        let of = |frame: &DataFrame| frame.column(column.name).and_then(|c| c.i64().cloned());
+        let [before, now] = [of(&before), of(&now)].map(|found| found.map_err(Error::frames("converting money again")));
+        for (differs, (before, now)) in differs.iter_mut().zip(before?.iter().zip(now?.iter())) {
+            *differs |= before != now;
+        }
+    }
+    Ok(Some((0..).zip(differs).filter(|(_, differs)| *differs).map(|(at, _)| at).collect()))
 }
 
 fn has(frame: &DataFrame, name: &str) -> bool {
@@ -367,7 +412,7 @@ fn convert(
     placed: Option<Vec<Option<i64>>>,
     rates: &Rates,
     faults: &mut BTreeMap<usize, Fault>,
-) -> Result<()> {
+) -> Result<Option<Priced>> {
     let stage = "converting money";
     let texts = present(table, frame).into_par_iter().map(|column| -> Result<Option<Column>> {
         let change: fn(&str) -> Cow<'_, str> = match column.kind {
@@ -390,7 +435,7 @@ fn convert(
         frame.with_column(changed).map_err(Error::frames(stage))?;
     }
     if !has(frame, "currency") || table.name == "fx_rates" {
-        return Ok(());
+        return Ok(None);
     }
     let codes = frame.column("currency").and_then(|c| c.str().cloned()).map_err(Error::frames(stage))?;
     let times: Vec<Option<i64>> = if table.clock.is_empty() {
@@ -424,5 +469,5 @@ fn convert(
         add(faults, found);
         frame.with_column(converted).map_err(Error::frames(stage))?;
     }
-    Ok(())
+    Ok(Some(Priced { codes, times }))
 }

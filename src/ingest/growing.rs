@@ -3,11 +3,14 @@
 //!
 //! A table whose rows come one by one from the rows of a source (a column map, or plain SQL over one source) takes in the
 //! rows of the new files alone. What is made of several rows together (groups, joins) is made anew of all files. A row that
-//! points to an order which has not come yet waits for it.
+//! points to an order which has not come yet waits for it. Of further exchange rates only the rows are taken in again whose
+//! money is worth something else by them.
 
 mod by_group;
+mod converted;
 mod groups;
 mod pieces;
+mod rerated;
 mod saved;
 mod standing;
 mod table;
@@ -18,12 +21,14 @@ use super::cache::TypedFile;
 use super::fx::Rates;
 use super::{mapping, together};
 use crate::config::{Pipeline, TableMap, is_row_by_row};
-use crate::contract::input::{TABLES, Table, table};
+use crate::contract::input::{TABLES, Table};
 use crate::error::{Error, Result};
 pub use groups::Group;
 use groups::Groups;
+use pieces::Pieces;
 use polars::prelude::*;
 use rayon::prelude::*;
+use rerated::Rerated;
 pub use saved::SavedTables;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -109,13 +114,7 @@ impl<'a> Growing<'a> {
         }
         let mut all = Changed::default();
         let is_new = |mapping: &TableMap| mapping.sources().iter().any(|s| new.get(s).is_some_and(|f| !f.is_empty()));
-        let rates = self.pipeline.raw.tables.get("fx_rates").filter(|m| is_new(m) && is_fed(&self.files, m));
-        // Money of any table may have been converted by other rates.
-        let anew = rates.is_some();
-        if let (Some(mapping), Some(contract)) = (rates, table("fx_rates")) {
-            let checked = self.whole(contract, mapping, as_of)?;
-            self.rates = Rates::of(&self.pipeline.raw.money.base, self.pipeline.base_exponent, &checked)?;
-        }
+        let rerated = self.rerate(new, as_of)?;
         for contract in TABLES.iter().filter(|t| self.wanted.contains(&t.name)) {
             let Some(mapping) = self.pipeline.raw.tables.get(contract.name) else { continue };
             let of_orders = contract.of_order && contract.name != "orders";
@@ -123,27 +122,27 @@ impl<'a> Growing<'a> {
                 continue;
             }
             if !is_fed(&self.files, mapping) {
-                // What is mapped and has not come yet is a table without rows, so that nothing changes when it comes.
-                if let Some(nothing) = mapping::nothing_yet(contract, mapping)? {
-                    let nothing = nothing.drop_many(unread_of(&self.unread, contract));
-                    self.tables.entry(contract.name).or_insert(GrowingTable::of(nothing, &mut self.groups)?);
-                }
+                self.lay_out(contract, mapping)?;
                 continue;
             }
             let mut changed = Vec::new();
             // Files that came before the first order were not looked at then.
             let first = self.looked.insert(contract.name);
             if is_row_by_row(mapping) {
+                let anew = !first && !self.take_again((contract, mapping), &rerated, as_of, &mut changed)?;
                 let before = if anew { self.tables.remove(contract.name) } else { None };
                 if before.is_some() {
+                    // It takes as long as reading everything: whoever wonders about a slow epoch finds the reason.
+                    tracing::info!(table = contract.name, "other exchange rates change most of it: read again whole");
                     self.tables.entry(contract.name).or_default().is_made_anew = true;
                 }
                 let files = if first || anew { self.files.clone() } else { new.clone() };
                 self.grow(contract, mapping, &files, as_of, &mut changed)?;
+                self.lay_out(contract, mapping)?;
                 if let Some(before) = before {
                     changed.extend(before.differing(&self.tables[contract.name])?);
                 }
-            } else if anew || first || of_orders || is_new(mapping) {
+            } else if !matches!(rerated, Rerated::Nothing) || first || of_orders || is_new(mapping) {
                 let whole = self.whole(contract, mapping, as_of)?.drop_many(unread_of(&self.unread, contract));
                 let mut table = GrowingTable::of(whole, &mut self.groups)?;
                 table.is_made_anew = true;
@@ -160,6 +159,17 @@ impl<'a> Growing<'a> {
             all.groups.extend(changed);
         }
         Ok(all)
+    }
+
+    /// A table that is mapped, and of which no sound row has come yet, is one without rows: nothing changes when they come.
+    fn lay_out(&mut self, contract: &'static Table, mapping: &TableMap) -> Result<()> {
+        let table = self.tables.entry(contract.name).or_default();
+        if table.frame.is_none()
+            && let Some(nothing) = mapping::nothing_yet(contract, mapping)?
+        {
+            table.frame = Some(Pieces::of(nothing.drop_many(unread_of(&self.unread, contract))));
+        }
+        Ok(())
     }
 
     /// Brings the times of orders up to date. An order that is made of several rows can fall away with a further one.

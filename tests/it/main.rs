@@ -34,6 +34,7 @@ mod interrupted;
 mod learning;
 mod lines;
 mod quality;
+mod rates;
 mod registry;
 mod satisfaction;
 mod stream;

@@ -71,6 +71,29 @@ fn files_in_any_order_give_the_same_when_they_are_waited_for_and_what_is_not_wai
 }
 
 #[test]
+fn a_table_of_which_no_sound_row_has_come_yet_is_one_without_rows() {
+    let landing = Landing::new(400, 7, 12);
+    let [mut header, returned] = [String::new(), String::from("R1,nobody")];
+    for entry in std::fs::read_dir(&landing.folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_str().unwrap().ends_with("-returns.csv") {
+            header = std::fs::read_to_string(&path).unwrap().lines().next().unwrap().to_owned();
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    for (name, text) in
+        [("only a header", format!("{header}\n")), ("only a bad row", format!("{header}\n{returned}\n"))]
+    {
+        std::fs::write(landing.folder.join("0000-returns.csv"), text).unwrap();
+        let [batch, out] = ["batch", "out"].map(|side| landing.shop.path(&format!("{name} {side}")));
+        let sets = ["stream.epoch_files=9", WAITS[0], WAITS[1], "quarantine.max_share=1"];
+        done(&mut landing.command("run", &batch, &sets[3..]));
+        done(&mut landing.command("stream", &out, &sets));
+        assert_eq!(differing_rows(&told(&batch), &told(&out)), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
 fn while_a_stream_goes_on_rules_and_features_see_every_column_that_they_name() {
     let landing = Landing::new(700, 9, 20);
     let text = std::fs::read_to_string(landing.shop.path("landing.toml")).unwrap();

@@ -1,6 +1,7 @@
 //! Accepted tables between two processes: what is looked up is saved as columns, and rows as they are held.
 
 use super::by_group::ByGroup;
+use super::converted::Converted;
 use super::groups::Groups;
 use super::pieces::Pieces;
 use super::standing::Standing;
@@ -153,6 +154,7 @@ impl GrowingTable {
         }
         self.rows.save_into(&mut to);
         self.standing.save_into(&mut to);
+        self.converted.save_into(&mut to);
         to
     }
 
@@ -172,8 +174,9 @@ impl GrowingTable {
         }
         let by_group = ByGroup::read(&mut from, pieces.height())?;
         let standing = Standing::read(&mut from)?;
+        let converted = Converted::read(&mut from)?;
         from.finish()?;
         let frame = has_frame.then_some(pieces);
-        Ok(Self { frame, rows: by_group, standing, orphans, ..Self::default() })
+        Ok(Self { frame, rows: by_group, standing, converted, orphans, ..Self::default() })
     }
 }

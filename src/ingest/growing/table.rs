@@ -1,6 +1,7 @@
 //! One table that grows: its rows by group, and which of them stand.
 
 use super::by_group::ByGroup;
+use super::converted::Converted;
 use super::groups::{Group, Groups};
 use super::pieces::Pieces;
 use super::standing::Standing;
@@ -10,7 +11,7 @@ use crate::config::ORIGIN;
 use crate::contract::input::Table;
 use crate::error::Result;
 use crate::features::row_hashes;
-use crate::ingest::accept::{self, Placements, key_hashes, versions};
+use crate::ingest::accept::{self, Found, Placements, key_hashes, versions};
 use crate::ingest::fx::Rates;
 use crate::quarantine::Reason;
 use polars::prelude::*;
@@ -30,6 +31,8 @@ pub(super) struct GrowingTable {
     pub(super) orphans: Vec<Waiting>,
     /// Accepted rows that come after those of `frame`.
     pub(super) fresh: Vec<DataFrame>,
+    /// What other rates can change of its rows.
+    pub(super) converted: Converted,
     /// Whether its rows were made, and numbered, anew.
     pub(super) is_made_anew: bool,
 }
@@ -81,7 +84,10 @@ impl GrowingTable {
     ) -> Result<()> {
         let mut frame = part.frame.clone();
         let orders = (contract.name != "orders").then_some(&*groups as &dyn Placements);
-        let faults = accept::check(contract, &mut frame, orders, rates)?;
+        let Found { faults, priced } = accept::check(contract, &mut frame, orders, rates)?;
+        if let Some(priced) = priced {
+            self.converted.note(&priced, &part.places, rates);
+        }
         let orphans: Vec<IdxSize> =
             faults.iter().filter(|(_, fault)| fault.1 == Reason::Orphan).map(|(at, _)| *at as IdxSize).collect();
         if !orphans.is_empty() {
@@ -120,6 +126,11 @@ impl GrowingTable {
         };
         self.fresh.push(rows);
         Ok(())
+    }
+
+    /// Accepted rows, those that another has replaced included.
+    pub(super) fn height(&self) -> usize {
+        self.frame.as_ref().map_or(0, Pieces::height)
     }
 
     /// Makes room for so many rows.
