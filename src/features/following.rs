@@ -45,6 +45,9 @@ pub struct Following {
     line_keys: ToldKeys,
     /// The earliest time that can still be asked for.
     horizon: i64,
+    /// The last instant at which it is seen that an outcome is counted as known at another time than it is by now, UTC
+    /// microseconds: orders placed later see no difference.
+    moved: Option<i64>,
 }
 
 /// What came of a step.
@@ -90,6 +93,9 @@ impl Following {
             return Ok(self.forget());
         }
         telling.note_the_rest()?;
+        if tables.placed_at.iter().take(sub.asking).any(|at| self.moved.is_some_and(|moved| *at <= moved)) {
+            return Ok(self.forget());
+        }
         self.keys.keep(&sub.orders[..sub.whole], &facts.orders.keys);
         match sub.line_rows {
             Some(rows) => self.keep_lines(sub, rows, &known.order_of_line, &facts.lines.keys)?,

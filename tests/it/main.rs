@@ -20,6 +20,7 @@ mod rules;
 
 mod determinism;
 mod exceptions;
+mod exports;
 mod features;
 mod readers;
 mod reference;

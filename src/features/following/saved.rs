@@ -19,6 +19,8 @@ impl Following {
         let mut first = Section::default();
         first.texts(self.possible.iter().map(|spec| spec.name.as_str()));
         first.one(self.horizon);
+        first.one(self.moved.is_some());
+        first.one(self.moved.unwrap_or_default());
         first.one(self.engine.is_some());
         let (rows, orders, engine) = (&mut self.rows, &mut self.orders, &mut self.engine);
         let told = || {
@@ -41,7 +43,9 @@ impl Following {
         if possible.len() != names.len() {
             return Err(damaged());
         }
-        let (horizon, has_engine): (_, bool) = (first.one()?, first.one()?);
+        let (horizon, has_moved, moved): (_, bool, i64) = (first.one()?, first.one()?, first.one()?);
+        let has_engine: bool = first.one()?;
+        let moved = has_moved.then_some(moved);
         let read_rows = || {
             let rows = Noted::read(&mut first)?;
             first.finish().map(|()| rows)
@@ -56,6 +60,6 @@ impl Following {
         let keys = ToldKeys::read(own[2].clone(), known)?;
         let of_lines = |name: &str| if name == OF_ORDER { Some((OF_ORDER, NO_KEY as usize)) } else { known(name) };
         let line_keys = ToldKeys::read(own[3].clone(), of_lines)?;
-        Ok(Self { engine, orders, rows, keys, line_keys, horizon, possible })
+        Ok(Self { engine, orders, rows, keys, line_keys, horizon, moved, possible })
     }
 }

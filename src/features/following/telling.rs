@@ -2,6 +2,7 @@
 
 use super::columns::{HASH, read_of, row_hashes, told_of};
 use super::keys::OF_ORDER;
+use super::told::Told;
 use super::{Following, Sub};
 use crate::error::Result;
 use crate::features::engine::{Level, Stream};
@@ -28,13 +29,15 @@ pub(super) struct Telling<'f> {
     order_of_line: Vec<u32>,
     /// A hash of each line's name.
     lines: Vec<u32>,
-    /// Hashes of outcomes that were told before, order by order, and whether each was found again.
-    before: Vec<(u64, bool)>,
+    /// Outcomes that were told before, order by order, and whether each was found again.
+    before: Vec<(Told, bool)>,
     /// Those of each order.
     of_order: Vec<Range<usize>>,
     /// Hashes of rows of other tables.
     contents: BTreeMap<&'static str, Vec<u64>>,
-    changed: bool,
+    /// Orders that are placed otherwise than was told, and rows of other tables that are others than was told.
+    placed_anew: u64,
+    rows_anew: u64,
 }
 
 /// In the place of a hash: a row that no feature counts.
@@ -73,7 +76,7 @@ impl<'f> Telling<'f> {
         let hash = |name: Option<&str>| HASH.hash_one(name) as u32 | 1;
         let names = tables.text_column("order_items", "line")?;
         let lines = names.map(|names| crate::features::tables::values(&names).map(hash).collect()).unwrap_or_default();
-        let (mut placed, mut before, mut of_order, mut changed) = (Vec::new(), Vec::new(), Vec::new(), false);
+        let (mut placed, mut before, mut of_order, mut placed_anew) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for (row, order) in sub.orders.iter().enumerate() {
             let (first, content) = (before.len(), of_orders.get(row));
             match (following.orders.content(*order), content) {
@@ -83,7 +86,8 @@ impl<'f> Telling<'f> {
                 }
                 (told, content) => {
                     // One that was not read has to have been told.
-                    changed |= told.is_none() || content.is_some_and(|content| told != Some(*content));
+                    let is_other = content.is_some_and(|content| told != Some(*content));
+                    placed_anew += u64::from(told.is_none() || is_other);
                     before.extend(following.orders.of(*order).map(|told| (told, false)));
                 }
             }
@@ -111,7 +115,8 @@ impl<'f> Telling<'f> {
             before,
             of_order,
             contents,
-            changed,
+            placed_anew,
+            rows_anew: 0,
         })
     }
 
@@ -127,7 +132,12 @@ impl<'f> Telling<'f> {
 
     /// Whether anything that was told before is not so any more.
     pub(super) fn is_changed(&self) -> bool {
-        self.changed || self.before.iter().any(|(_, is_found)| !is_found)
+        let outcomes = self.before.iter().filter(|(_, is_found)| !is_found).count() as u64;
+        let (orders, rows) = (self.placed_anew, self.rows_anew);
+        if orders + rows + outcomes > 0 {
+            tracing::debug!(orders, rows, outcomes, "what was told of these is not so any more");
+        }
+        orders + rows + outcomes > 0
     }
 }
 
@@ -156,7 +166,7 @@ impl Fresh for Telling<'_> {
         let (Some(number), Some(content)) = (number, content) else { return Ok(false) };
         let content = (*content).max(NOT_COUNTED + 1);
         let before = self.following.rows.insert(*number, content)?.filter(|before| *before != NOT_COUNTED);
-        self.changed |= before.is_some_and(|before| before != content);
+        self.rows_anew += u64::from(before.is_some_and(|before| before != content));
         Ok(before.is_none())
     }
 
@@ -170,14 +180,21 @@ impl Fresh for Telling<'_> {
         let (Some(number), Some(range)) = (self.orders.get(order as usize), self.of_order.get(order as usize)) else {
             return false;
         };
-        let told = HASH.hash_one((of_stream(stream), sign, line, at));
-        let mut before = self.before[range.clone()].iter_mut();
-        if let Some((_, is_found)) = before.find(|(before, is_found)| !is_found && *before == told) {
-            *is_found = true;
-            return false;
+        let told = Told { what: HASH.hash_one((of_stream(stream), sign, line)) as u32, at };
+        let before = &mut self.before[range.clone()];
+        let find = |is: &dyn Fn(&Told) -> bool| before.iter().position(|(told, is_found)| !is_found && is(told));
+        // The same, or the same known at another time: whoever asks from then on sees no difference.
+        let found = find(&|before| *before == told).or_else(|| find(&|before| before.what == told.what));
+        let Some(found) = found else {
+            self.following.orders.push(*number, told);
+            return true;
+        };
+        let (was, is_found) = &mut before[found];
+        *is_found = true;
+        if was.at != at {
+            self.following.moved = self.following.moved.max(Some(at.max(was.at)));
         }
-        self.following.orders.push(*number, told);
-        true
+        false
     }
 }
 

@@ -238,3 +238,67 @@ fn lines_of_orders_that_were_told_need_not_be_read_again() {
     assert_eq!(returns_of_article(&mut kept, &[(4, 4, Some("a"))], (1, 1), None, false), Some(vec![1.0]));
     assert!(!kept.keeps_line(40));
 }
+
+const FRAUDS: &str = r#"
+    [[features.declare]]
+    entity = "customer"
+    events = "fraud"
+    aggregates = ["count"]
+    windows = ["lifetime"]
+"#;
+
+/// How many frauds of their customer were known to the orders that ask, placed at these hours; of `o0`, placed at hour 1, it
+/// is told beside them from when on it was known to be one.
+fn frauds(following: &mut Following, asking: &[(u32, i64)], known: Option<i64>) -> Option<Vec<f64>> {
+    let all: Vec<(u32, i64)> =
+        asking.iter().copied().chain((asking.first() != Some(&(0, 1))).then_some((0, 1))).collect();
+    let ids: Vec<String> = all.iter().map(|(number, _)| format!("o{number}")).collect();
+    let of_first = |is: Option<i64>| all.iter().map(|(number, _)| is.filter(|_| *number == 0)).collect::<Vec<_>>();
+    let table = frame(vec![
+        Column::new("order_id".into(), &ids),
+        instants("placed_at", &all.iter().map(|(_, hour)| Some(hour * HOUR)).collect::<Vec<_>>()),
+        Column::new("customer_id".into(), vec!["c"; ids.len()]),
+        Column::new("fraud".into(), of_first(known).iter().map(|known| known.map(|_| true)).collect::<Vec<_>>()),
+        instants("fraud_known_at", &of_first(known.map(|hour| hour * HOUR))),
+    ]);
+    let tables = BTreeMap::from([("orders", table)]);
+    let numbers: Vec<u32> = all.iter().map(|(number, _)| *number).collect();
+    let rows = BTreeMap::new();
+    let sub = by_id(&tables, &numbers, (asking.len(), all.len()), &rows);
+    match following.step(&sub, &declared(FRAUDS), &TERMS).unwrap() {
+        Step::Anew => None,
+        Step::Features(features) => {
+            let at = features.matrix.names.iter().position(|n| n.contains("fraud_count")).unwrap();
+            Some(features.matrix.column(at).to_vec())
+        }
+    }
+}
+
+#[test]
+fn that_an_outcome_was_known_at_another_time_matters_to_no_order_placed_after_both() {
+    let begun = || {
+        let mut following = Following::default();
+        assert_eq!(frauds(&mut following, &[(0, 1)], None), Some(vec![0.0]));
+        assert_eq!(frauds(&mut following, &[(1, 3), (2, 6)], Some(5)), Some(vec![0.0, 1.0]));
+        following
+    };
+    for known in [2, 6] {
+        assert_eq!(frauds(&mut begun(), &[(3, 7)], Some(known)), Some(vec![1.0]), "{known}");
+        let mut following = begun();
+        assert_eq!(frauds(&mut following, &[], Some(known)), Some(vec![]), "{known}");
+        // One that comes late, and one that comes late to another process.
+        let late = known.max(5);
+        let bytes = saved::whole(&[0; 32], following.save());
+        let sections = saved::open(&bytes, &[0; 32]).unwrap();
+        for mut following in [following, Following::load(&declared(FRAUDS), &TERMS, &sections).unwrap()] {
+            assert_eq!(frauds(&mut following, &[(4, late + 1)], Some(known)), Some(vec![1.0]), "{known}");
+            assert_eq!(frauds(&mut following, &[(5, late)], Some(known)), None, "{known}");
+            let of_late = f64::from(u8::from(known < late));
+            assert_eq!(frauds(&mut following, &[(5, late)], Some(known)), Some(vec![of_late]), "{known}");
+        }
+    }
+    // One among those that ask at once.
+    assert_eq!(frauds(&mut begun(), &[(3, 7), (4, 6)], Some(6)), None);
+    // No fraud at all: that was another thing.
+    assert_eq!(frauds(&mut begun(), &[(3, 7)], None), None);
+}

@@ -9,23 +9,30 @@ const END: u32 = u32::MAX;
 /// An order of which nothing was told.
 const NOTHING: u32 = u32::MAX - 1;
 
-/// A hash of an outcome, and the one before it, as three numbers.
-fn packed(outcome: u64, before: u32) -> [u32; 3] {
-    [outcome as u32, (outcome >> 32) as u32, before]
+/// An outcome that was told: a hash of what it is one of, and when it was known (UTC microseconds).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) what: u32,
+    pub(super) at: i64,
 }
 
-fn unpacked([low, high, before]: [u32; 3]) -> (u64, u32) {
-    (u64::from(high) << 32 | u64::from(low), before)
+/// An outcome and the one before it as four numbers.
+fn packed(told: Told, before: u32) -> [u32; 4] {
+    [told.what, told.at as u32, (told.at >> 32) as u32, before]
 }
 
-/// By the number of each order: hashes of what was told of its placement, and of each of its outcomes.
+fn unpacked([what, low, high, before]: [u32; 4]) -> (Told, u32) {
+    (Told { what, at: i64::from(high as i32) << 32 | i64::from(low) }, before)
+}
+
+/// By the number of each order: a hash of what was told of its placement, and its outcomes.
 #[derive(Default)]
 pub(super) struct ToldOrders {
     contents: Paged<u64>,
     /// The outcome of each order that was told last.
     last: Paged<u32>,
     /// Outcomes, and the one of the same order before each; see [`packed`].
-    outcomes: Grown<[u32; 3]>,
+    outcomes: Grown<[u32; 4]>,
     /// Orders of which anything was told.
     count: usize,
 }
@@ -53,7 +60,7 @@ impl ToldOrders {
     }
 
     /// Adds an outcome of an order that was placed; of others there is none.
-    pub(super) fn push(&mut self, order: u32, outcome: u64) {
+    pub(super) fn push(&mut self, order: u32, outcome: Told) {
         let new = self.outcomes.len() as u32;
         if let Some(last) = self.last.get(order as usize).filter(|last| *last != NOTHING) {
             self.outcomes.push(packed(outcome, last));
@@ -82,7 +89,7 @@ impl ToldOrders {
         from.finish()?;
         let rows = outcomes.len();
         // Each points to one before it, so that no chain goes round.
-        let points_back = |(at, [.., before]): (u32, [u32; 3])| before == END || before < at;
+        let points_back = |(at, [.., before]): (u32, [u32; 4])| before == END || before < at;
         let is_chain = (0..).zip(outcomes.iter()).all(points_back);
         let ends_there = |last: u32| [END, NOTHING].contains(&last) || (last as usize) < rows;
         if contents.len() != last.len() || !is_chain || !last.iter().all(ends_there) {
@@ -92,7 +99,7 @@ impl ToldOrders {
     }
 
     /// The outcomes of an order, the last first.
-    pub(super) fn of(&self, order: u32) -> impl Iterator<Item = u64> {
+    pub(super) fn of(&self, order: u32) -> impl Iterator<Item = Told> {
         let mut next = self.last.get(order as usize).unwrap_or(NOTHING);
         std::iter::from_fn(move || {
             let (outcome, before) = unpacked(self.outcomes.get(next as usize)?);
@@ -110,25 +117,28 @@ mod tests {
     #[test]
     fn outcomes_are_those_of_their_order() {
         let mut orders = ToldOrders::default();
-        orders.push(3, 9);
+        let told = |what: u32| Told { what, at: -i64::from(what) << 33 | 5 };
+        orders.push(3, told(9));
         assert_eq!((orders.len(), orders.content(3), orders.of(3).count()), (0, None, 0));
         orders.place(3, 7);
         orders.place(0, 8);
         for at in 1..4 {
-            orders.push(at as u32 % 2 * 3, at);
+            orders.push(at % 2 * 3, told(at));
         }
         assert_eq!(
             (orders.len(), orders.content(3), orders.content(0), orders.content(1)),
             (2, Some(7), Some(8), None)
         );
-        assert_eq!(orders.of(3).collect::<Vec<_>>(), [3, 1]);
-        assert_eq!(orders.of(0).collect::<Vec<_>>(), [2]);
+        assert_eq!(orders.of(3).collect::<Vec<_>>(), [3, 1].map(told));
+        assert_eq!(orders.of(0).collect::<Vec<_>>(), [told(2)]);
         assert_eq!(orders.of(1).chain(orders.of(99)).count(), 0);
         let bytes = saved::whole(&[0; 32], vec![orders.save()]);
         let read = ToldOrders::read(saved::open(&bytes, &[0; 32]).unwrap().remove(0)).unwrap();
         assert!(read.outcomes.iter().eq(orders.outcomes.iter()));
         assert!(read.contents.iter().eq(orders.contents.iter()) && read.last.iter().eq(orders.last.iter()));
         assert_eq!(read.count, orders.count);
-        assert_eq!(unpacked(packed(u64::MAX - 7, END)), (u64::MAX - 7, END));
+        for at in [i64::MIN, -1, 0, 1, i64::MAX] {
+            assert_eq!(unpacked(packed(Told { what: END, at }, END)), (Told { what: END, at }, END));
+        }
     }
 }
