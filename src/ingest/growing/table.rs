@@ -15,7 +15,7 @@ use crate::ingest::accept::{self, Found, Placements, key_hashes, versions};
 use crate::ingest::fx::Rates;
 use crate::quarantine::Reason;
 use polars::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// A table that grows.
@@ -98,6 +98,7 @@ impl GrowingTable {
         let fresh: usize = self.fresh.iter().map(DataFrame::height).sum();
         let first = (self.frame.as_ref().map_or(0, Pieces::height) + fresh) as u32;
         let mut kept: Vec<IdxSize> = Vec::new();
+        let mut again: Vec<Again> = Vec::new();
         let (keys, numbers) = rayon::join(|| key_hashes(contract, &frame), || numbered_but(&frame, &faults, groups));
         let (versions, numbers) = (versions(contract, &frame)?, numbers?);
         for (at, (key, version)) in keys?.into_iter().zip(versions).enumerate() {
@@ -109,11 +110,15 @@ impl GrowingTable {
                     continue;
                 }
                 self.rows.remove(of, standing);
-                changed.push(of);
+                match of == group && version == before {
+                    true => again.push(Again { group, before: standing, now: kept.len() as IdxSize }),
+                    false => changed.extend([of, group]),
+                }
+            } else {
+                changed.push(group);
             }
             self.standing.push(contract, key, (group, &self.rows), (version, place))?;
             self.rows.push(group, first + kept.len() as u32);
-            changed.push(group);
             kept.push(at as IdxSize);
         }
         if kept.is_empty() && (self.frame.is_some() || !self.fresh.is_empty()) {
@@ -124,8 +129,33 @@ impl GrowingTable {
             true => frame,
             false => frame.take(&IdxCa::from_vec("rows".into(), kept)).map_err(frames())?,
         };
+        changed.extend(self.others_now(&rows, &again)?);
         self.fresh.push(rows);
         Ok(())
+    }
+
+    /// Groups of rows that came again, and are others than before.
+    fn others_now(&self, rows: &DataFrame, again: &[Again]) -> Result<Vec<Group>> {
+        let held = self.height();
+        let (mut others, mut next) = (Vec::new(), held);
+        let of_frame = |at: &Again| (at.before as usize) < held;
+        if let Some(frame) = self.frame.as_ref().filter(|_| again.iter().any(of_frame)) {
+            let some: Vec<&Again> = again.iter().filter(|at| of_frame(at)).collect();
+            let before: Vec<IdxSize> = some.iter().map(|at| at.before).collect();
+            others.extend(differing(&frame.take(&before)?, rows, &some)?);
+        }
+        // What comes now can stand twice in it.
+        for fresh in self.fresh.iter().chain([rows]) {
+            let first = next;
+            next += fresh.height();
+            let some: Vec<&Again> = again.iter().filter(|at| (first..next).contains(&(at.before as usize))).collect();
+            if !some.is_empty() {
+                let before = some.iter().map(|at| at.before - first as IdxSize).collect();
+                let before = fresh.take(&IdxCa::from_vec("rows".into(), before)).map_err(frames())?;
+                others.extend(differing(&before, rows, &some)?);
+            }
+        }
+        Ok(others)
     }
 
     /// Accepted rows, those that another has replaced included.
@@ -219,6 +249,26 @@ impl GrowingTable {
         let times = frame.numbers("placed_at", &rows)?;
         Ok(groups.into_iter().zip(times).filter_map(|(group, at)| Some((group, at?))).collect())
     }
+}
+
+/// A row that came again in the same version, as in exports that overlap.
+struct Again {
+    group: Group,
+    /// Its number in the table before, and its place among the rows that come now.
+    before: u32,
+    now: IdxSize,
+}
+
+/// Groups of rows of which those `before` are others than those that came again, in any of their columns.
+fn differing(before: &DataFrame, rows: &DataFrame, again: &[&Again]) -> Result<Vec<Group>> {
+    let now = IdxCa::from_vec("rows".into(), again.iter().map(|at| at.now).collect());
+    let now = rows.take(&now).map_err(frames())?;
+    let names: BTreeSet<&str> =
+        before.get_column_names().into_iter().chain(now.get_column_names()).map(|name| name.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let (before, now) = rayon::join(|| row_hashes(before, &names), || row_hashes(&now, &names));
+    let hashes = before?.into_iter().zip(now?);
+    Ok(again.iter().zip(hashes).filter(|(_, (before, now))| before != now).map(|(at, _)| at.group).collect())
 }
 
 /// Rows with their numbers.
