@@ -6,7 +6,7 @@ use super::groups::Group;
 use crate::contract::input::Table;
 use crate::error::Result;
 use crate::features::kernel::Noted;
-use crate::saved::{Grown, Reader, Section, damaged};
+use crate::saved::{Grown, Paged, Reader, Section, damaged};
 
 /// Whether a row was written by the clock, and when.
 pub(super) type Version = (bool, Option<i64>);
@@ -23,6 +23,10 @@ fn unpacked([flags, at]: [u64; 2]) -> Version {
 /// Where a row was read: the number of its file, and its place among the rows that this gives.
 pub(super) type Place = (u32, u32);
 
+fn as_one((file, row): Place) -> u64 {
+    u64::from(file) << 32 | u64::from(row)
+}
+
 /// Rows of an order that are looked through at most; what comes after them is entered by its key.
 const FEW: usize = 64;
 
@@ -32,7 +36,7 @@ pub(super) struct Standing {
     /// Half the hash of each row's key: enough to tell the rows of one order apart.
     keys: Grown<u64>,
     /// The file of each above its row.
-    places: Grown<u64>,
+    places: Paged<u64>,
     /// See [`packed`]; empty where the table has no column that says so: all rows have been written then.
     versions: Grown<[u64; 2]>,
     /// The row that stands for a key which names no order, or one of very many rows, and its group.
@@ -61,6 +65,11 @@ impl Standing {
         (self.versions.get(at).map_or((true, None), unpacked), ((place >> 32) as u32, place as u32))
     }
 
+    /// A row was read once more, elsewhere, and is as it was.
+    pub(super) fn read_again(&mut self, at: u32, place: Place) {
+        self.places.replace(at as usize, as_one(place));
+    }
+
     /// Enters the next row, which stands for its key from now on; `rows` do not have it yet.
     ///
     /// # Errors
@@ -76,7 +85,7 @@ impl Standing {
             self.elsewhere.insert(key, u64::from(group) << 32 | self.keys.len() as u64)?;
         }
         self.keys.push(key as u64);
-        self.places.push(u64::from(place.0) << 32 | u64::from(place.1));
+        self.places.push(as_one(place));
         if contract.version.is_some() {
             self.versions.push(packed(version));
         }
@@ -86,7 +95,7 @@ impl Standing {
     /// Appends all of it.
     pub(super) fn save_into(&mut self, to: &mut Section) {
         to.grown(&mut self.keys);
-        to.grown(&mut self.places);
+        to.paged(&mut self.places);
         to.grown(&mut self.versions);
         self.elsewhere.save_into(to);
     }
@@ -96,7 +105,7 @@ impl Standing {
     /// # Errors
     /// [`crate::error::Error::InputRefused`] for bytes that are nothing of the kind.
     pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
-        let (keys, places) = (from.grown()?, from.grown::<u64>()?);
+        let (keys, places) = (from.grown()?, from.paged::<u64>()?);
         let versions = from.grown()?;
         let elsewhere = Noted::read(from)?;
         let lengths_fit = places.len() == keys.len()
@@ -111,7 +120,6 @@ impl Standing {
     /// Makes room for so many rows.
     pub(super) fn reserve(&mut self, contract: &Table, rows: usize) {
         self.keys.reserve(rows);
-        self.places.reserve(rows);
         match is_within_order(contract) {
             true if contract.version.is_some() => self.versions.reserve(rows),
             true => {}
@@ -155,6 +163,8 @@ mod tests {
                 rows.push(group, at);
                 known.insert(key, (group, at));
                 prop_assert_eq!(standing.of_row(at), ((true, None), (7, at)));
+                standing.read_again(at, (8, at));
+                prop_assert_eq!(standing.of_row(at), ((true, None), (8, at)));
                 if at % 100 == 99 {
                     let mut section = Section::default();
                     rows.save_into(&mut section);

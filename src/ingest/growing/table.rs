@@ -4,7 +4,7 @@ use super::by_group::ByGroup;
 use super::converted::Converted;
 use super::groups::{Group, Groups};
 use super::pieces::Pieces;
-use super::standing::Standing;
+use super::standing::{Standing, Version};
 use super::waiting::Waiting;
 use super::{PLACE, ROW, Unread, frames, unread_of};
 use crate::config::ORIGIN;
@@ -98,64 +98,80 @@ impl GrowingTable {
         let fresh: usize = self.fresh.iter().map(DataFrame::height).sum();
         let first = (self.frame.as_ref().map_or(0, Pieces::height) + fresh) as u32;
         let mut kept: Vec<IdxSize> = Vec::new();
-        let mut again: Vec<Again> = Vec::new();
         let (keys, numbers) = rayon::join(|| key_hashes(contract, &frame), || numbered_but(&frame, &faults, groups));
-        let (versions, numbers) = (versions(contract, &frame)?, numbers?);
-        for (at, (key, version)) in keys?.into_iter().zip(versions).enumerate() {
+        let (keys, numbers) = (keys?, numbers?);
+        let by_clock = |version: Option<i64>| (version.is_none_or(|v| v <= as_of), version);
+        let versions: Vec<_> = versions(contract, &frame)?.into_iter().map(by_clock).collect();
+        let frame = frame.drop_many(unread_of(unread, contract).chain([ORIGIN]));
+        let same = self.same_as_before(contract, &frame, (&keys, &versions, &numbers))?;
+        for (at, (key, version)) in keys.into_iter().zip(versions).enumerate() {
             let Some(group) = numbers[at] else { continue };
-            let (version, place) = ((version.is_none_or(|v| v <= as_of), version), part.places[at]);
+            let place = part.places[at];
             if let Some((of, standing)) = self.standing.find(contract, key, group, &self.rows) {
                 let (before, its_place) = self.standing.of_row(standing);
                 if (version, reading(place)) < (before, reading(its_place)) {
                     continue;
                 }
-                self.rows.remove(of, standing);
-                match of == group && version == before {
-                    true => again.push(Again { group, before: standing, now: kept.len() as IdxSize }),
-                    false => changed.extend([of, group]),
+                if same.get(&at) == Some(&standing) {
+                    self.standing.read_again(standing, place);
+                    continue;
                 }
-            } else {
-                changed.push(group);
+                self.rows.remove(of, standing);
+                changed.push(of);
             }
             self.standing.push(contract, key, (group, &self.rows), (version, place))?;
             self.rows.push(group, first + kept.len() as u32);
+            changed.push(group);
             kept.push(at as IdxSize);
         }
         if kept.is_empty() && (self.frame.is_some() || !self.fresh.is_empty()) {
             return Ok(());
         }
-        let frame = frame.drop_many(unread_of(unread, contract).chain([ORIGIN]));
         let rows = match kept.len() == frame.height() {
             true => frame,
             false => frame.take(&IdxCa::from_vec("rows".into(), kept)).map_err(frames())?,
         };
-        changed.extend(self.others_now(&rows, &again)?);
         self.fresh.push(rows);
         Ok(())
     }
 
-    /// Groups of rows that came again, and are others than before.
-    fn others_now(&self, rows: &DataFrame, again: &[Again]) -> Result<Vec<Group>> {
-        let held = self.height();
-        let (mut others, mut next) = (Vec::new(), held);
-        let of_frame = |at: &Again| (at.before as usize) < held;
-        if let Some(frame) = self.frame.as_ref().filter(|_| again.iter().any(of_frame)) {
-            let some: Vec<&Again> = again.iter().filter(|at| of_frame(at)).collect();
-            let before: Vec<IdxSize> = some.iter().map(|at| at.before).collect();
-            others.extend(differing(&frame.take(&before)?, rows, &some)?);
-        }
-        // What comes now can stand twice in it.
-        for fresh in self.fresh.iter().chain([rows]) {
-            let first = next;
-            next += fresh.height();
-            let some: Vec<&Again> = again.iter().filter(|at| (first..next).contains(&(at.before as usize))).collect();
-            if !some.is_empty() {
-                let before = some.iter().map(|at| at.before - first as IdxSize).collect();
-                let before = fresh.take(&IdxCa::from_vec("rows".into(), before)).map_err(frames())?;
-                others.extend(differing(&before, rows, &some)?);
+    /// Rows that come again as they were, as in exports that overlap: the number of the row that stands for the key of each,
+    /// where both have the same group, version and values. Of `frame` the key, the version and the group of each row are given.
+    fn same_as_before(
+        &self,
+        contract: &Table,
+        frame: &DataFrame,
+        (keys, versions, numbers): (&[u128], &[Version], &[Option<Group>]),
+    ) -> Result<BTreeMap<usize, u32>> {
+        let standing = |at: usize| {
+            let group = numbers[at]?;
+            let (of, standing) = self.standing.find(contract, keys[at], group, &self.rows)?;
+            (of == group && self.standing.of_row(standing).0 == versions[at]).then_some((at, standing))
+        };
+        let again: Vec<(usize, u32)> = (0..keys.len()).filter_map(standing).collect();
+        let mut same = BTreeMap::new();
+        let mut compare = |rows: std::ops::Range<usize>, take: &dyn Fn(Vec<IdxSize>) -> Result<DataFrame>| {
+            let some: Vec<(usize, u32)> =
+                again.iter().copied().filter(|(_, standing)| rows.contains(&(*standing as usize))).collect();
+            if some.is_empty() {
+                return Ok(());
             }
+            let before = take(some.iter().map(|(_, standing)| *standing - rows.start as u32).collect())?;
+            let now = IdxCa::from_vec("rows".into(), some.iter().map(|(at, _)| *at as IdxSize).collect());
+            let is_same = equal_rows(&before, &frame.take(&now).map_err(frames())?)?;
+            same.extend(some.into_iter().zip(is_same).filter(|(_, is_same)| *is_same).map(|(row, _)| row));
+            Ok(())
+        };
+        let mut first = self.height();
+        if let Some(held) = &self.frame {
+            compare(0..first, &|rows| held.take(&rows))?;
         }
-        Ok(others)
+        for fresh in &self.fresh {
+            let next = first + fresh.height();
+            compare(first..next, &|rows| fresh.take(&IdxCa::from_vec("rows".into(), rows)).map_err(frames()))?;
+            first = next;
+        }
+        Ok(same)
     }
 
     /// Accepted rows, those that another has replaced included.
@@ -251,24 +267,12 @@ impl GrowingTable {
     }
 }
 
-/// A row that came again in the same version, as in exports that overlap.
-struct Again {
-    group: Group,
-    /// Its number in the table before, and its place among the rows that come now.
-    before: u32,
-    now: IdxSize,
-}
-
-/// Groups of rows of which those `before` are others than those that came again, in any of their columns.
-fn differing(before: &DataFrame, rows: &DataFrame, again: &[&Again]) -> Result<Vec<Group>> {
-    let now = IdxCa::from_vec("rows".into(), again.iter().map(|at| at.now).collect());
-    let now = rows.take(&now).map_err(frames())?;
-    let names: BTreeSet<&str> =
-        before.get_column_names().into_iter().chain(now.get_column_names()).map(|name| name.as_str()).collect();
-    let names: Vec<&str> = names.into_iter().collect();
-    let (before, now) = rayon::join(|| row_hashes(before, &names), || row_hashes(&now, &names));
-    let hashes = before?.into_iter().zip(now?);
-    Ok(again.iter().zip(hashes).filter(|(_, (before, now))| before != now).map(|(at, _)| at.group).collect())
+/// Whether each row of two frames has the same values, by a hash of them; a column that one of them lacks is as if null.
+fn equal_rows(one: &DataFrame, other: &DataFrame) -> Result<Vec<bool>> {
+    let names = one.get_column_names().into_iter().chain(other.get_column_names());
+    let names: Vec<&str> = names.map(|name| name.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
+    let (one, other) = rayon::join(|| row_hashes(one, &names), || row_hashes(other, &names));
+    Ok(one?.into_iter().zip(other?).map(|(one, other)| one == other).collect())
 }
 
 /// Rows with their numbers.
