@@ -113,7 +113,6 @@ impl<'a> Growing<'a> {
             all.sort_by(|a, b| Path::new(&a.name).cmp(Path::new(&b.name)));
         }
         let mut all = Changed::default();
-        let is_new = |mapping: &TableMap| mapping.sources().iter().any(|s| new.get(s).is_some_and(|f| !f.is_empty()));
         let rerated = self.rerate(new, as_of)?;
         for contract in TABLES.iter().filter(|t| self.wanted.contains(&t.name)) {
             let Some(mapping) = self.pipeline.raw.tables.get(contract.name) else { continue };
@@ -142,7 +141,7 @@ impl<'a> Growing<'a> {
                 if let Some(before) = before {
                     changed.extend(before.differing(&self.tables[contract.name])?);
                 }
-            } else if !matches!(rerated, Rerated::Nothing) || first || of_orders || is_new(mapping) {
+            } else if !matches!(rerated, Rerated::Nothing) || first || of_orders || is_in(new, mapping) {
                 let whole = self.whole(contract, mapping, as_of)?.drop_many(unread_of(&self.unread, contract));
                 let mut table = GrowingTable::of(whole, &mut self.groups)?;
                 table.is_made_anew = true;
@@ -349,6 +348,11 @@ impl<'a> Growing<'a> {
 /// The columns of a table that are let go of.
 fn unread_of<'u>(unread: &'u Unread, table: &Table) -> impl Iterator<Item = &'static str> + use<'u> {
     unread.get(table.name).into_iter().flatten().copied()
+}
+
+/// Whether any of these files is of a source of the table.
+fn is_in(files: &Files, mapping: &TableMap) -> bool {
+    mapping.sources().iter().any(|source| files.get(source).is_some_and(|files| !files.is_empty()))
 }
 
 fn is_fed(files: &Files, mapping: &TableMap) -> bool {

@@ -102,13 +102,11 @@ fn rates_that_come_after_the_orders_of_their_days_change_these_orders_and_no_oth
         rates.iter().filter(|rate| rate.valid_from[..10] < *first && !is_late(rate)),
     );
     let on = days.iter().position(|day| **day >= *first).unwrap();
-    for pair in days[on..].windows(2) {
+    for day in &days[on..] {
         // Rates of a day come after its orders, and the next day before its own.
-        let of_day = rates.iter().filter(|rate| rate.valid_from.starts_with(pair[0]) && !is_late(rate));
-        write(&landing.folder, &format!("{}-zz-fx_rates.csv", pair[0]), of_day);
+        let of_day = rates.iter().filter(|rate| rate.valid_from.starts_with(day) && !is_late(rate));
+        write(&landing.folder, &format!("{day}-zz-fx_rates.csv"), of_day);
     }
-    let last = rates.iter().filter(|rate| rate.valid_from.starts_with(days[days.len() - 1]) && !is_late(rate));
-    write(&landing.folder, &format!("{}-zz-fx_rates.csv", days[days.len() - 1]), last);
     write(&landing.folder, &format!("{}-zzz-fx_rates.csv", days[on + 1]), rates.iter().filter(is_late));
     let out = landing.shop.path("out");
     let done = stream(&landing, &out, &["stream.epoch_files=5", "stream.lateness=6d", WAITS[1]]);

@@ -14,8 +14,8 @@ pub struct Sub<'a> {
     pub gone: &'a [u32],
     /// How many of the orders, from the first on, are asked of: those that have no features yet.
     pub asking: usize,
-    /// How many of them have all their columns. Of the others, which [`super::Following::keeps`] and of whose placement nothing has
-    /// changed, only what says what became of them need be there.
+    /// How many of them have all their columns. Of the others, which [`super::Following::keeps`] and of whose placement
+    /// nothing has changed, only what says what became of them need be there.
     pub whole: usize,
     /// A number for each row of `returns`, `tickets` and `feedback`, the same in every step, by table.
     pub rows: &'a BTreeMap<&'static str, Vec<u128>>,

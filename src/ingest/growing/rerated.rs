@@ -2,7 +2,7 @@
 
 use super::table::GrowingTable;
 use super::waiting::{Waiting, mapped};
-use super::{Files, Group, Growing, is_fed};
+use super::{Files, Group, Growing, is_fed, is_in};
 use crate::config::TableMap;
 use crate::contract::input::{Table, table};
 use crate::error::Result;
@@ -29,8 +29,7 @@ type Numbered = (u32, String, TypedFile);
 impl Growing<'_> {
     /// Brings the rates up to date, and says what they change of the rows so far.
     pub(super) fn rerate(&mut self, new: &Files, as_of: i64) -> Result<Rerated> {
-        let is_new = |mapping: &TableMap| mapping.sources().iter().any(|s| new.get(s).is_some_and(|f| !f.is_empty()));
-        let mapping = self.pipeline.raw.tables.get("fx_rates").filter(|m| is_new(m) && is_fed(&self.files, m));
+        let mapping = self.pipeline.raw.tables.get("fx_rates").filter(|m| is_in(new, m) && is_fed(&self.files, m));
         let (Some(mapping), Some(contract)) = (mapping, table("fx_rates")) else { return Ok(Rerated::Nothing) };
         let checked = self.whole(contract, mapping, as_of)?;
         let rates = Rates::of(&self.pipeline.raw.money.base, self.pipeline.base_exponent, &checked)?;

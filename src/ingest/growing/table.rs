@@ -96,7 +96,7 @@ impl GrowingTable {
         // The order in which a batch reads: files by name, of one name as they came, then rows.
         let reading = |(file, row): (u32, u32)| (names.get(file as usize), file, row);
         let fresh: usize = self.fresh.iter().map(DataFrame::height).sum();
-        let first = (self.frame.as_ref().map_or(0, Pieces::height) + fresh) as u32;
+        let first = (self.height() + fresh) as u32;
         let mut kept: Vec<IdxSize> = Vec::new();
         let (keys, numbers) = rayon::join(|| key_hashes(contract, &frame), || numbered_but(&frame, &faults, groups));
         let (keys, numbers) = (keys?, numbers?);
