@@ -1,12 +1,16 @@
 //! Features of orders as they come: the engine kept between steps, and told only what it was not told before.
 //!
 //! What the engine has been told at a clock is what a batch at that clock tells it, whatever the cut into steps: placements
-//! of the orders that have been scored, outcomes and rows of other tables that are known. Most steps only add to it. When a
-//! step takes something back or changes it (a corrected amount, a row that is gone), nothing can be subtracted from the
-//! engine, and it is made anew of everything: [`Following::step`] says so. So the features of an order never depend on how
-//! its past came in.
+//! of the orders that have been scored, outcomes and rows of other tables that are known. Most steps only add to it. When
+//! something of what was told is not so any more (a corrected amount, a row that is gone), [`Following::step`] says of which
+//! orders; given what was told of these, [`Following::correct`] takes it back and tells what is so now. Where that cannot be
+//! done the engine is made anew of everything. So the features of an order never depend on how its past came in.
 
 mod columns;
+mod contents;
+mod correcting;
+#[cfg(test)]
+mod correcting_tests;
 mod keys;
 mod saved;
 mod sub;
@@ -16,9 +20,9 @@ mod tests;
 mod told;
 
 pub use columns::{TOLD_AT, row_hashes};
-pub use sub::Sub;
+pub use sub::{Replaced, Sub};
 
-use super::engine::{Engine, Units};
+use super::engine::{Engine, Facts, Units};
 use super::events;
 use super::kernel::{NO_KEY, Noted};
 use super::tables::Tables;
@@ -27,7 +31,7 @@ use crate::config::FeatureSpec;
 use crate::error::{Error, Result};
 use keys::{OF_ORDER, ToldKeys};
 use std::collections::BTreeMap;
-use telling::Telling;
+use telling::{Telling, Wrong};
 use told::ToldOrders;
 
 /// The engine and what it was told.
@@ -54,7 +58,10 @@ pub struct Following {
 pub enum Step {
     /// Features of the orders that asked, in their order.
     Features(Box<Features>),
-    /// What had been told was taken back or changed, or other features can be fed now: to be made anew of everything.
+    /// Something that was told of these orders is not so any more. Nothing was told yet: the step can be made once more after
+    /// [`Following::correct`].
+    Wrong(Vec<u32>),
+    /// Something else was told that is not so, or other features can be fed now: to be made anew of everything.
     Anew,
 }
 
@@ -78,9 +85,6 @@ impl Following {
                 Engine::new(&self.possible, Units { returns: terms.return_unit })?
             }
         };
-        if sub.gone.iter().any(|order| self.orders.content(*order).is_some()) {
-            return Ok(self.forget());
-        }
         // What was placed before the horizon cannot be asked exactly any more.
         if tables.placed_at.iter().take(sub.asking).any(|at| *at < self.horizon) {
             return Ok(self.forget());
@@ -89,18 +93,19 @@ impl Following {
         let mut telling = Telling::new(self, sub, &tables, &known.order_of_line)?;
         let order_of_line = known.order_of_line.clone();
         let mut facts = events::facts(&specs, &tables, &known.settled(), order_of_line, engine.keys(), &mut telling)?;
-        if telling.is_changed() {
-            return Ok(self.forget());
+        match telling.wrong(sub.gone) {
+            Wrong::Nothing => telling.note_the_rest()?,
+            Wrong::Orders(orders) => {
+                telling.undo()?;
+                self.engine = Some(engine);
+                return Ok(Step::Wrong(orders));
+            }
+            Wrong::Elsewhere => return Ok(self.forget()),
         }
-        telling.note_the_rest()?;
         if tables.placed_at.iter().take(sub.asking).any(|at| self.moved.is_some_and(|moved| *at <= moved)) {
             return Ok(self.forget());
         }
-        self.keys.keep(&sub.orders[..sub.whole], &facts.orders.keys);
-        match sub.line_rows {
-            Some(rows) => self.keep_lines(sub, rows, &known.order_of_line, &facts.lines.keys)?,
-            None => self.line_keys = ToldKeys::default(),
-        }
+        self.keep_keys(sub, &known.order_of_line, &facts)?;
         let lines_asking = sub.lines_asking(&known.order_of_line);
         facts.orders.asking = Some((0..sub.asking as u32).collect());
         facts.lines.asking = Some((0..lines_asking as u32).collect());
@@ -158,6 +163,16 @@ impl Following {
         self.line_keys.has(line)
     }
 
+    /// Keeps the keys of the orders and lines that were read.
+    fn keep_keys(&mut self, sub: &Sub<'_>, order_of_line: &[u32], facts: &Facts) -> Result<()> {
+        self.keys.keep(&sub.orders[..sub.whole], &facts.orders.keys);
+        match sub.line_rows {
+            Some(rows) => self.keep_lines(sub, rows, order_of_line, &facts.lines.keys)?,
+            None => self.line_keys = ToldKeys::default(),
+        }
+        Ok(())
+    }
+
     /// Keeps the keys of the lines that were read.
     fn keep_lines(
         &mut self,
@@ -181,6 +196,7 @@ impl Following {
         (self.orders.len(), self.engine.as_ref().map_or(0, |engine| engine.size().1))
     }
 
+    /// Forgets everything.
     fn forget(&mut self) -> Step {
         *self = Self::default();
         Step::Anew

@@ -24,7 +24,7 @@ pub(crate) mod tables;
 mod tests;
 
 pub use describe::{Described, FeatureNote, FeatureUnit, note, note_in};
-pub use following::{Following, Step, Sub, TOLD_AT, row_hashes};
+pub use following::{Following, Replaced, Step, Sub, TOLD_AT, row_hashes};
 
 use crate::config::FeatureSpec;
 use crate::error::{Error, Result};

@@ -9,6 +9,7 @@
 mod by_group;
 mod converted;
 mod groups;
+mod marked;
 mod pieces;
 mod rerated;
 mod saved;
@@ -16,7 +17,7 @@ mod standing;
 mod table;
 mod waiting;
 
-use super::accept::{Checker, Placements};
+use super::accept::{Checker, Placements, key_hashes};
 use super::cache::TypedFile;
 use super::fx::Rates;
 use super::{mapping, together};
@@ -133,7 +134,7 @@ impl<'a> Growing<'a> {
                 if before.is_some() {
                     // It takes as long as reading everything: whoever wonders about a slow epoch finds the reason.
                     tracing::info!(table = contract.name, "other exchange rates change most of it: read again whole");
-                    self.tables.entry(contract.name).or_default().is_made_anew = true;
+                    self.tables.entry(contract.name).or_default().set_made_anew();
                 }
                 let files = if first || anew { self.files.clone() } else { new.clone() };
                 self.grow(contract, mapping, &files, as_of, &mut changed)?;
@@ -144,7 +145,7 @@ impl<'a> Growing<'a> {
             } else if !matches!(rerated, Rerated::Nothing) || first || of_orders || is_in(new, mapping) {
                 let whole = self.whole(contract, mapping, as_of)?.drop_many(unread_of(&self.unread, contract));
                 let mut table = GrowingTable::of(whole, &mut self.groups)?;
-                table.is_made_anew = true;
+                table.set_made_anew();
                 let before = self.tables.insert(contract.name, table).unwrap_or_default();
                 changed.extend(before.differing(&self.tables[contract.name])?);
             }
@@ -315,6 +316,36 @@ impl<'a> Growing<'a> {
                 _ => table.of_groups_as_they_came(groups),
             };
             Ok((*name, rows?))
+        };
+        self.tables.par_iter().map(of_table).collect()
+    }
+
+    /// Has what is there now as what [`Self::of_groups_as_marked`] gives later.
+    pub fn mark(&mut self) {
+        self.tables.values_mut().for_each(GrowingTable::mark);
+    }
+
+    /// The hashes of the keys of rows of a table that have been replaced since [`Self::mark`] was called last, with their groups.
+    ///
+    /// # Errors
+    /// As [`Self::of_groups`].
+    pub fn keys_replaced(&self, contract: &Table) -> Result<Vec<(u128, Group)>> {
+        let Some(table) = self.tables.get(contract.name) else { return Ok(Vec::new()) };
+        let (groups, rows) = table.replaced()?;
+        match groups.is_empty() {
+            true => Ok(Vec::new()),
+            false => Ok(key_hashes(contract, &rows)?.into_iter().zip(groups).collect()),
+        }
+    }
+
+    /// The tables of some groups as they were when [`Self::mark`] was called last, with [`PLACE`] and [`ROW`] beside each row;
+    /// `None` where a table was made anew since.
+    ///
+    /// # Errors
+    /// As [`Self::of_groups`].
+    pub fn of_groups_as_marked(&self, groups: &[Group]) -> Result<Option<BTreeMap<&'static str, DataFrame>>> {
+        let of_table = |(name, table): (&&'static str, &GrowingTable)| {
+            Ok(table.of_groups_as_marked(groups)?.map(|rows| (*name, rows)))
         };
         self.tables.par_iter().map(of_table).collect()
     }

@@ -5,6 +5,7 @@
 //! Features come out one by one as soon as their terms are there, and terms go as soon as nobody needs them, so that what is
 //! held beside the input is a state's columns and not all of them.
 
+mod exchange;
 mod facts;
 mod formula;
 mod input;

@@ -1,7 +1,11 @@
 //! What a step is given to look at.
 
+use foldhash::quality::FixedState;
 use polars::prelude::DataFrame;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+/// Orders by the numbers of rows.
+pub type Replaced = HashMap<u128, u32, FixedState>;
 
 /// Orders and everything that belongs to them, as known at the clock, those that ask first.
 pub struct Sub<'a> {
@@ -22,6 +26,8 @@ pub struct Sub<'a> {
     /// The row of each row's order, [`Self::NO_ROW`] if it has none of these, by table; of tables that are not named it is
     /// looked for by its id.
     pub order_rows: &'a BTreeMap<&'static str, Vec<u32>>,
+    /// The numbers of rows that others have replaced since the last step, with the number of the order that each was of then.
+    pub replaced: &'a Replaced,
     /// A number for each line, the same in every step. Given these, so it is with lines beyond those of the first `whole`
     /// orders, which [`super::Following::keeps_line`]. `None` where lines are read whole.
     pub line_rows: Option<&'a [u32]>,

@@ -1,6 +1,7 @@
 //! What of a step the engine is told: what it was not told before.
 
-use super::columns::{HASH, read_of, row_hashes, told_of};
+use super::columns::HASH;
+use super::contents::Contents;
 use super::keys::OF_ORDER;
 use super::told::Told;
 use super::{Following, Sub};
@@ -9,85 +10,76 @@ use crate::features::engine::{Level, Stream};
 use crate::features::events::{Fresh, Kept, KeptKeys};
 use crate::features::kernel::NO_KEY;
 use crate::features::tables::Tables;
-use rayon::prelude::*;
-use std::collections::BTreeMap;
+use foldhash::quality::FixedState;
+use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::ops::Range;
 
 /// What of a step is told.
 pub(super) struct Telling<'f> {
     following: &'f mut Following,
-    orders: &'f [u32],
-    /// How many of them were read.
-    whole: usize,
+    sub: &'f Sub<'f>,
     lines_whole: usize,
-    rows: &'f BTreeMap<&'static str, Vec<u128>>,
-    line_rows: Option<&'f [u32]>,
     /// Orders and lines whose placement is new.
     placed: Vec<u32>,
     placed_lines: Vec<u32>,
     order_of_line: Vec<u32>,
-    /// A hash of each line's name.
-    lines: Vec<u32>,
+    contents: Contents,
     /// Outcomes that were told before, order by order, and whether each was found again.
     before: Vec<(Told, bool)>,
     /// Those of each order.
     of_order: Vec<Range<usize>>,
-    /// Hashes of rows of other tables.
-    contents: BTreeMap<&'static str, Vec<u64>>,
-    /// Orders that are placed otherwise than was told, and rows of other tables that are others than was told.
-    placed_anew: u64,
-    rows_anew: u64,
+    /// Orders that are placed otherwise than was told.
+    placed_anew: Vec<u32>,
+    /// Rows of other tables that are others than was told, with the rows of their orders.
+    rows_anew: Vec<u32>,
+    /// Rows that have been replaced since the last step, and of which nothing else was told than is now.
+    as_before: HashSet<u128, FixedState>,
+    /// What this has noted, to be undone: orders with their last outcome before, rows with what was noted before.
+    pushed: Vec<(u32, u32)>,
+    noted: Vec<(u128, Option<u64>)>,
+    moved_before: Option<i64>,
 }
 
 /// In the place of a hash: a row that no feature counts.
-const NOT_COUNTED: u64 = 0;
+pub(super) const NOT_COUNTED: u64 = 0;
+
+/// The hash of a row that is counted.
+pub(super) fn counted(content: u64) -> u64 {
+    content.max(NOT_COUNTED + 1)
+}
+
+/// What is not so any more of what was told.
+pub(super) enum Wrong {
+    Nothing,
+    /// Something of these orders.
+    Orders(Vec<u32>),
+    /// Something that is of no order here.
+    Elsewhere,
+}
 
 impl<'f> Telling<'f> {
     pub(super) fn new(
         following: &'f mut Following,
-        sub: &Sub<'f>,
+        sub: &'f Sub<'f>,
         tables: &Tables,
         order_of_line: &[u32],
     ) -> Result<Self> {
-        let specs = &following.possible;
-        let placements = ["order_items", "orders"].map(|name| (name, read_of(name, specs)));
-        let told = placements.into_iter().chain(sub.rows.keys().map(|name| (*name, told_of(name, specs))));
-        let told: Vec<_> = told.collect();
-        let is_whole = |order: &u32| (*order as usize) < sub.whole;
-        let lines_whole = sub.lines_whole(order_of_line);
-        let hash = |(name, columns): &(&'static str, Vec<&str>)| {
-            let frame = tables.frame(name);
-            let rows = match *name {
-                "orders" => row_hashes(&frame.slice(0, sub.whole), columns),
-                "order_items" => row_hashes(&frame.slice(0, lines_whole), columns),
-                _ => row_hashes(frame, columns),
-            };
-            Ok((*name, rows?))
-        };
-        let mut contents: BTreeMap<_, _> = told.par_iter().map(hash).collect::<Result<_>>()?;
-        let mut contents_of = |name: &str| contents.remove(name).unwrap_or_default();
-        let (line_contents, mut of_orders) = (contents_of("order_items"), contents_of("orders"));
-        for (order, content) in order_of_line.iter().zip(line_contents).filter(|(order, _)| is_whole(order)) {
-            // In any order of lines.
-            let hash = &mut of_orders[*order as usize];
-            *hash = hash.wrapping_add(HASH.hash_one(content));
-        }
-        let hash = |name: Option<&str>| HASH.hash_one(name) as u32 | 1;
-        let names = tables.text_column("order_items", "line")?;
-        let lines = names.map(|names| crate::features::tables::values(&names).map(hash).collect()).unwrap_or_default();
-        let (mut placed, mut before, mut of_order, mut placed_anew) = (Vec::new(), Vec::new(), Vec::new(), 0);
-        for (row, order) in sub.orders.iter().enumerate() {
-            let (first, content) = (before.len(), of_orders.get(row));
+        let contents = Contents::of(&following.possible, sub, tables, order_of_line)?;
+        let (mut placed, mut before, mut of_order, mut placed_anew) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (row, order) in (0_u32..).zip(sub.orders) {
+            let (first, content) = (before.len(), contents.orders.get(row as usize));
             match (following.orders.content(*order), content) {
                 (None, Some(content)) => {
-                    placed.push(row as u32);
+                    placed.push(row);
                     following.orders.place(*order, *content);
                 }
                 (told, content) => {
                     // One that was not read has to have been told.
                     let is_other = content.is_some_and(|content| told != Some(*content));
-                    placed_anew += u64::from(told.is_none() || is_other);
+                    if told.is_none() || is_other {
+                        placed_anew.push(row);
+                    }
                     before.extend(following.orders.of(*order).map(|told| (told, false)));
                 }
             }
@@ -102,27 +94,27 @@ impl<'f> Telling<'f> {
             .filter(|line| is_placed.get(order_of_line[*line as usize] as usize).copied().unwrap_or(false))
             .collect();
         Ok(Self {
+            moved_before: following.moved,
             following,
-            orders: sub.orders,
-            whole: sub.whole,
-            lines_whole,
-            rows: sub.rows,
-            line_rows: sub.line_rows,
+            sub,
+            lines_whole: sub.lines_whole(order_of_line),
             placed,
             placed_lines,
             order_of_line: order_of_line.to_vec(),
-            lines,
+            contents,
             before,
             of_order,
-            contents,
             placed_anew,
-            rows_anew: 0,
+            rows_anew: Vec::new(),
+            as_before: HashSet::default(),
+            pushed: Vec::new(),
+            noted: Vec::new(),
         })
     }
 
     /// Notes the rows that nothing counts: they have come all the same.
     pub(super) fn note_the_rest(&mut self) -> Result<()> {
-        for row in self.rows.values().flatten().copied() {
+        for row in self.sub.rows.values().flatten().copied() {
             if self.following.rows.get(row).is_none() {
                 self.following.rows.insert(row, NOT_COUNTED)?;
             }
@@ -130,14 +122,54 @@ impl<'f> Telling<'f> {
         Ok(())
     }
 
-    /// Whether anything that was told before is not so any more.
-    pub(super) fn is_changed(&self) -> bool {
-        let outcomes = self.before.iter().filter(|(_, is_found)| !is_found).count() as u64;
-        let (orders, rows) = (self.placed_anew, self.rows_anew);
-        if orders + rows + outcomes > 0 {
-            tracing::debug!(orders, rows, outcomes, "what was told of these is not so any more");
+    /// Of rows that were told, and that others have replaced, the orders that they were of, where they are told otherwise now, or
+    /// not at all: one that was opened after the clock by now, or is of a kind that nobody counts.
+    fn replaced(&self) -> Vec<u32> {
+        let is_told = |row: u128| self.following.rows.get(row).is_some_and(|noted| noted != NOT_COUNTED);
+        let replaced = self.sub.replaced.iter().filter(|(row, _)| !self.as_before.contains(*row) && is_told(**row));
+        replaced.map(|(_, order)| *order).collect()
+    }
+
+    /// What is not so any more of what was told before; some orders are not there any more.
+    pub(super) fn wrong(&self, gone: &[u32]) -> Wrong {
+        let is_told = |order: &u32| self.following.orders.content(*order).is_some();
+        let mut gone: Vec<u32> = gone.iter().copied().filter(is_told).collect();
+        let of_outcomes = (0_u32..).zip(&self.of_order).filter(|(_, range)| {
+            self.before.get((*range).clone()).unwrap_or_default().iter().any(|(_, is_found)| !is_found)
+        });
+        let of_outcomes: Vec<u32> = of_outcomes.map(|(row, _)| row).collect();
+        let replaced = self.replaced();
+        let (orders, outcomes, rows) =
+            (self.placed_anew.len(), of_outcomes.len(), self.rows_anew.len() + replaced.len());
+        if gone.len() + orders + rows + outcomes == 0 {
+            return Wrong::Nothing;
         }
-        orders + rows + outcomes > 0
+        tracing::debug!(gone = gone.len(), orders, rows, outcomes, "what was told of these is not so any more");
+        let all = self.placed_anew.iter().chain(&self.rows_anew).chain(&of_outcomes);
+        let all: Option<Vec<u32>> = all.map(|row| self.sub.orders.get(*row as usize).copied()).collect();
+        let Some(all) = all else { return Wrong::Elsewhere };
+        gone.extend(all.into_iter().chain(replaced));
+        // One that nobody told of cannot be taken back.
+        if !gone.iter().all(is_told) {
+            return Wrong::Elsewhere;
+        }
+        gone.sort_unstable();
+        gone.dedup();
+        Wrong::Orders(gone)
+    }
+
+    /// Leaves what was told as if this had not been begun.
+    pub(super) fn undo(self) -> Result<()> {
+        let Self { following, sub, placed, pushed, noted, moved_before, .. } = self;
+        for (order, last) in pushed.into_iter().rev() {
+            following.orders.go_back(order, last);
+        }
+        placed.iter().for_each(|row| following.orders.forget(sub.orders[*row as usize]));
+        for (row, before) in noted.into_iter().rev() {
+            following.rows.insert(row, before.unwrap_or(NOT_COUNTED))?;
+        }
+        following.moved = moved_before;
+        Ok(())
     }
 }
 
@@ -150,8 +182,8 @@ impl Fresh for Telling<'_> {
     }
 
     fn kept(&self) -> Option<Kept> {
-        let (read, rest) = (self.whole, &self.orders[self.whole..]);
-        let lines = self.line_rows.map(|rows| {
+        let (read, rest) = (self.sub.whole, &self.sub.orders[self.sub.whole..]);
+        let lines = self.sub.line_rows.map(|rows| {
             let rest = rows.get(self.lines_whole..).unwrap_or_default();
             let mut keys = self.following.line_keys.of(rest);
             keys.remove(OF_ORDER);
@@ -161,32 +193,45 @@ impl Fresh for Telling<'_> {
     }
 
     fn row(&mut self, table: &'static str, row: usize) -> Result<bool> {
-        let number = self.rows.get(table).and_then(|rows| rows.get(row));
-        let content = self.contents.get(table).and_then(|contents| contents.get(row));
+        let number = self.sub.rows.get(table).and_then(|rows| rows.get(row));
+        let content = self.contents.rows.get(table).and_then(|contents| contents.get(row));
         let (Some(number), Some(content)) = (number, content) else { return Ok(false) };
-        let content = (*content).max(NOT_COUNTED + 1);
-        let before = self.following.rows.insert(*number, content)?.filter(|before| *before != NOT_COUNTED);
-        self.rows_anew += u64::from(before.is_some_and(|before| before != content));
+        let content = counted(*content);
+        let noted = self.following.rows.insert(*number, content)?;
+        if noted != Some(content) {
+            self.noted.push((*number, noted));
+        }
+        let before = noted.filter(|before| *before != NOT_COUNTED);
+        if before.is_some_and(|before| before != content) {
+            let of_order = self.sub.order_rows.get(table).and_then(|rows| rows.get(row));
+            self.rows_anew.push(of_order.copied().unwrap_or(Sub::NO_ROW));
+        } else if self.sub.replaced.contains_key(number) {
+            self.as_before.insert(*number);
+        }
         Ok(before.is_none())
     }
 
     fn outcome(&mut self, stream: Stream, row: usize, at: i64, sign: i64) -> bool {
         let (order, line) = match stream.level {
             Level::Order => (row as u32, 0),
-            Level::Line => {
-                (self.order_of_line.get(row).copied().unwrap_or(NO_KEY), self.lines.get(row).copied().unwrap_or(1))
-            }
+            Level::Line => (
+                self.order_of_line.get(row).copied().unwrap_or(NO_KEY),
+                self.contents.lines.get(row).copied().unwrap_or(1),
+            ),
         };
-        let (Some(number), Some(range)) = (self.orders.get(order as usize), self.of_order.get(order as usize)) else {
+        let (Some(number), Some(range)) = (self.sub.orders.get(order as usize), self.of_order.get(order as usize))
+        else {
             return false;
         };
-        let told = Told { what: HASH.hash_one((of_stream(stream), sign, line)) as u32, at };
+        let told = Told { what: what(stream, sign, line), at };
         let before = &mut self.before[range.clone()];
         let find = |is: &dyn Fn(&Told) -> bool| before.iter().position(|(told, is_found)| !is_found && is(told));
         // The same, or the same known at another time: whoever asks from then on sees no difference.
         let found = find(&|before| *before == told).or_else(|| find(&|before| before.what == told.what));
         let Some(found) = found else {
-            self.following.orders.push(*number, told);
+            if let Some(last) = self.following.orders.push(*number, told) {
+                self.pushed.push((*number, last));
+            }
             return true;
         };
         let (was, is_found) = &mut before[found];
@@ -198,7 +243,9 @@ impl Fresh for Telling<'_> {
     }
 }
 
-/// A number for each stream of outcomes.
-fn of_stream(stream: Stream) -> u8 {
-    (stream.kind as u8) << 3 | (stream.phase as u8) << 1 | stream.level as u8
+/// A hash of what an outcome is one of: its stream, whether it adds or takes back, and the hash of its line's name, 0 for a whole
+/// order's.
+pub(super) fn what(stream: Stream, sign: i64, line: u32) -> u32 {
+    let of_stream = (stream.kind as u8) << 3 | (stream.phase as u8) << 1 | stream.level as u8;
+    HASH.hash_one((of_stream, sign, line)) as u32
 }

@@ -5,6 +5,7 @@ use crate::features::tests::{TERMS, declared, frame, instants};
 use crate::saved;
 use crate::types::time::HOUR;
 use polars::prelude::{Column, DataFrame};
+use std::sync::LazyLock;
 
 const COUNTED: &str = r#"
     [[features.declare]]
@@ -33,13 +34,17 @@ fn by_id<'a>(
     rows: &'a BTreeMap<&'static str, Vec<u128>>,
 ) -> Sub<'a> {
     static NOTHING: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-    Sub { tables, orders, gone: &[], asking, whole, rows, order_rows: &NOTHING, line_rows: None }
+    static NONE: LazyLock<Replaced> = LazyLock::new(Replaced::default);
+    Sub { tables, orders, gone: &[], asking, whole, rows, order_rows: &NOTHING, replaced: &NONE, line_rows: None }
 }
 
-/// What was asked back before, of the orders that ask; `None` where all has to be counted anew.
+/// What was asked back before, of the orders that ask; `None` where something was told that is not so, and all is counted anew.
 fn counted(following: &mut Following, sub: &Sub<'_>) -> Option<Vec<f64>> {
     match following.step(sub, &declared(COUNTED), &TERMS).unwrap() {
-        Step::Anew => None,
+        Step::Wrong(_) | Step::Anew => {
+            *following = Following::default();
+            None
+        }
         Step::Features(features) => {
             let at = features.matrix.names.iter().position(|n| n.contains("return_request")).unwrap();
             Some(features.matrix.column(at).to_vec())
@@ -204,7 +209,7 @@ fn returns_of_article(
     let sub = Sub { order_rows: &order_rows, line_rows: lines, ..by_id(&tables, &numbers, (asking, whole), &rows) };
     let specs = declared(RETURNED);
     match following.step(&sub, &specs, &TERMS).unwrap() {
-        Step::Anew => None,
+        Step::Wrong(_) | Step::Anew => None,
         Step::Features(features) => {
             let at = features.matrix.names.iter().position(|name| name == "basket_max_sku_return_count_lifetime");
             Some(features.matrix.column(at.unwrap()).to_vec())
@@ -266,7 +271,7 @@ fn frauds(following: &mut Following, asking: &[(u32, i64)], known: Option<i64>) 
     let rows = BTreeMap::new();
     let sub = by_id(&tables, &numbers, (asking.len(), all.len()), &rows);
     match following.step(&sub, &declared(FRAUDS), &TERMS).unwrap() {
-        Step::Anew => None,
+        Step::Wrong(_) | Step::Anew => None,
         Step::Features(features) => {
             let at = features.matrix.names.iter().position(|n| n.contains("fraud_count")).unwrap();
             Some(features.matrix.column(at).to_vec())

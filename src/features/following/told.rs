@@ -59,13 +59,25 @@ impl ToldOrders {
         self.count += 1;
     }
 
-    /// Adds an outcome of an order that was placed; of others there is none.
-    pub(super) fn push(&mut self, order: u32, outcome: Told) {
-        let new = self.outcomes.len() as u32;
-        if let Some(last) = self.last.get(order as usize).filter(|last| *last != NOTHING) {
-            self.outcomes.push(packed(outcome, last));
-            self.last.replace(order as usize, new);
+    /// Forgets an order and its outcomes, as if nothing had been told of it.
+    pub(super) fn forget(&mut self, order: u32) {
+        if self.content(order).is_some() {
+            self.last.replace(order as usize, NOTHING);
+            self.count -= 1;
         }
+    }
+
+    /// Adds an outcome of an order that was placed; of others there is none. Gives what [`Self::go_back`] takes.
+    pub(super) fn push(&mut self, order: u32, outcome: Told) -> Option<u32> {
+        let new = self.outcomes.len() as u32;
+        let last = self.last.get(order as usize).filter(|last| *last != NOTHING)?;
+        self.outcomes.push(packed(outcome, last));
+        self.last.replace(order as usize, new)
+    }
+
+    /// Leaves the outcomes of an order as they were before [`Self::push`] gave this.
+    pub(super) fn go_back(&mut self, order: u32, last: u32) {
+        self.last.replace(order as usize, last);
     }
 
     /// All of it, for [`Self::read`].
@@ -132,6 +144,22 @@ mod tests {
         assert_eq!(orders.of(3).collect::<Vec<_>>(), [3, 1].map(told));
         assert_eq!(orders.of(0).collect::<Vec<_>>(), [told(2)]);
         assert_eq!(orders.of(1).chain(orders.of(99)).count(), 0);
+        // One that was pushed and one that was placed are undone; what is told of an order after that is all there is.
+        let last = orders.push(3, told(20)).unwrap();
+        assert_eq!(orders.of(3).collect::<Vec<_>>(), [20, 3, 1].map(told));
+        orders.go_back(3, last);
+        assert_eq!(orders.of(3).collect::<Vec<_>>(), [3, 1].map(told));
+        for order in [5, 6] {
+            orders.place(order, 9);
+            assert!(orders.push(order, told(30)).is_some());
+            orders.forget(order);
+            orders.forget(order);
+            assert_eq!((orders.len(), orders.content(order), orders.of(order).count()), (2, None, 0));
+        }
+        orders.place(6, 10);
+        orders.push(6, told(31));
+        assert_eq!((orders.content(6), orders.of(6).collect::<Vec<_>>()), (Some(10), vec![told(31)]));
+        assert_eq!(orders.push(99, told(1)), None);
         let bytes = saved::whole(&[0; 32], vec![orders.save()]);
         let read = ToldOrders::read(saved::open(&bytes, &[0; 32]).unwrap().remove(0)).unwrap();
         assert!(read.outcomes.iter().eq(orders.outcomes.iter()));

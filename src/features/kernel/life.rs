@@ -148,6 +148,23 @@ impl Life {
         }
     }
 
+    /// Puts totals in the place of those of an entity, for which there is room where any are.
+    pub(super) fn put(&mut self, entity: u32, totals: &Totals) {
+        fn put<T: bytemuck::Pod>(column: &mut Frozen<T>, entity: u32, total: T) {
+            if !column.is_empty()
+                && let Some(before) = column.edit().get_mut(entity as usize)
+            {
+                *before = total;
+            }
+        }
+        put(&mut self.count, entity, totals.count);
+        put(&mut self.last, entity, totals.last);
+        put(&mut self.valued, entity, totals.valued);
+        put(&mut self.sum, entity, totals.sum);
+        put(&mut self.max, entity, totals.max);
+        put(&mut self.hits, entity, totals.hits);
+    }
+
     /// Takes in the events that entered the lane in `[from, to)`.
     pub(super) fn take(&mut self, lane: &Lane, run: &Run, from: i64, to: i64) {
         let (entity, rows) = (&run.entity[..], run.rows());

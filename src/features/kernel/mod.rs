@@ -10,7 +10,7 @@
 //!
 //! Keys become numbers once, in an [`Interner`] that states share. [`State::mark_entities`], [`Interner::keep`] and
 //! [`State::rename`] forget keys of which nothing is left. `saved` has keys and states as bytes. States of shards of
-//! keys become one by [`State::merge`].
+//! keys become one by [`State::merge`], and what was told wrongly is [exchanged](State::exchange).
 //!
 //! Cost: a step sorts what it is given and walks, once a window, over the events its queries' entities have retained. In
 //! a batch that is a constant for each row, however heavy its key. In small steps an entity with many events is walked over
@@ -27,6 +27,7 @@ mod apart;
 mod columns;
 mod copied;
 mod declare;
+mod exchange;
 mod glide;
 mod heavy;
 mod interner;
@@ -43,6 +44,8 @@ mod sweep;
 mod tally;
 mod walk;
 
+#[cfg(test)]
+mod exchange_tests;
 #[cfg(test)]
 mod heavy_tests;
 #[cfg(test)]

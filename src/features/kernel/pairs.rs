@@ -107,6 +107,14 @@ impl Pairs {
         *self = Self::sorted(pairs.into());
     }
 
+    /// Forgets those of some entities, which ascend.
+    pub(super) fn forget(&mut self, entities: &[u32]) {
+        if entities.iter().any(|entity| !self.of(*entity).is_empty()) {
+            let is_left = |[owner, _]: &&Pair| entities.binary_search(owner).is_err();
+            *self = Self::sorted(self.pairs.iter().filter(is_left).copied().collect::<Vec<_>>().into());
+        }
+    }
+
     /// With new numbers of keys, by the old ones; pairs with one that has none go.
     pub(super) fn renamed(mut self, entities: &[u32], others: &[u32]) -> Self {
         let mut pairs = std::mem::take(self.pairs.edit());

@@ -146,7 +146,8 @@ impl State {
                 .all(|life| life.entities().all(&entity) && life.others.iter().all(|&[_, id]| other(id)))
     }
 
-    fn admit(&mut self, mut run: Run) {
+    /// Takes in a run.
+    pub(super) fn admit(&mut self, mut run: Run) {
         if self.horizon > i64::MIN {
             let late = |at: &usize| run.known(*at) < self.horizon;
             (0..run.len()).filter(late).for_each(|at| self.heavies.forget(run.entity[at]));
@@ -207,12 +208,18 @@ impl State {
         for (lane, life) in lanes.iter().zip(&mut self.lives).filter(|(lane, _)| lane.span.is_none()) {
             life.take(lane, run, from, to);
         }
-        // Over the whole life the floor is what could not have entered yet, had it been known at once.
-        let floor = lanes.iter().map(|lane| lane.floor(to)).min().unwrap_or(i64::MAX);
-        let known_matters = lanes.iter().any(|lane| lane.span.is_none());
-        let rows = run.rows();
-        let is_kept = |at: usize| (rows.happened[at] >= floor) | (known_matters && rows.known(at) >= to);
+        let (rows, reaches) = (run.rows(), self.reaches_back_to(to));
+        let is_kept = |at: usize| reaches(rows.happened[at], rows.known(at));
         run.keep(&selected(run.len(), is_kept));
+    }
+
+    /// Whether an event, by its happening and its knowledge, is kept in the runs when the horizon is there.
+    pub(super) fn reaches_back_to(&self, horizon: i64) -> impl Fn(i64, i64) -> bool + use<> {
+        let lanes = &self.declarations.lanes;
+        // Over the whole life the floor is what could not have entered yet, had it been known at once.
+        let floor = lanes.iter().map(|lane| lane.floor(horizon)).min().unwrap_or(i64::MAX);
+        let known_matters = lanes.iter().any(|lane| lane.span.is_none());
+        move |happened, known| (happened >= floor) | (known_matters && known >= horizon)
     }
 
     /// Marks the entities of which something is kept; the rest can be forgotten by [`Interner::keep`](super::Interner::keep).

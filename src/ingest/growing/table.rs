@@ -3,6 +3,7 @@
 use super::by_group::ByGroup;
 use super::converted::Converted;
 use super::groups::{Group, Groups};
+use super::marked::Marked;
 use super::pieces::Pieces;
 use super::standing::{Standing, Version};
 use super::waiting::Waiting;
@@ -35,6 +36,8 @@ pub(super) struct GrowingTable {
     pub(super) converted: Converted,
     /// Whether its rows were made, and numbered, anew.
     pub(super) is_made_anew: bool,
+    /// What it was before.
+    pub(super) marked: Marked,
 }
 
 impl GrowingTable {
@@ -117,6 +120,7 @@ impl GrowingTable {
                     continue;
                 }
                 self.rows.remove(of, standing);
+                self.marked.replaced(of, standing);
                 changed.push(of);
             }
             self.standing.push(contract, key, (group, &self.rows), (version, place))?;
@@ -233,6 +237,42 @@ impl GrowingTable {
     /// The rows of each of some groups, with its place among these.
     fn places_and_rows(&self, groups: &[Group]) -> impl Iterator<Item = (u32, IdxSize)> {
         (0..).zip(groups).flat_map(|(place, group)| self.rows.of(*group).map(move |row| (place, row)))
+    }
+
+    /// Says that its rows were made, and numbered, anew.
+    pub(super) fn set_made_anew(&mut self) {
+        self.is_made_anew = true;
+        self.marked.is_lost = true;
+    }
+
+    /// Has what is there now as what was there before; see [`Marked`].
+    pub(super) fn mark(&mut self) {
+        self.marked = Marked::at(self.height());
+    }
+
+    /// The rows that stood at the mark and have been replaced since, with their groups.
+    pub(super) fn replaced(&self) -> Result<(Vec<Group>, DataFrame)> {
+        let Some(frame) = &self.frame else { return Ok(Default::default()) };
+        let (groups, rows): (_, Vec<IdxSize>) = self.marked.all_replaced().unzip();
+        Ok((groups, frame.take(&rows)?))
+    }
+
+    /// The rows of some groups as they stood at the mark, in the order of the groups, with [`PLACE`] and [`ROW`]; `None` where they
+    /// are not here any more.
+    pub(super) fn of_groups_as_marked(&self, groups: &[Group]) -> Result<Option<DataFrame>> {
+        if self.marked.is_lost {
+            return Ok(None);
+        }
+        let Some(frame) = &self.frame else { return Ok(Some(DataFrame::empty())) };
+        let replaced = self.marked.by_group();
+        let of = |(place, group): (u32, &Group)| {
+            let standing = self.rows.of(*group).filter(|row| self.marked.has(*row));
+            let mut rows: Vec<(u32, IdxSize)> = standing.chain(replaced.of(*group)).map(|row| (place, row)).collect();
+            rows.sort_unstable();
+            rows
+        };
+        let (places, rows): (Vec<u32>, Vec<IdxSize>) = (0..).zip(groups).flat_map(of).unzip();
+        beside(frame.take(&rows)?, places, rows).map(Some)
     }
 
     fn rows_of(&self, groups: &[Group]) -> Vec<IdxSize> {

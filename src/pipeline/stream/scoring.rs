@@ -3,6 +3,8 @@
 //! Only what came and what has become known is looked at. Days on which anything is new are decided again, since orders of
 //! one day share the desk's capacity; the probabilities of orders scored before stay.
 
+mod correcting;
+mod gathered;
 mod late;
 mod lessons;
 mod logged;
@@ -20,7 +22,7 @@ use super::agenda::Agenda;
 use super::log::Log;
 use crate::config::Pipeline;
 use crate::error::{Error, Result};
-use crate::features::{Following, Step};
+use crate::features::{Following, Replaced};
 use crate::ingest::{Group, Growing, TypedFile};
 use crate::pipeline::desk;
 use crate::types::time::local_day;
@@ -49,6 +51,8 @@ pub(super) struct Scoring<'a> {
     decided_on: Vec<Group>,
     /// The same as `changed` of the step that is being made: ascending, each once.
     changed_before: Vec<Group>,
+    /// Rows of events that others have replaced since the last step, with the groups that they were of.
+    replaced: Replaced,
     /// When something about a group becomes known by the passing of time alone.
     agenda: Agenda,
     /// Features of the orders that were scored.
@@ -84,6 +88,7 @@ impl<'a> Scoring<'a> {
             changed: Vec::new(),
             decided_on: Vec::new(),
             changed_before: Vec::new(),
+            replaced: Replaced::default(),
             agenda: Agenda::default(),
             log: Log::default(),
             decided: None,
@@ -137,19 +142,17 @@ impl<'a> Scoring<'a> {
         self.moved(out, &mut stepped)?;
         touched.extend(self.agenda.take(as_of));
         let touched = each_once(touched);
+        self.replaced = self.events_replaced()?;
         let features = match self.tell_all(out, (&touched, &decided_on), (as_of, before), &mut stepped)? {
-            (Step::Features(features), asking) => Some((features, asking)),
-            (Step::Anew, _) => {
+            told @ Some(_) => told,
+            None => {
                 let everything: Vec<Group> = self.growing.groups().collect();
                 // It takes as long as a start: whoever wonders about a slow epoch finds the reason.
                 tracing::info!(
                     groups = everything.len(),
                     "what orders had been counted by was corrected, or other features can be fed: counted anew"
                 );
-                match self.tell_all(out, (&everything, &[]), (as_of, None), &mut stepped)? {
-                    (Step::Features(features), asking) => Some((features, asking)),
-                    (Step::Anew, _) => None,
-                }
+                self.tell_all(out, (&everything, &[]), (as_of, None), &mut stepped)?
             }
         };
         let Some((features, asking)) = features else {
@@ -159,6 +162,7 @@ impl<'a> Scoring<'a> {
         self.enter(out, &features, &asking, &mut stepped)?;
         stepped.asked = asking.into_iter().zip(features.placed_at.iter().copied()).collect();
         stepped.touched = touched;
+        self.growing.mark();
         self.steps += 1;
         self.expire(as_of, is_shared)?;
         Ok(stepped)

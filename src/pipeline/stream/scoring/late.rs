@@ -1,11 +1,10 @@
 //! What came later than was waited for.
 
+use super::gathered::Gathered;
 use super::{Scoring, Stepped, ids};
 use crate::contract::input::table;
 use crate::error::Result;
 use crate::pipeline::scores::ints;
-use polars::prelude::DataFrame;
-use std::collections::BTreeMap;
 
 /// A row that came after the watermark had passed its time.
 pub(in crate::pipeline::stream) struct LateRow {
@@ -19,8 +18,7 @@ impl Scoring<'_> {
     /// Counts what is older than the watermark was, and new.
     pub(super) fn late(
         &self,
-        tables: &BTreeMap<&'static str, DataFrame>,
-        rows: &BTreeMap<&'static str, Vec<u128>>,
+        Gathered { tables, rows, .. }: &Gathered,
         asking: usize,
         before: i64,
         stepped: &mut Stepped,

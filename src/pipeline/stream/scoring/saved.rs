@@ -48,7 +48,9 @@ impl<'a> Scoring<'a> {
         let (following, tables) = Self::parts(sections)?;
         let terms = feature_terms(pipeline, end);
         let of_tables = || -> Result<Self> {
-            let growing = Growing::load(pipeline, (READ, unread(pipeline)), (before, end), tables, rows)?;
+            let mut growing = Growing::load(pipeline, (READ, unread(pipeline)), (before, end), tables, rows)?;
+            // What comes after it may correct what was told.
+            growing.mark();
             let mut held = Self { growing, ..Self::new(pipeline) };
             held.take(after, end)?;
             held.restore(logged()?);

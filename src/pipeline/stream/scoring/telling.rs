@@ -1,19 +1,18 @@
 //! The engine is told of what is new, and of what has become known.
 
-use super::places::{Places, numbers};
+use super::places::numbers;
 use super::{Scoring, Stepped};
 use crate::contract::feature::EventKind;
 use crate::contract::input::{Kind, table};
 use crate::error::Result;
-use crate::features::{Step, Sub, TOLD_AT, labels};
-use crate::ingest::{Group, Ingested, PLACE, key_hashes};
+use crate::features::{Features, Following, Replaced, Step, Sub, TOLD_AT, labels};
+use crate::ingest::{Group, Ingested, PLACE};
 use crate::pipeline::as_of::known_at;
 use crate::pipeline::desk;
 use crate::pipeline::scores::ints;
 use crate::pipeline::training::feature_terms;
 use foldhash::quality::FixedState;
 use polars::prelude::*;
-use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
@@ -24,31 +23,30 @@ const OUTCOMES: &[&str] = &["order_id", "line", "fraud"];
 /// The table of order lines.
 pub(super) const LINES: &str = "order_items";
 
-/// Tables whose rows are events of their own.
-const EVENTS: [&str; 3] = ["returns", "tickets", "feedback"];
-
 /// Groups that ask nothing and are told of at a time: more than an epoch touches.
 const TOLD_AT_ONCE: usize = 1 << 18;
 
 impl Scoring<'_> {
-    /// Tells the engine of any number of groups, some of which were placed anew; the groups of the orders that asked. Others
-    /// are told some at a time, so that their tables are never held whole, and the last of them with those that ask.
+    /// Tells the engine of any number of groups, some of which were placed anew; features of the orders that asked, and their
+    /// groups. Others are told some at a time, so that their tables are never held whole, and the last of them with those that
+    /// ask. `None` where it is to be told of everything anew.
     pub(super) fn tell_all(
         &mut self,
         out: &Path,
         (touched, anew): (&[Group], &[Group]),
         clocks: (i64, Option<i64>),
         stepped: &mut Stepped,
-    ) -> Result<(Step, Vec<Group>)> {
+    ) -> Result<Option<(Box<Features>, Vec<Group>)>> {
         let (asking, others): (Vec<Group>, Vec<Group>) =
             touched.iter().copied().partition(|group| self.asks(*group, clocks.0));
         let (before, last) = others.split_at(others.len().saturating_sub(TOLD_AT_ONCE));
         for some in before.chunks(TOLD_AT_ONCE) {
-            if let again @ Step::Anew = self.tell(out, &[], (some, anew), clocks, stepped)? {
-                return Ok((again, Vec::new()));
+            if self.tell(out, &[], (some, anew), clocks, stepped)?.is_none() {
+                return Ok(None);
             }
         }
-        Ok((self.tell(out, &asking, (last, anew), clocks, stepped)?, asking))
+        let features = self.tell(out, &asking, (last, anew), clocks, stepped)?;
+        Ok(features.map(|features| (features, asking)))
     }
 
     /// Whether a group has an order from before the clock that was not scored.
@@ -64,7 +62,7 @@ impl Scoring<'_> {
         (others, anew): (&[Group], &[Group]),
         (as_of, before): (i64, Option<i64>),
         stepped: &mut Stepped,
-    ) -> Result<Step> {
+    ) -> Result<Option<Box<Features>>> {
         // Of an order that was told, and is as it was then, nothing is read again but what happened to it.
         let lines_last = self.growing.rows_last(LINES);
         let is_kept = |group: &Group| {
@@ -78,18 +76,12 @@ impl Scoring<'_> {
         let order: Vec<Group> = asking.iter().chain(&read).chain(&kept).copied().collect();
         let whole = asking.len() + read.len();
         let kept_columns = [TOLD_AT, OUTCOMES].concat();
-        let tables = self.growing.of_groups_but(&order, whole, &kept_columns)?;
-        let all = tables.clone();
-        let mut tables = self.known(out, tables, as_of)?;
-        let Places { orders: numbers, rows: order_rows, lines } = Places::take_out(&mut tables, &order)?;
-        let hashes = |name: &&'static str| {
-            let (frame, contract) = (tables.get(name)?, table(name)?);
-            Some(key_hashes(contract, frame).map(|hashes| (*name, hashes)))
-        };
-        let rows: BTreeMap<&'static str, Vec<u128>> = EVENTS.par_iter().filter_map(hashes).collect::<Result<_>>()?;
+        let all = self.growing.of_groups_but(&order, whole, &kept_columns)?;
+        let gathered = self.gathered(out, all.clone(), &order, as_of)?;
         if let Some(before) = before {
-            self.late(&tables, &rows, asking.len(), before, stepped)?;
+            self.late(&gathered, asking.len(), before, stepped)?;
         }
+        let numbers = &gathered.orders;
         // Fallen away, or placed later than the clock by a correction; those that wait were never told of.
         let gone: Vec<Group> = match numbers.len() == order.len() {
             true => Vec::new(),
@@ -102,19 +94,14 @@ impl Scoring<'_> {
             true => whole,
             false => numbers.iter().take_while(|group| kept.binary_search(group).is_err()).count(),
         };
-        let sub = Sub {
-            tables: &tables,
-            orders: &numbers,
-            gone: &gone,
-            asking: asking.len(),
-            whole,
-            rows: &rows,
-            order_rows: &order_rows,
-            line_rows: lines_last.then_some(&lines),
-        };
+        let is_here = |group: &Group| [asking, others].iter().any(|all| all.binary_search(group).is_ok());
+        let replaced = self.replaced.iter().filter(|(_, group)| is_here(group)).map(|(row, group)| (*row, *group));
+        let replaced: Replaced = replaced.collect();
+        let sub = Sub { gone: &gone, asking: asking.len(), whole, replaced: &replaced, ..gathered.sub(lines_last) };
         let terms = feature_terms(self.pipeline, as_of);
         // Everything was entered when it came: what is made anew changes nothing of that.
         let enters = before.is_some() || self.steps == 0;
+        let features = &self.pipeline.features;
         let (mut following, mut agenda) = (std::mem::take(&mut self.following), std::mem::take(&mut self.agenda));
         let enter = || -> Result<()> {
             if enters {
@@ -123,10 +110,24 @@ impl Scoring<'_> {
             }
             Ok(())
         };
-        let (step, entered) = rayon::join(|| following.step(&sub, &self.pipeline.features, &terms), enter);
+        let (step, entered) = rayon::join(|| following.step(&sub, features, &terms), enter);
         (self.following, self.agenda) = (following, agenda);
         entered?;
-        step
+        match step? {
+            Step::Features(features) => Ok(Some(features)),
+            Step::Anew => Ok(None),
+            Step::Wrong(groups) if self.correct(out, &groups, as_of)? => {
+                match self.following.step(&sub, features, &terms)? {
+                    Step::Features(features) => Ok(Some(features)),
+                    Step::Anew => Ok(None),
+                    Step::Wrong(_) => {
+                        self.following = Following::default();
+                        Ok(None)
+                    }
+                }
+            }
+            Step::Wrong(_) => Ok(None),
+        }
     }
 
     /// Tables as known at the clock, the desk's decisions among them.
