@@ -58,8 +58,8 @@ pub struct Following {
 pub enum Step {
     /// Features of the orders that asked, in their order.
     Features(Box<Features>),
-    /// Something that was told of these orders is not so any more. Nothing was told yet: the step can be made once more after
-    /// [`Following::correct`].
+    /// Something that was told of these orders, or of rows of no order by [their numbers](Sub::replaced), is not so any more. Nothing was told yet: the step can be made once more after
+    /// [`Following::correct`], and may say so again of others, whose placement stands.
     Wrong(Vec<u32>),
     /// Something else was told that is not so, or other features can be fed now: to be made anew of everything.
     Anew,
@@ -91,17 +91,19 @@ impl Following {
         }
         let specs = self.possible.clone();
         let mut telling = Telling::new(self, sub, &tables, &known.order_of_line)?;
+        let wrong = telling.misplaced(sub.gone);
+        if !matches!(wrong, Wrong::Nothing) {
+            telling.undo()?;
+            return Ok(self.wrong(engine, wrong));
+        }
         let order_of_line = known.order_of_line.clone();
         let mut facts = events::facts(&specs, &tables, &known.settled(), order_of_line, engine.keys(), &mut telling)?;
-        match telling.wrong(sub.gone) {
-            Wrong::Nothing => telling.note_the_rest()?,
-            Wrong::Orders(orders) => {
-                telling.undo()?;
-                self.engine = Some(engine);
-                return Ok(Step::Wrong(orders));
-            }
-            Wrong::Elsewhere => return Ok(self.forget()),
+        let wrong = telling.wrong();
+        if !matches!(wrong, Wrong::Nothing) {
+            telling.undo()?;
+            return Ok(self.wrong(engine, wrong));
         }
+        telling.note_the_rest()?;
         if tables.placed_at.iter().take(sub.asking).any(|at| self.moved.is_some_and(|moved| *at <= moved)) {
             return Ok(self.forget());
         }
@@ -148,6 +150,11 @@ impl Following {
         Ok(())
     }
 
+    /// Whether an order was told.
+    pub fn has_told(&self, order: u32) -> bool {
+        self.orders.content(order).is_some()
+    }
+
     /// Whether a row of another table was there in an earlier step.
     pub fn knows(&self, row: u128) -> bool {
         self.rows.get(row).is_some()
@@ -155,7 +162,7 @@ impl Following {
 
     /// Whether of an order that was told nothing need be read again for what becomes known of it.
     pub fn keeps(&self, order: u32) -> bool {
-        self.keys.has(order) && self.orders.content(order).is_some()
+        self.keys.has(order) && self.has_told(order)
     }
 
     /// Whether of a line whose order was told nothing need be read again.
@@ -194,6 +201,17 @@ impl Following {
     /// Orders that were told, and events that are kept.
     pub fn size(&self) -> (usize, usize) {
         (self.orders.len(), self.engine.as_ref().map_or(0, |engine| engine.size().1))
+    }
+
+    /// Nothing is told in a step in which something is not so any more.
+    fn wrong(&mut self, engine: Engine, wrong: Wrong) -> Step {
+        match wrong {
+            Wrong::Orders(orders) => {
+                self.engine = Some(engine);
+                Step::Wrong(orders)
+            }
+            Wrong::Nothing | Wrong::Elsewhere => self.forget(),
+        }
     }
 
     /// Forgets everything.

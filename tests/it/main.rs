@@ -29,6 +29,7 @@ mod awaited;
 mod checkpoints;
 mod cold_start;
 mod corrected;
+mod corrections;
 mod crash;
 mod evaluation;
 mod interrupted;

@@ -43,9 +43,12 @@ impl Following {
         let known = Known::of(&tables, terms)?;
         let order_of_line = known.order_of_line.clone();
         let mut telling = Telling::new(self, now, &tables, &order_of_line)?;
+        if !matches!(telling.misplaced(&[]), Wrong::Nothing) {
+            return Ok(false);
+        }
         let facts =
             events::facts(&specs, &tables, &known.settled(), order_of_line.clone(), engine.keys(), &mut telling)?;
-        if !matches!(telling.wrong(&[]), Wrong::Nothing) {
+        if !matches!(telling.wrong(), Wrong::Nothing) {
             return Ok(false);
         }
         telling.note_the_rest()?;

@@ -26,7 +26,8 @@ pub struct Sub<'a> {
     /// The row of each row's order, [`Self::NO_ROW`] if it has none of these, by table; of tables that are not named it is
     /// looked for by its id.
     pub order_rows: &'a BTreeMap<&'static str, Vec<u32>>,
-    /// The numbers of rows that others have replaced since the last step, with the number of the order that each was of then.
+    /// The numbers of rows that others have replaced since the last step, with the number that each was told under: its order's,
+    /// or one of its own where it is of none.
     pub replaced: &'a Replaced,
     /// A number for each line, the same in every step. Given these, so it is with lines beyond those of the first `whole`
     /// orders, which [`super::Following::keeps_line`]. `None` where lines are read whole.

@@ -130,32 +130,36 @@ impl<'f> Telling<'f> {
         replaced.map(|(_, order)| *order).collect()
     }
 
-    /// What is not so any more of what was told before; some orders are not there any more.
-    pub(super) fn wrong(&self, gone: &[u32]) -> Wrong {
-        let is_told = |order: &u32| self.following.orders.content(*order).is_some();
-        let mut gone: Vec<u32> = gone.iter().copied().filter(is_told).collect();
-        let of_outcomes = (0_u32..).zip(&self.of_order).filter(|(_, range)| {
-            self.before.get((*range).clone()).unwrap_or_default().iter().any(|(_, is_found)| !is_found)
-        });
-        let of_outcomes: Vec<u32> = of_outcomes.map(|(row, _)| row).collect();
-        let replaced = self.replaced();
-        let (orders, outcomes, rows) =
-            (self.placed_anew.len(), of_outcomes.len(), self.rows_anew.len() + replaced.len());
-        if gone.len() + orders + rows + outcomes == 0 {
+    /// What is not so any more of the placements that were told; some orders are not there any more. Known before anything is
+    /// read of what became of orders.
+    pub(super) fn misplaced(&self, gone: &[u32]) -> Wrong {
+        let gone: Vec<u32> = gone.iter().copied().filter(|order| self.following.has_told(*order)).collect();
+        self.wrong_of(gone, &self.placed_anew, "placements that were told are not so any more")
+    }
+
+    /// What is not so any more of outcomes and rows that were told.
+    pub(super) fn wrong(&self) -> Wrong {
+        let is_other = |range: &Range<usize>| self.before[range.clone()].iter().any(|(_, is_found)| !is_found);
+        let outcomes = (0_u32..).zip(&self.of_order).filter(|(_, range)| is_other(range)).map(|(row, _)| row);
+        let rows: Vec<u32> = outcomes.chain(self.rows_anew.iter().copied()).collect();
+        self.wrong_of(self.replaced(), &rows, "outcomes or rows that were told are not so any more")
+    }
+
+    /// Orders of which something is not so, and more of them by their rows here; none of the latter is one that nobody told of.
+    fn wrong_of(&self, mut orders: Vec<u32>, rows: &[u32], what: &str) -> Wrong {
+        let told = |row: &u32| {
+            let order = self.sub.orders.get(*row as usize).copied()?;
+            self.following.has_told(order).then_some(order)
+        };
+        let Some(more) = rows.iter().map(told).collect::<Option<Vec<u32>>>() else { return Wrong::Elsewhere };
+        orders.extend(more);
+        if orders.is_empty() {
             return Wrong::Nothing;
         }
-        tracing::debug!(gone = gone.len(), orders, rows, outcomes, "what was told of these is not so any more");
-        let all = self.placed_anew.iter().chain(&self.rows_anew).chain(&of_outcomes);
-        let all: Option<Vec<u32>> = all.map(|row| self.sub.orders.get(*row as usize).copied()).collect();
-        let Some(all) = all else { return Wrong::Elsewhere };
-        gone.extend(all.into_iter().chain(replaced));
-        // One that nobody told of cannot be taken back.
-        if !gone.iter().all(is_told) {
-            return Wrong::Elsewhere;
-        }
-        gone.sort_unstable();
-        gone.dedup();
-        Wrong::Orders(gone)
+        orders.sort_unstable();
+        orders.dedup();
+        tracing::debug!(orders = orders.len(), "{what}");
+        Wrong::Orders(orders)
     }
 
     /// Leaves what was told as if this had not been begun.
@@ -202,10 +206,15 @@ impl Fresh for Telling<'_> {
             self.noted.push((*number, noted));
         }
         let before = noted.filter(|before| *before != NOT_COUNTED);
+        let is_replaced = self.sub.replaced.contains_key(number);
         if before.is_some_and(|before| before != content) {
             let of_order = self.sub.order_rows.get(table).and_then(|rows| rows.get(row));
-            self.rows_anew.push(of_order.copied().unwrap_or(Sub::NO_ROW));
-        } else if self.sub.replaced.contains_key(number) {
+            let of_order = of_order.copied().unwrap_or(Sub::NO_ROW);
+            // What one is of that is of no order is known where it has been replaced.
+            if of_order != Sub::NO_ROW || !is_replaced {
+                self.rows_anew.push(of_order);
+            }
+        } else if is_replaced {
             self.as_before.insert(*number);
         }
         Ok(before.is_none())

@@ -113,20 +113,23 @@ impl Scoring<'_> {
         let (step, entered) = rayon::join(|| following.step(&sub, features, &terms), enter);
         (self.following, self.agenda) = (following, agenda);
         entered?;
-        match step? {
+        let mut step = step?;
+        // Placements first, then what became of other orders.
+        for _ in 0..2 {
+            if let Step::Wrong(groups) = &step {
+                if !self.correct(out, groups, as_of)? {
+                    return Ok(None);
+                }
+                step = self.following.step(&sub, features, &terms)?;
+            }
+        }
+        match step {
             Step::Features(features) => Ok(Some(features)),
             Step::Anew => Ok(None),
-            Step::Wrong(groups) if self.correct(out, &groups, as_of)? => {
-                match self.following.step(&sub, features, &terms)? {
-                    Step::Features(features) => Ok(Some(features)),
-                    Step::Anew => Ok(None),
-                    Step::Wrong(_) => {
-                        self.following = Following::default();
-                        Ok(None)
-                    }
-                }
+            Step::Wrong(_) => {
+                self.following = Following::default();
+                Ok(None)
             }
-            Step::Wrong(_) => Ok(None),
         }
     }
 
