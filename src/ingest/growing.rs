@@ -331,7 +331,7 @@ impl<'a> Growing<'a> {
     /// As [`Self::of_groups`].
     pub fn keys_replaced(&self, contract: &Table) -> Result<Vec<(u128, Group)>> {
         let Some(table) = self.tables.get(contract.name) else { return Ok(Vec::new()) };
-        let (groups, rows) = table.replaced()?;
+        let (groups, rows) = table.replaced(contract)?;
         match groups.is_empty() {
             true => Ok(Vec::new()),
             false => Ok(key_hashes(contract, &rows)?.into_iter().zip(groups).collect()),

@@ -250,11 +250,11 @@ impl GrowingTable {
         self.marked = Marked::at(self.height());
     }
 
-    /// The rows that stood at the mark and have been replaced since, with their groups.
-    pub(super) fn replaced(&self) -> Result<(Vec<Group>, DataFrame)> {
+    /// The keys of the rows that stood at the mark and have been replaced since, with their groups.
+    pub(super) fn replaced(&self, contract: &Table) -> Result<(Vec<Group>, DataFrame)> {
         let Some(frame) = &self.frame else { return Ok(Default::default()) };
         let (groups, rows): (_, Vec<IdxSize>) = self.marked.all_replaced().unzip();
-        Ok((groups, frame.take(&rows)?))
+        Ok((groups, frame.take_wanted(&rows, &|name, _| contract.key.contains(&name))?))
     }
 
     /// The rows of some groups as they stood at the mark, in the order of the groups, with [`PLACE`] and [`ROW`]; `None` where they
