@@ -120,7 +120,8 @@ fn rates_that_come_after_the_orders_of_their_days_change_these_orders_and_no_oth
     assert!(!out.join("late_rows").exists());
 }
 
-/// Nothing can be subtracted from what was counted: features are counted anew, and scores keep what was known.
+/// Tables are read again whole, so that what was told is not there any more: features are counted anew, and scores keep what was
+/// known.
 #[test]
 fn rates_that_correct_all_the_past_count_for_every_order_from_then_on() {
     let (landing, rates) = shop(900, 23, 30);
