@@ -58,8 +58,9 @@ pub struct Following {
 pub enum Step {
     /// Features of the orders that asked, in their order.
     Features(Box<Features>),
-    /// Something that was told of these orders, or of rows of no order by [their numbers](Sub::replaced), is not so any more. Nothing was told yet: the step can be made once more after
-    /// [`Following::correct`], and may say so again of others, whose placement stands.
+    /// Something that was told of these orders, or of rows of no order by [their numbers](Sub::replaced), is not so any more.
+    /// Nothing was told yet: the step can be made once more after [`Following::correct`], and may say so again of others, whose
+    /// placement stands.
     Wrong(Vec<u32>),
     /// Something else was told that is not so, or other features can be fed now: to be made anew of everything.
     Anew,

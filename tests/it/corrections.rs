@@ -98,13 +98,14 @@ fn what_is_corrected_after_it_was_scored_counts_as_it_is_from_then_on_and_nothin
         |rows: BTreeMap<String, _>| rows.into_iter().filter(|(name, _)| is_later(name)).collect::<BTreeMap<_, _>>();
     let batch = later(batch);
     assert!(batch.keys().filter(|name| name.starts_with("order_features")).count() > 5);
-    let command = |out: &Path, folder_until: Option<&str>| {
+    let command = |out: &Path, until_day: Option<&str>, checkpoints: &str| {
         // A stream that ends waits for nothing: what it ends before is what the next one goes on with.
-        let clock = folder_until.map_or(CLOCK.to_owned(), |_| format!("{day}T00:00:00Z"));
+        let clock = until_day.map_or(CLOCK.to_owned(), |day| format!("{day}T00:00:00Z"));
+        let until = until_day.map(|day| format!("{day}-z"));
         let sets = ["stream.epoch_files=4", "stream.lateness=1d", "stream.refresh=9d"];
         let aside = landing.shop.path("aside");
         std::fs::create_dir_all(&aside).unwrap();
-        let is_aside = |name: &str| folder_until.is_some_and(|until| name > until);
+        let is_aside = |name: &str| until.as_ref().is_some_and(|until| name > until.as_str());
         let names = |folder: &Path| {
             let names =
                 std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -113,22 +114,25 @@ fn what_is_corrected_after_it_was_scored_counts_as_it_is_from_then_on_and_nothin
         for name in names(&landing.folder).into_iter().filter(|name| is_aside(name)) {
             std::fs::rename(landing.folder.join(&name), aside.join(&name)).unwrap();
         }
-        let done = finish(
-            landing.command_at("landing.toml", "stream", out, &sets, &clock).env("ORDERSIGHT_LOG", "ordersight=debug"),
-        );
+        let mut command = landing.command_at("landing.toml", "stream", out, &sets, &clock);
+        let done = finish(command.args(["--set", checkpoints]).env("ORDERSIGHT_LOG", "ordersight=debug"));
         for name in names(&aside) {
             std::fs::rename(aside.join(&name), landing.folder.join(&name)).unwrap();
         }
         assert!([0, 1].contains(&done.code), "{}", done.stderr);
         done.stderr
     };
-    // In one process; and in two, the second of which begins with a correction of what the first was told.
-    for (name, halfway) in [("one", None), ("two", Some(format!("{day}-z")))] {
+    // In one process; in two, the second of which begins with a correction of what the first was told; and in three, of which the
+    // second leaves no checkpoint, so that the third takes back what the first was told, days after.
+    let [each, never] = ["stream.checkpoint_rows=1", "stream.checkpoint_rows=1000000000"];
+    let halves = [("one", vec![]), ("two", vec![(day, each)]), ("three", vec![(day, each), (&all[on + 3], never)])];
+    for (name, halfway) in halves {
         let out = landing.shop.path(name);
-        let mut said = halfway.map(|until| command(&out, Some(&until))).unwrap_or_default();
-        said.push_str(&command(&out, None));
-        assert!(said.contains("taken back, and told as it is now"), "{said}");
-        assert!(!said.contains("counted anew"), "{name}: {said}");
+        let mut said: Vec<String> =
+            halfway.into_iter().map(|(day, checkpoints)| command(&out, Some(day), checkpoints)).collect();
+        said.push(command(&out, None, each));
+        assert!(said.last().is_some_and(|last| last.contains("taken back, and told as it is now")), "{name}: {said:?}");
+        assert!(!said.concat().contains("counted anew"), "{name}: {said:?}");
         assert_eq!(differing_rows(&batch, &later(told(&out))), Vec::<String>::new(), "{name}");
     }
 }
